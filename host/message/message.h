@@ -1,0 +1,110 @@
+/*
+ * message.h -- one message: who, to whom, what kind, and a packed payload.
+ *
+ * A message has exactly one owner at every moment; each hand-over nulls the
+ * giver's pointer. One allocation, payload inline behind the header.
+ */
+#ifndef TROUPE_MESSAGE_MESSAGE_H
+#define TROUPE_MESSAGE_MESSAGE_H
+
+#include "base/base.h"
+#include "message/address.h"
+#include "message/type.h"
+
+#include <stdatomic.h>
+
+/* Which actor: generation in the high half, slot in the low. 0: nobody. A
+ * number is never used twice, so it can be kept for ever. */
+typedef uint64_t actor_id;
+
+static inline uint32_t actor_id_slot(actor_id id) { return (uint32_t)id; }
+static inline uint32_t actor_id_generation(actor_id id) { return (uint32_t)(id >> 32); }
+
+/* Why something did not happen; the words scripts see are failure_reason_name(). */
+enum failure_reason {
+    FAILURE_NONE = 0,
+    FAILURE_TIMEOUT,
+    FAILURE_REJECTED,
+    FAILURE_FAILED,
+    FAILURE_DOWN,
+    FAILURE_DEADLOCK,
+    FAILURE_FULL,
+    FAILURE_UNREACHABLE,
+    FAILURE_NO_REPLY,
+    FAILURE_STOPPING,
+};
+const char *failure_reason_name(enum failure_reason reason); /* "timeout", ... */
+
+enum message_kind {
+    MESSAGE_ORDINARY, /* a send */
+    MESSAGE_ASK,      /* a send whose sender waits: `request` says which wait */
+    MESSAGE_REPLY,    /* the answer to `request` of the receiver */
+    MESSAGE_FAILURE,  /* says why `request` of the receiver gets no answer: `reason`, payload is text */
+    MESSAGE_TIMER,    /* from a timer: `timer` */
+    MESSAGE_START,    /* always the first; payload is the config */
+    MESSAGE_STOP,     /* control: end; `drain` says whether to handle the rest first */
+    MESSAGE_WAKE,     /* control: wait number `request` is over (room, deadline): `reason` says how */
+};
+
+/* In which lane it waits; see actor/mailbox.h. */
+enum message_lane { LANE_CONTROL, LANE_HIGH, LANE_ORDINARY, LANE_COUNT };
+
+struct timer;
+
+struct message {
+    _Atomic(struct message *) next; /* the mailbox's */
+    actor_id to;
+    actor_id from;                  /* 0: nobody on this host */
+    type_id  type;
+    uint32_t size;                  /* bytes of payload */
+    uint64_t request;
+    union {
+        struct address *origin;     /* the sender, if elsewhere; counted */
+        struct timer   *timer;      /* MESSAGE_TIMER; counted by actor/timer */
+    };
+    uint32_t born_ms;               /* low bits of the host's coarse clock */
+    uint8_t  kind;                  /* enum message_kind */
+    uint8_t  lane;                  /* enum message_lane */
+    uint8_t  reason;                /* enum failure_reason */
+    uint8_t  flags;
+    uint8_t  payload[];
+};
+
+enum {
+    MESSAGE_COUNTED = 1, /* holds room in its receiver's mailbox: give it back when taken */
+    MESSAGE_DRAIN = 2,   /* MESSAGE_STOP: handle what is queued first */
+    MESSAGE_LEDGER = 4,  /* written down by the ledger (see message_ledger_*) */
+    MESSAGE_KEPT = 8,    /* belongs to whoever made it (an alarm): message_free() leaves it alone */
+};
+
+/* A new message with a copy of `payload`; control and answer kinds and the
+ * start are put into LANE_CONTROL, others into LANE_ORDINARY. Change `flags`
+ * bit by bit only. NULL when there is no memory or 4 GiB of payload.
+ * The macro notes the place for the ledger. Any thread. */
+#define message_new(kind, type, payload, size) \
+    message_new_at((kind), (type), (payload), (size), __FILE__, __LINE__)
+struct message *message_new_at(enum message_kind kind, type_id type, const void *payload,
+                               size_t size, const char *file, int line);
+
+/* Frees the message, drops its origin and its timer. NULL is fine. */
+void message_free(struct message *message);
+
+/* What counts against a mailbox's bytes. */
+static inline size_t message_weight(const struct message *message)
+{
+    return sizeof *message + message->size;
+}
+
+/* The ledger: while on, each new message is written down with the place that
+ * made it, so that the stage can name what was left behind. Process-wide and
+ * slow; on while at least one stage is open. */
+void   message_ledger_begin(void);
+void   message_ledger_end(void);
+/* Messages alive that were made since the ledger was last switched on; fills
+ * `where` with "Ping made at host/...:12; ..." for the first few. */
+size_t message_ledger_left(char *where, size_t room);
+
+/* How a message of kind TIMER lets go of its timer; set once by actor/timer. */
+extern void (*message_timer_release)(struct timer *timer);
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * type.h -- message type names, interned once per process.
+ *
+ * A type travels as a small number. Numbers are never given back, so there is
+ * a limit (TYPE_LIMIT): a peer cannot fill the memory with invented names.
+ *
+ * Two names are *alike* when they are equal after lower-casing and dropping
+ * underscores, as handlers are found (`MarketDepth` and `market_depth`).
+ *
+ * Any thread; type_name() and friends take no lock.
+ */
+#ifndef TROUPE_MESSAGE_TYPE_H
+#define TROUPE_MESSAGE_TYPE_H
+
+#include "base/base.h"
+
+typedef uint32_t type_id;
+
+#define TYPE_LIMIT      65536
+#define TYPE_NAME_LIMIT 255
+
+/* Built-in types have fixed numbers. */
+enum {
+    TYPE_NONE = 0,
+    TYPE_START,
+    TYPE_SHUTDOWN,
+    TYPE_TIMEOUT,
+    TYPE_REJECT,
+    TYPE_DOWN,
+    TYPE_RELOAD,
+    TYPE_ANY,  /* names a handler, never a message */
+    TYPE_BUILT_IN_COUNT,
+};
+
+/* The number of `name`, made if new. TYPE_NONE: empty, longer than
+ * TYPE_NAME_LIMIT, not printable UTF-8, no memory, or TYPE_LIMIT reached. */
+type_id type_intern(const char *name, size_t size);
+
+/* The number of `name` if it was ever interned, else TYPE_NONE. */
+type_id type_find(const char *name, size_t size);
+
+/* The name as first written ("MarketDepth"), "" for none; valid for ever. */
+const char *type_name(type_id type);
+size_t      type_name_size(type_id type);
+
+/* The same for all names that are alike: the number of the first of them. */
+type_id type_alike(type_id type);
+
+/* Lower-cases (ASCII) and drops underscores: writes at most `room` bytes with
+ * the NUL and returns the length that the whole has. */
+size_t type_fold(const char *name, size_t size, char *folded, size_t room);
+
+/* Whether `name` is alike to a built-in type that only the host itself may
+ * send (Start, Shutdown, Timeout, Down, Reload, Any; not Reject). */
+bool type_is_reserved(const char *name, size_t size);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * wire.h -- the JSON envelope on the network <-> its parts; the only file that
+ * knows the envelope's field names. SPEC section 7; byte form as Python's
+ * json.dumps, so that a frame of ours equals one of the family's.
+ *
+ *   {"sender_actor": "ping", "sender_endpoint": "tcp://localhost:5002",
+ *    "receiver": "pong", "message_type": "Ping", "message": {"count": 1}}
+ */
+#ifndef TROUPE_MESSAGE_WIRE_H
+#define TROUPE_MESSAGE_WIRE_H
+
+#include "message/json.h"
+
+#define WIRE_FRAME_LIMIT (1024 * 1024)
+
+/* A frame taken apart. Texts are decoded and NUL-terminated. `sender_*` are
+ * both set or both empty: a half sender is none. */
+struct wire_envelope {
+    char         sender_actor[256];
+    char         sender_endpoint[300]; /* as it came; see address_endpoint_normalise() */
+    char         receiver[256];
+    char         message_type[256];
+    struct bytes message;              /* packed map */
+};
+
+void wire_envelope_init(struct wire_envelope *envelope);
+void wire_envelope_fini(struct wire_envelope *envelope);
+
+/* Takes a frame apart. Absent, null and "" are the same; keys in any order;
+ * unknown envelope keys are skipped; duplicate envelope keys, names of more
+ * than 255 bytes or with control characters, texts that are no strings, a
+ * `message` that is no object (null counts as {}) and anything but one JSON
+ * object are refused: -EINVAL, and `error` (which may be NULL) says why; -ENOMEM.
+ * limits->depth holds for `message` and each unknown key's value, limits->values
+ * for all of them together; duplicates of unknown keys are not looked for. After -EINVAL
+ * the texts hold what stood before the fault, whole or empty, so that a sender
+ * may be told. An envelope can be used again. */
+int wire_read(const char *frame, size_t size, const struct json_limits *limits,
+              struct wire_envelope *envelope, struct json_error *error);
+
+/* Appends a frame. A sender without both its parts (NULL or "") is written as
+ * null and null. `packed` is a map, or of size 0: {}. 0, -EINVAL (error names the
+ * field), -ENOMEM; unless 0 the frame's size is as before. */
+int wire_write(const char *sender_actor, const char *sender_endpoint,
+               const char *receiver, const char *message_type,
+               const uint8_t *packed, size_t size,
+               json_actor_text *actor_text, void *context,
+               struct bytes *frame, struct json_error *error);
+
+/* Appends the frame of a Reject {message_type, reason, rejected_by}, sender null.
+ * 0, -EINVAL (invalid UTF-8), -ENOMEM. */
+int wire_write_reject(const char *receiver, const char *message_type, const char *reason,
+                      const char *rejected_by, struct bytes *frame);
+
+#endif
