@@ -41,6 +41,18 @@ static inline void cpu_relax(void)
 #endif
 }
 
+/* Everything before is visible to others before anything after is read. The
+ * thread sanitizer knows no fences; a read-modify-write is one to the machine. */
+static inline void full_fence(void)
+{
+#ifdef __SANITIZE_THREAD__
+    static _Atomic int nothing;
+    atomic_fetch_add_explicit(&nothing, 0, memory_order_seq_cst);
+#else
+    atomic_thread_fence(memory_order_seq_cst);
+#endif
+}
+
 void spin_acquire_slow(struct spin *spin);
 
 static inline void spin_acquire(struct spin *spin)

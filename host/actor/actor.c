@@ -1,0 +1,186 @@
+/*
+ * actor.c -- runs one batch of an actor's mail, and leads it through its life.
+ */
+#include "actor/actor.h"
+
+#include "actor/lifecycle.h"
+#include "actor/router.h"
+#include "actor/scheduler.h"
+#include "actor/system.h"
+
+#include <string.h>
+
+/* The watchdog tells handlers apart by the worker's epoch. */
+static void begin_code(struct worker *worker)
+{
+    uint32_t epoch = atomic_load_explicit(&worker->epoch, memory_order_relaxed);
+    atomic_store_explicit(&worker->epoch, epoch + 1, memory_order_relaxed);
+}
+
+/* The handler that the watchdog looked at has ended, waits, or was preempted. */
+static void forget_watch(struct actor *actor, enum verdict verdict)
+{
+    if (verdict == VERDICT_PREEMPTED) {
+        atomic_fetch_add_explicit(
+            &actor->ran_ns, atomic_load_explicit(&worker_self->ran_hint_ns, memory_order_relaxed),
+            memory_order_relaxed);
+        return;
+    }
+    atomic_store_explicit(&actor->watched, false, memory_order_relaxed);
+    atomic_store_explicit(&actor->overdue_told, false, memory_order_relaxed);
+    atomic_store_explicit(&actor->ran_ns, 0, memory_order_relaxed);
+}
+
+static void take_in(struct actor *actor, enum verdict verdict)
+{
+    if (UNLIKELY(atomic_load_explicit(&actor->watched, memory_order_relaxed)))
+        forget_watch(actor, verdict);
+    actor->preempted = verdict == VERDICT_PREEMPTED;
+    actor->busy = verdict == VERDICT_PREEMPTED || verdict == VERDICT_WAITING;
+    if (LIKELY(verdict == VERDICT_DONE))
+        return;
+    if (verdict == VERDICT_ENDED && actor->phase < PHASE_DRAINING) {
+        actor->phase = PHASE_DRAINING; /* of nothing */
+        actor->drain_left = 0;
+    }
+}
+
+static void stop(struct actor *actor, struct worker *worker, struct message *message)
+{
+    bool drain = (message->flags & MESSAGE_DRAIN) != 0;
+    message_free(message);
+    if (actor->phase == PHASE_BORN) {
+        actor->phase = PHASE_SHUTTING_DOWN; /* it never began: no on_shutdown */
+        return;
+    }
+    if (actor->phase >= PHASE_SHUTTING_DOWN && drain)
+        return;
+    if (actor->phase < PHASE_DRAINING)
+        actor->phase = PHASE_DRAINING;
+    else if (drain)
+        return;
+    /* What is queued now; not what it goes on sending to itself. */
+    actor->drain_left = drain ? mailbox_length(&actor->box) : 0;
+    if (actor->busy && !actor->preempted) {
+        begin_code(worker);
+        take_in(actor, actor->behaviour->cut(actor));
+    }
+}
+
+static void send_wakes(struct actor *actor, struct message *wakes)
+{
+    while (wakes != NULL) {
+        struct message *wake = wakes;
+        wakes = atomic_load_explicit(&wake->next, memory_order_relaxed);
+        waits_end(actor->system, wake->to, wake->request);
+        router_send(actor->system, &wake, ROUTE_RESERVED);
+        message_free(wake); /* its sender is gone */
+    }
+}
+
+static void receive(struct actor *actor, struct worker *worker, struct message *message)
+{
+    if (UNLIKELY(message->to != actor_self(actor))) {
+        /* Meant for the one who had this slot before. */
+        router_refuse(actor->system, &message, FAILURE_DOWN, "the actor has ended", NULL);
+        return;
+    }
+    if (UNLIKELY(worker->kind == WORKER_STAGE) && actor->system->observe != NULL)
+        actor->system->observe(actor->system, actor, message);
+    if (UNLIKELY(message->lane == LANE_CONTROL)) {
+        if (message->kind == MESSAGE_STOP) {
+            stop(actor, worker, message);
+            return;
+        }
+        if (message->kind == MESSAGE_START) {
+            actor->phase = PHASE_RUNNING;
+            actor->appetite = APPETITE_ALL;
+        }
+    } else if (actor->phase == PHASE_DRAINING && actor->drain_left > 0) {
+        actor->drain_left--;
+    }
+    begin_code(worker);
+    take_in(actor, actor->behaviour->receive(actor, message));
+}
+
+/* A stopping actor whose handler has ended: what comes next? True: it is gone. */
+static bool wind_up(struct actor *actor, struct worker *worker)
+{
+    if (actor->phase == PHASE_DRAINING && actor->drain_left == 0) {
+        actor->phase = PHASE_SHUTTING_DOWN;
+        begin_code(worker);
+        take_in(actor, actor->behaviour->shut_down(actor));
+        if (actor->busy)
+            return false;
+    }
+    if (actor->phase != PHASE_SHUTTING_DOWN)
+        return false;
+    actor->phase = PHASE_GONE;
+    atomic_store_explicit(&worker->running, NULL, memory_order_relaxed); /* nothing to interrupt */
+    lifecycle_end(actor);
+    return true;
+}
+
+static enum actor_fate run(struct actor *actor, struct worker *worker, unsigned messages)
+{
+    if (UNLIKELY(actor->preempted)) {
+        begin_code(worker);
+        take_in(actor, actor->behaviour->go_on(actor));
+        if (actor->preempted)
+            return FATE_READY;
+    }
+    for (;;) {
+        if (UNLIKELY(actor->phase >= PHASE_DRAINING) && !actor->busy && wind_up(actor, worker))
+            return FATE_GONE;
+        if (UNLIKELY(actor->preempted || messages-- == 0 ||
+                     atomic_load_explicit(&worker->hurry, memory_order_relaxed)))
+            return FATE_READY;
+
+        struct message *wakes;
+        enum appetite appetite = actor->busy ? actor->appetite
+                                 : actor->phase == PHASE_BORN ? APPETITE_CONTROL
+                                                              : APPETITE_ALL;
+        struct message *message =
+            mailbox_take(&actor->box, appetite, actor->behaviour->chooses, actor, &wakes);
+        if (UNLIKELY(wakes != NULL))
+            send_wakes(actor, wakes);
+        if (message != NULL) {
+            receive(actor, worker, message);
+            continue;
+        }
+        if (UNLIKELY(actor->phase == PHASE_DRAINING) && !actor->busy) {
+            actor->drain_left = 0; /* some of what was counted came to nothing */
+            continue;
+        }
+        if (mailbox_sleep(&actor->box))
+            return FATE_ASLEEP;
+    }
+}
+
+enum actor_fate actor_run(struct actor *actor, unsigned messages)
+{
+    struct worker *worker = worker_self;
+
+    worker->sends = 0;
+    atomic_store_explicit(&worker->running, actor, memory_order_release); /* to the watchdog */
+    enum actor_fate fate = run(actor, worker, messages);
+    atomic_store_explicit(&worker->running, NULL, memory_order_relaxed);
+    begin_code(worker);
+    return fate;
+}
+
+uint64_t actor_wait_begin(struct actor *actor, enum appetite appetite, uint64_t deadline_ns)
+{
+    actor->appetite = appetite;
+    if (appetite == APPETITE_CHOSEN)
+        mailbox_reconsider(&actor->box);
+    alarm_set(actor, deadline_ns);
+    if (++actor->waits == 0) /* 0 is no wait; see waits.h */
+        actor->waits = 1;
+    return actor->waits;
+}
+
+void actor_wait_over(struct actor *actor)
+{
+    alarm_set(actor, UINT64_MAX);
+}

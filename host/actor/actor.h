@@ -1,0 +1,130 @@
+/*
+ * actor.h -- an actor: an identity, a mailbox, and a behaviour that C or Lua fills.
+ *
+ * The structures of actors are never freed, only used again under another id
+ * (actor/registry.h), so a sender may touch one without a lock: at worst it
+ * finds a closed mailbox, or its message reaches the next tenant, who sees
+ * that message->to is not himself and answers as the dead would.
+ *
+ * The life of an actor on its worker:
+ *   born --START--> running --STOP--> draining --> shutting down --> gone
+ * Whatever a handler does (waits, is preempted), the next message is handled
+ * only when it has ended.
+ */
+#ifndef TROUPE_ACTOR_ACTOR_H
+#define TROUPE_ACTOR_ACTOR_H
+
+#include "actor/mailbox.h"
+#include "actor/timer.h"
+
+struct actor;
+struct system;
+struct worker;
+
+/* What a behaviour says after it has run for a while. */
+enum verdict {
+    VERDICT_DONE,      /* ready for the next message */
+    VERDICT_WAITING,   /* its handler waits: actor->appetite says for what */
+    VERDICT_PREEMPTED, /* suspended where it stood: queue the actor again, then go_on() */
+    VERDICT_ENDED,     /* the actor is to end: actor->ended says how */
+};
+
+/* How a worker's runaway handler is to be disturbed; see actor/watchdog.h. */
+enum interrupt {
+    INTERRUPT_PREEMPT,
+    INTERRUPT_OVERDUE, /* longer than its slice: report it, or stop it if it says so */
+    INTERRUPT_STOP,    /* end it: the host will wait no longer */
+};
+
+/* What the actor runs. All but `interrupt` and `describe` are called on the
+ * worker that runs the actor; messages given are owned by the behaviour. */
+struct behaviour {
+    enum verdict (*receive)(struct actor *actor, struct message *message);
+    enum verdict (*go_on)(struct actor *actor);    /* after VERDICT_PREEMPTED */
+    enum verdict (*cut)(struct actor *actor);      /* end the wait under way: reason stopping */
+    enum verdict (*shut_down)(struct actor *actor); /* the last handler */
+    mailbox_chooser *chooses;                      /* for APPETITE_CHOSEN; context is the actor */
+    void (*end)(struct actor *actor);              /* free actor->state; the mailbox is closed */
+    /* In a signal handler on the actor's worker, while its code runs. */
+    void (*interrupt)(struct actor *actor, enum interrupt what);
+    /* Same place, when an interrupt found the handler deaf: what it is stuck in. */
+    bool (*stuck_in)(struct actor *actor, char *text, size_t room);
+};
+
+enum actor_phase { PHASE_BORN, PHASE_RUNNING, PHASE_DRAINING, PHASE_SHUTTING_DOWN, PHASE_GONE };
+
+/* How an actor ended. */
+enum ending {
+    ENDED_NORMALLY,
+    ENDED_BY_ERROR,
+    ENDED_AT_START, /* by an error, before its start was over */
+};
+
+struct actor {
+    struct mailbox box;
+
+    _Atomic actor_id id;              /* 0: the slot is free */
+    _Atomic uint64_t edge;            /* whom its handler waits for: actor/waits.h */
+    struct system *system;
+    const struct behaviour *behaviour;
+    void          *state;             /* the behaviour's */
+    struct actor  *run_next;          /* in a run queue; guarded by that queue */
+    struct worker *home;              /* its own or its group's worker; NULL: the pool */
+
+    /* Only the worker that runs it: */
+    enum appetite    appetite;
+    uint8_t          phase;           /* enum actor_phase */
+    uint8_t          ended;           /* enum ending */
+    bool             busy;            /* a handler waits or is preempted */
+    bool             preempted;
+    bool             has_children;
+    bool             hidden;          /* the host's own: keeps no host alive; fixed by the spawn */
+    bool             vital;           /* ENDED_AT_START ends the host; set before it begins */
+    uint32_t         drain_left;      /* messages still to be handled while draining */
+    uint32_t         waits;           /* number of the last wait: unique for this id */
+    actor_id         waits_for_room;  /* in whose mailbox its message is parked, or 0 */
+
+    struct alarm     alarm;           /* the deadline of its wait */
+    struct timer    *timers;          /* it owns, armed; guarded by the timers' lock */
+
+    /* Between the watchdog and the worker: */
+    uint64_t         slice_ns;        /* how long a handler may run; fixed by the spawn */
+    _Atomic bool     watched;         /* the watchdog has seen the handler in hand twice */
+    _Atomic bool     overdue_told;    /* and it was reported */
+    _Atomic uint64_t ran_ns;          /* of the handler in hand, before it was last preempted */
+
+    /* Guarded by the registry's lock: */
+    const char      *name;            /* owned; NULL: the slot is free */
+    uint32_t         generation;      /* of the tenant, or of the last one */
+    uint32_t         slot;            /* fixed: its place in the registry */
+    actor_id         parent;
+    struct actor    *born_before, *born_after; /* all actors, in order of birth */
+    struct actor    *free_next;
+};
+
+static inline actor_id actor_self(const struct actor *actor)
+{
+    return atomic_load_explicit(&actor->id, memory_order_relaxed);
+}
+
+enum actor_fate {
+    FATE_ASLEEP, /* do not touch it again */
+    FATE_READY,  /* queue it again */
+    FATE_GONE,   /* it has ended; do not touch it again */
+};
+
+/* Runs the actor for a batch: at most `messages`, and not on after the
+ * worker was told to hurry. Only on the worker it was queued for. */
+enum actor_fate actor_run(struct actor *actor, unsigned messages);
+
+/* A new wait of the actor's handler begins, until `deadline_ns` (UINT64_MAX:
+ * none): returns its number. actor_wait_over() ends it. */
+uint64_t actor_wait_begin(struct actor *actor, enum appetite appetite, uint64_t deadline_ns);
+void     actor_wait_over(struct actor *actor);
+/* Whether a message of kind WAKE or an answer belongs to the wait under way. */
+static inline bool actor_waits_as(const struct actor *actor, uint64_t request)
+{
+    return actor->busy && request == actor->waits;
+}
+
+#endif

@@ -1,0 +1,111 @@
+/*
+ * deadletters.c -- what was dropped or could not be delivered, and why.
+ */
+#include "actor/deadletters.h"
+
+#include "base/memory.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+int dead_letters_open(struct dead_letters *letters, size_t capacity, size_t bytes_limit)
+{
+    *letters = (struct dead_letters){ .capacity = capacity, .bytes_limit = bytes_limit };
+    if (capacity > SIZE_MAX / sizeof *letters->ring)
+        return -ENOMEM;
+    if (capacity > 0) {
+        letters->ring = memory_get(capacity * sizeof *letters->ring);
+        if (letters->ring == NULL)
+            return -ENOMEM;
+    }
+    lock_init(&letters->lock);
+    return 0;
+}
+
+static struct dead_letter *letter_at(struct dead_letters *letters, size_t index)
+{
+    return &letters->ring[(letters->first + index) % letters->capacity];
+}
+
+void dead_letters_close(struct dead_letters *letters)
+{
+    for (size_t i = 0; i < letters->count; i++)
+        message_free(letter_at(letters, i)->message);
+    memory_put(letters->ring, letters->capacity * sizeof *letters->ring);
+    lock_fini(&letters->lock);
+    *letters = (struct dead_letters){ 0 };
+}
+
+/* Makes room for one letter of `bytes`: what gave way, linked by next. */
+static struct message *give_way_locked(struct dead_letters *letters, size_t bytes)
+{
+    struct message *gone = NULL;
+    while (letters->count > 0 && (letters->count == letters->capacity ||
+                                  letters->bytes + bytes > letters->bytes_limit)) {
+        struct message *oldest = letter_at(letters, 0)->message;
+        letters->bytes -= message_weight(oldest);
+        letters->first = (letters->first + 1) % letters->capacity;
+        letters->count--;
+        atomic_store_explicit(&oldest->next, gone, memory_order_relaxed);
+        gone = oldest;
+    }
+    return gone;
+}
+
+static void copy_text(char *to, size_t room, const char *text)
+{
+    snprintf(to, room, "%s", text != NULL ? text : "");
+}
+
+void dead_letters_put(struct dead_letters *letters, struct message **message,
+                      enum failure_reason reason, const char *sender, const char *target,
+                      const char *text)
+{
+    struct message *dead = *message;
+    *message = NULL;
+    if (dead == NULL || (dead->flags & MESSAGE_KEPT))
+        return; /* not a letter, and not ours to keep */
+
+    size_t bytes = message_weight(dead);
+    struct message *gone = NULL;
+    lock_acquire(&letters->lock);
+    letters->total++;
+    if (letters->capacity > 0 && bytes <= letters->bytes_limit) {
+        gone = give_way_locked(letters, bytes);
+        struct dead_letter *letter = letter_at(letters, letters->count++);
+        letter->id = letters->total;
+        letter->message = dead;
+        letter->reason = reason;
+        copy_text(letter->target, sizeof letter->target, target);
+        copy_text(letter->sender, sizeof letter->sender, sender);
+        copy_text(letter->text, sizeof letter->text, text);
+        letters->bytes += bytes;
+        dead = NULL;
+    }
+    lock_release(&letters->lock);
+
+    message_free(dead);
+    while (gone != NULL) {
+        struct message *each = gone;
+        gone = atomic_load_explicit(&each->next, memory_order_relaxed);
+        message_free(each);
+    }
+}
+
+uint64_t dead_letters_total(struct dead_letters *letters)
+{
+    lock_acquire(&letters->lock);
+    uint64_t total = letters->total;
+    lock_release(&letters->lock);
+    return total;
+}
+
+void dead_letters_each(struct dead_letters *letters,
+                       void (*visit)(void *context, const struct dead_letter *letter),
+                       void *context)
+{
+    lock_acquire(&letters->lock);
+    for (size_t i = 0; i < letters->count; i++)
+        visit(context, letter_at(letters, i));
+    lock_release(&letters->lock);
+}

@@ -1,0 +1,49 @@
+/*
+ * deadletters.h -- what was dropped or could not be delivered, and why.
+ *
+ * Bounded in number and bytes: the oldest gives way. Counted for ever.
+ */
+#ifndef TROUPE_ACTOR_DEADLETTERS_H
+#define TROUPE_ACTOR_DEADLETTERS_H
+
+#include "base/thread.h"
+#include "message/message.h"
+
+struct dead_letter {
+    uint64_t id;             /* from 1, in order of death */
+    struct message *message; /* owned */
+    enum failure_reason reason;
+    char target[64];         /* name of the receiver, cut */
+    char sender[64];
+    char text[128];          /* "no handler on_pnig", "the actor has ended" */
+};
+
+struct dead_letters {
+    struct lock lock;
+    struct dead_letter *ring; /* all below guarded by lock */
+    size_t   capacity, first, count;
+    size_t   bytes, bytes_limit;
+    uint64_t total;
+};
+
+/* Keeps at most `capacity` letters (0: it only counts) and `bytes_limit` bytes
+ * of messages. 0 or -ENOMEM. */
+int  dead_letters_open(struct dead_letters *letters, size_t capacity, size_t bytes_limit);
+void dead_letters_close(struct dead_letters *letters);
+
+/* Takes *message. One that is larger than all the room is counted and freed.
+ * Needs no memory, so it cannot fail; texts are cut, and may be NULL. Any thread. */
+void dead_letters_put(struct dead_letters *letters, struct message **message,
+                      enum failure_reason reason, const char *sender, const char *target,
+                      const char *text);
+
+/* How many have died since the start, kept or not. */
+uint64_t dead_letters_total(struct dead_letters *letters);
+
+/* Calls `visit` for each that is kept, oldest first, under the lock: it must
+ * not put another. */
+void dead_letters_each(struct dead_letters *letters,
+                       void (*visit)(void *context, const struct dead_letter *letter),
+                       void *context);
+
+#endif

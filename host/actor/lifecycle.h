@@ -1,0 +1,49 @@
+/*
+ * lifecycle.h -- birth and death of actors, and who is told of it.
+ */
+#ifndef TROUPE_ACTOR_LIFECYCLE_H
+#define TROUPE_ACTOR_LIFECYCLE_H
+
+#include "actor/actor.h"
+
+struct spawn {
+    const char *name;               /* NULL: `stem`#N */
+    const char *stem;
+    const struct behaviour *behaviour;
+    void       *state;              /* the actor's if the spawn succeeds */
+    actor_id    parent;             /* ends with it; 0: none */
+    struct mailbox_options mailbox;
+    uint64_t    slice_ns;           /* a handler that runs longer is reported; 0: 5 s */
+    const char *thread;             /* NULL or "pool", "own", "group:NAME" */
+    bool        hidden;             /* the host's own: does not keep the host alive */
+};
+
+/* Makes an actor, registers its name and opens its mailbox; nothing runs until
+ * lifecycle_start(). 0 and *id; negative errno with a sentence in `why`:
+ * -EEXIST, -EAGAIN (limit), -ENOMEM, -EINVAL, -ESHUTDOWN (the host stops). */
+int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *id,
+                    char *why, size_t room);
+
+/* Sends START with `config` (packed map; size 0: none); its handler runs first. */
+int lifecycle_start(struct system *system, actor_id id, const void *config, size_t size);
+
+/* Asks an actor to end. False if it is gone already. */
+bool lifecycle_stop(struct system *system, actor_id id, bool drain);
+
+/* The actor's last act, on its own worker: closes, refuses what is left, ends
+ * children, frees. Called by actor_run() only. */
+void lifecycle_end(struct actor *actor);
+
+/* Stops every actor with drain, in reverse order of birth, until
+ * `deadline_ns`; what is left then is condemned. Returns how many actors were
+ * left and sums up their undelivered mail. On the thread that runs the host;
+ * `step` is called while waiting if there are no workers (the stage). */
+struct shutdown_account {
+    unsigned stopped, left;
+    uint64_t messages;      /* that were not handled */
+    char     names[256];    /* of actors left, "a (3 messages), b" */
+};
+void lifecycle_shut_down(struct system *system, uint64_t deadline_ns,
+                         struct shutdown_account *account);
+
+#endif

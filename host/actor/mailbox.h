@@ -1,0 +1,142 @@
+/*
+ * mailbox.h -- where messages wait for one actor.
+ *
+ * Any thread may put; only the worker now running the actor may take. Three
+ * lanes: control before high before ordinary; in each, order of arrival is
+ * kept, so two messages from one sender never change places within a lane.
+ * Ordinary and high messages are bounded in number and bytes; control
+ * messages, answers and timers' messages have reserved room.
+ *
+ * A mailbox knows nothing of actors or schedulers. When a put finds the box
+ * asleep it says so, and the caller decides whom to wake.
+ *
+ * The hand-over. Putting is a push onto `top`, a stack that the taker takes
+ * whole and turns round. `top` is one of
+ *     MAILBOX_ASLEEP  empty, and nobody runs or will run the actor;
+ *     NULL            empty, and the actor is queued or running;
+ *     a message       not empty, and the actor is queued or running;
+ *     MAILBOX_CLOSED  the actor is gone: puts are refused, for ever.
+ * Falling asleep is one compare-and-swap from NULL to ASLEEP: if a message
+ * has come in between it fails, and the taker goes on. A push that replaces
+ * ASLEEP is the only one that answers MAILBOX_WOKE, so of all the puts that
+ * come after the falling asleep exactly one schedules the actor. There is no
+ * moment at which a message lies in a box that is asleep, and no moment at
+ * which two threads believe that they run the actor.
+ *
+ * Room. `load` holds the number and the bytes of counted messages, and the
+ * mark that somebody waits for room, in one word: a put that takes room, the
+ * taker that gives it back and a waiter that sets the mark are all
+ * compare-and-swaps on the same word. So a waiter can set its mark only while
+ * the box is full, and the taker that makes it less full sees the mark: no
+ * wake-up is lost. The limit is never passed, but by drop_old (one batch).
+ */
+#ifndef TROUPE_ACTOR_MAILBOX_H
+#define TROUPE_ACTOR_MAILBOX_H
+
+#include "base/thread.h"
+#include "message/message.h"
+
+enum mailbox_overflow {
+    OVERFLOW_WAIT,     /* a send waits for room */
+    OVERFLOW_FAIL,     /* a send is told FULL */
+    OVERFLOW_DROP_OLD, /* the oldest makes room */
+    OVERFLOW_DROP_NEW, /* the new one is dropped */
+};
+
+struct mailbox_options {
+    uint32_t limit;    /* counted messages; 1 to MAILBOX_LIMIT_MAX */
+    uint64_t bytes;    /* of counted messages */
+    enum mailbox_overflow overflow;
+};
+
+#define MAILBOX_LIMIT_MAX 4000000u
+#define MAILBOX_OPTIONS_DEFAULT \
+    ((struct mailbox_options){ .limit = 1024, .bytes = 16u << 20, .overflow = OVERFLOW_WAIT })
+
+enum mailbox_answer {
+    MAILBOX_OK = 0,
+    MAILBOX_WOKE = 1,   /* stored, and the box was asleep: schedule its actor */
+    MAILBOX_FULL = 2,   /* not stored: no room */
+    MAILBOX_CLOSED = 3, /* not stored: the actor is gone */
+    MAILBOX_PARKED = 4, /* mailbox_park(): kept until there is room */
+};
+
+/* A send that waits for room: its message, and what tells its sender. */
+struct parked {
+    struct parked  *next;
+    struct message *message;
+    struct message *wake;    /* MESSAGE_WAKE to the sender; NULL: it waits for an answer anyway */
+};
+
+struct message_list {
+    struct message *head, *tail;
+};
+
+struct mailbox {
+    /* Producers' line. */
+    _Alignas(CACHE_LINE) _Atomic(struct message *) top;
+    _Atomic uint64_t load;    /* MAILBOX_WAITED | count << 40 | bytes */
+    _Atomic bool     urgent;  /* a control or high message is on the stack */
+    struct spin      lock;    /* of parked, older */
+    struct mailbox_options options; /* fixed by mailbox_open() */
+
+    /* The taker's line. */
+    _Alignas(CACHE_LINE) struct message_list lanes[LANE_COUNT];
+    uint64_t returned;        /* load of messages taken and not yet given back */
+    struct message *passed;   /* selective taking: nothing wanted in the ordinary lane up to here */
+
+    struct parked *parked_head, *parked_tail; /* guarded by lock */
+    struct message_list older;                /* drop_old: trimmed by putters; guarded by lock */
+};
+
+/* A new box is awake: whoever makes it schedules the actor or calls mailbox_sleep(). */
+void mailbox_open(struct mailbox *box, const struct mailbox_options *options);
+
+/* Moves *message into the box and sets *message to NULL. On FULL or CLOSED
+ * nothing moves. LANE_CONTROL and messages with `reserved` ignore the limits.
+ * Any thread; never waits. With drop_old the messages that made room are
+ * handed to the caller in `dropped` (linked by next; else NULL). */
+enum mailbox_answer mailbox_put(struct mailbox *box, struct message **message, bool reserved,
+                                struct message **dropped);
+
+/* For a put that found the box FULL: keeps *message (and *wake, which may be
+ * NULL) until there is room; the taker then stores it in its order. MAILBOX_PARKED:
+ * both are the box's. CLOSED: nothing moved. FULL: no memory. OK or WOKE:
+ * there was room meanwhile; *message moved, *wake stays the caller's. */
+enum mailbox_answer mailbox_park(struct mailbox *box, struct message **message,
+                                 struct message **wake);
+
+/* Takes back what `sender` parked for its wait `request`: the message, the
+ * caller's again; NULL if it was stored already or the box has closed. */
+struct message *mailbox_unpark(struct mailbox *box, actor_id sender, uint64_t request);
+
+/* Which messages mailbox_take() may hand out. */
+enum appetite {
+    APPETITE_ALL,
+    APPETITE_CONTROL, /* a handler waits: answers and control only */
+    APPETITE_CHOSEN,  /* a handler waits for what `chooses` accepts, and control */
+};
+typedef bool mailbox_chooser(void *context, const struct message *message);
+
+/* Hands the next message to the caller, or returns NULL. *wakes gets the
+ * MESSAGE_WAKEs of parked senders that have found room (linked by next; else
+ * NULL), to be sent. Only the worker running the actor. */
+struct message *mailbox_take(struct mailbox *box, enum appetite appetite,
+                             mailbox_chooser *chooses, void *context, struct message **wakes);
+
+/* Forgets what selective taking has passed over: a new wait begins. */
+void mailbox_reconsider(struct mailbox *box);
+
+/* Lets the box fall asleep; false if something has come meanwhile. After true
+ * the caller must not touch the actor again. */
+bool mailbox_sleep(struct mailbox *box);
+
+/* Closes the box for ever (until mailbox_open()) and hands over all that was in
+ * it, in order: *messages (linked by next), *parked likewise. */
+void mailbox_close(struct mailbox *box, struct message **messages, struct parked **parked);
+
+/* Counted messages now in the box. Any thread; a snapshot. */
+uint32_t mailbox_length(const struct mailbox *box);
+uint64_t mailbox_bytes(const struct mailbox *box);
+
+#endif

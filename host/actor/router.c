@@ -1,0 +1,271 @@
+/*
+ * router.c -- the one door: an address becomes a mailbox, another host, or the
+ * dead letters; and whoever slept is woken.
+ */
+#include "actor/router.h"
+
+#include "actor/system.h"
+#include "base/log.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define ASK_MARK "/ask#" /* "ping/ask#17": the name under which wait 17 of ping is answered */
+
+static void drop_all(struct system *system, struct message *dropped)
+{
+    while (dropped != NULL) {
+        struct message *message = dropped;
+        dropped = atomic_load_explicit(&message->next, memory_order_relaxed);
+        router_refuse(system, &message, FAILURE_FULL, "dropped: the mailbox was full", NULL);
+    }
+}
+
+static enum router_answer put_when_full(struct system *system, struct actor *target,
+                                        struct message **message, unsigned how)
+{
+    if (target->box.options.overflow == OVERFLOW_DROP_NEW) {
+        router_refuse(system, message, FAILURE_FULL, "dropped: the mailbox was full", NULL);
+        return ROUTER_OK;
+    }
+    if (!(how & ROUTE_PARK) || target->box.options.overflow == OVERFLOW_FAIL)
+        return ROUTER_FULL;
+
+    struct message *wake = NULL;
+    if ((*message)->kind != MESSAGE_ASK) { /* who asks waits for the answer anyway */
+        wake = message_new(MESSAGE_WAKE, TYPE_NONE, NULL, 0);
+        if (wake == NULL)
+            return ROUTER_FULL;
+        wake->to = (*message)->from;
+        wake->request = (*message)->request;
+    }
+    enum mailbox_answer answer = mailbox_park(&target->box, message, &wake);
+    message_free(wake);
+    switch (answer) {
+    case MAILBOX_PARKED:
+        return ROUTER_PARKED;
+    case MAILBOX_WOKE:
+        scheduler_ready(target);
+        return ROUTER_OK;
+    case MAILBOX_OK:
+        return ROUTER_OK;
+    case MAILBOX_CLOSED:
+        return ROUTER_DOWN;
+    default:
+        return ROUTER_FULL;
+    }
+}
+
+enum router_answer router_send(struct system *system, struct message **message, unsigned how)
+{
+    struct actor *target = registry_find(&system->registry, (*message)->to);
+    struct message *dropped;
+
+    if (UNLIKELY(target == NULL))
+        return ROUTER_DOWN;
+    (*message)->born_ms = atomic_load_explicit(&system->born_ms, memory_order_relaxed);
+    switch (mailbox_put(&target->box, message, (how & ROUTE_RESERVED) != 0, &dropped)) {
+    case MAILBOX_WOKE:
+        scheduler_ready(target);
+        break;
+    case MAILBOX_FULL:
+        return put_when_full(system, target, message, how);
+    case MAILBOX_CLOSED:
+        return ROUTER_DOWN;
+    default:
+        break;
+    }
+    if (UNLIKELY(dropped != NULL))
+        drop_all(system, dropped);
+    return ROUTER_OK;
+}
+
+static enum router_answer explain(enum router_answer answer, const char *name, char *why,
+                                  size_t room)
+{
+    if (answer == ROUTER_DOWN)
+        snprintf(why, room, "%s has ended", name);
+    else if (answer == ROUTER_FULL)
+        snprintf(why, room, "the mailbox of %s is full", name);
+    return answer;
+}
+
+enum router_answer router_send_address(struct system *system, const struct address *to,
+                                       struct message **message, unsigned how, char *why,
+                                       size_t room)
+{
+    const char *name = address_name(to);
+
+    if (to->endpoint_size == 0) {
+        (*message)->to = registry_find_name(&system->registry, name, to->name_size);
+        if ((*message)->to == 0) {
+            char near[ADDRESS_NAME_LIMIT + 1];
+            const char *best = registry_suggest(&system->registry, name, near, sizeof near);
+            snprintf(why, room, "no actor is named '%s'%s%s%s", name,
+                     best != NULL ? " (did you mean '" : "", best != NULL ? best : "",
+                     best != NULL ? "'?)" : "");
+            return ROUTER_DOWN;
+        }
+        return explain(router_send(system, message, how), name, why, room);
+    }
+    if (system->remote.carry == NULL) {
+        snprintf(why, room, "%s is elsewhere, and this host has no way out", name);
+        return ROUTER_UNREACHABLE;
+    }
+
+    char from[ADDRESS_NAME_LIMIT + 1], one_shot[ADDRESS_NAME_LIMIT + 32];
+    const char *sender = NULL;
+    if ((*message)->from != 0) {
+        sender = registry_name(&system->registry, (*message)->from, from, sizeof from);
+        if ((*message)->kind == MESSAGE_ASK) {
+            snprintf(one_shot, sizeof one_shot, "%s" ASK_MARK "%llu", from,
+                     (unsigned long long)(*message)->request);
+            sender = one_shot;
+        }
+    }
+    return system->remote.carry(system->remote.context, to, sender, message, why, room);
+}
+
+void router_reply(struct system *system, actor_id asker, uint64_t request,
+                  struct message **message, actor_id from)
+{
+    (*message)->to = asker;
+    (*message)->from = from;
+    (*message)->request = request;
+    waits_end(system, asker, request); /* before it can hear of the answer */
+    if (router_send(system, message, ROUTE_RESERVED) != ROUTER_OK) {
+        message_free(*message); /* who asked has ended: nobody misses the answer */
+        *message = NULL;
+    }
+}
+
+void router_fail(struct system *system, actor_id asker, uint64_t request,
+                 enum failure_reason reason, const char *text)
+{
+    struct message *failure =
+        message_new(MESSAGE_FAILURE, TYPE_NONE, text, text != NULL ? strlen(text) : 0);
+    if (failure == NULL)
+        return; /* its deadline will tell it */
+    failure->reason = (uint8_t)reason;
+    router_reply(system, asker, request, &failure, 0);
+}
+
+static struct address *origin_of(const struct message *message)
+{
+    return message->kind == MESSAGE_ORDINARY || message->kind == MESSAGE_ASK ? message->origin
+                                                                             : NULL;
+}
+
+static bool is_nobodys_business(const struct message *message)
+{
+    switch (message->kind) {
+    case MESSAGE_ORDINARY:
+    case MESSAGE_ASK:
+        return false;
+    case MESSAGE_TIMER: /* timers go with their actor */
+    default:
+        return true;
+    }
+}
+
+void router_refuse(struct system *system, struct message **message, enum failure_reason reason,
+                   const char *text, const char *reject)
+{
+    struct message *refused = *message;
+    *message = NULL;
+    if (is_nobodys_business(refused)) {
+        message_free(refused);
+        return;
+    }
+
+    char target[ADDRESS_NAME_LIMIT + 1], sender[ADDRESS_NAME_LIMIT + 1];
+    registry_name(&system->registry, refused->to, target, sizeof target);
+    const struct address *origin = origin_of(refused);
+    if (refused->kind == MESSAGE_ASK)
+        router_fail(system, refused->from, refused->request, reason, text);
+    else if (origin != NULL && reject != NULL && system->remote.reject != NULL)
+        system->remote.reject(system->remote.context, refused, target, reject);
+    if (origin != NULL)
+        snprintf(sender, sizeof sender, "%.100s@%.140s", address_name(origin),
+                 address_endpoint(origin));
+    else if (refused->from != 0)
+        registry_name(&system->registry, refused->from, sender, sizeof sender);
+    else
+        snprintf(sender, sizeof sender, "nobody");
+    dead_letters_put(&system->letters, &refused, reason, sender, target, text);
+}
+
+/* "ping/ask#17" -> the actor ping and the wait 17. */
+static actor_id find_asker(struct system *system, const char *receiver, uint64_t *request)
+{
+    const char *mark = strstr(receiver, ASK_MARK);
+    if (mark == NULL)
+        return 0;
+    char *end;
+    *request = strtoull(mark + strlen(ASK_MARK), &end, 10);
+    if (*end != '\0' || *request == 0)
+        return 0;
+    return registry_find_name(&system->registry, receiver, (size_t)(mark - receiver));
+}
+
+static void reject_unknown(struct system *system, const char *receiver, struct message **message,
+                           const char *reason)
+{
+    atomic_fetch_add_explicit(&system->counters.rejected, 1, memory_order_relaxed);
+    if ((*message)->origin != NULL && (*message)->type != TYPE_REJECT &&
+        system->remote.reject != NULL)
+        system->remote.reject(system->remote.context, *message, receiver, reason);
+    char sender[ADDRESS_NAME_LIMIT + 1] = "somebody elsewhere";
+    if ((*message)->origin != NULL)
+        snprintf(sender, sizeof sender, "%.100s@%.140s", address_name((*message)->origin),
+                 address_endpoint((*message)->origin));
+    dead_letters_put(&system->letters, message, FAILURE_REJECTED, sender, receiver, reason);
+}
+
+void router_receive(struct system *system, const char *receiver, struct message **message)
+{
+    char reason[ADDRESS_NAME_LIMIT + 64];
+    uint64_t request = 0;
+
+    if (strstr(receiver, ASK_MARK) != NULL) {
+        actor_id asker = find_asker(system, receiver, &request);
+        if (asker == 0) { /* late, or never asked: counted, no Reject for an answer */
+            atomic_fetch_add_explicit(&system->counters.late_answers, 1, memory_order_relaxed);
+            message_free(*message);
+            *message = NULL;
+            return;
+        }
+        (*message)->request = request;
+        (*message)->kind = MESSAGE_REPLY;
+        (*message)->lane = LANE_CONTROL;
+        router_reply(system, asker, request, message, 0);
+        return;
+    }
+
+    actor_id to = atomic_load_explicit(&system->inlet_closed, memory_order_acquire)
+                      ? 0
+                      : registry_find_name(&system->registry, receiver, strlen(receiver));
+    if (to == 0) {
+        snprintf(reason, sizeof reason, "Actor '%s' not found", receiver);
+        reject_unknown(system, receiver, message, reason);
+        return;
+    }
+    const char *type = type_name((*message)->type);
+    if (type_is_reserved(type, type_name_size((*message)->type))) {
+        snprintf(reason, sizeof reason, "Unknown message type: %s", type);
+        reject_unknown(system, receiver, message, reason);
+        return;
+    }
+    (*message)->to = to;
+    switch (router_send(system, message, 0)) {
+    case ROUTER_OK:
+        return;
+    case ROUTER_FULL:
+        snprintf(reason, sizeof reason, "Mailbox full: %s", receiver);
+        break;
+    default:
+        snprintf(reason, sizeof reason, "Actor '%s' not found", receiver);
+        break;
+    }
+    reject_unknown(system, receiver, message, reason);
+}

@@ -1,0 +1,73 @@
+/*
+ * router.h -- the one door: an address becomes a mailbox, another host, or the
+ * dead letters; and whoever slept is woken.
+ */
+#ifndef TROUPE_ACTOR_ROUTER_H
+#define TROUPE_ACTOR_ROUTER_H
+
+#include "actor/actor.h"
+
+enum router_answer {
+    ROUTER_OK,
+    ROUTER_PARKED,      /* the sender has to wait for room: a WAKE or the answer will come */
+    ROUTER_FULL,
+    ROUTER_DOWN,        /* nobody there */
+    ROUTER_UNREACHABLE, /* elsewhere, and it cannot go out */
+    ROUTER_REFUSED,     /* elsewhere, and it has no wire form: `why` says */
+};
+
+/* Carries messages to other hosts. Filled by net/ (or by the stage, which
+ * keeps what would have left). */
+struct remote_port {
+    void *context;
+    /* Takes *message to `to`. `from_name` is the sender's name for replies
+     * (NULL: none; with an ask the one-shot name). OK takes the message; FULL,
+     * UNREACHABLE or REFUSED leave it, with a sentence in `why`. Any thread. */
+    enum router_answer (*carry)(void *context, const struct address *to, const char *from_name,
+                                struct message **message, char *why, size_t room);
+    /* Sends a Reject to the origin of `message`, which stays the caller's. */
+    void (*reject)(void *context, const struct message *message, const char *rejected_by,
+                   const char *reason);
+    /* Our own endpoint as advertised, or "". */
+    const char *(*own_endpoint)(void *context);
+};
+
+/* How a message may be sent. */
+enum {
+    ROUTE_RESERVED = 1, /* does not need room: answers, own timers */
+    ROUTE_PARK = 2,     /* a full mailbox keeps it until there is room */
+};
+
+/* Moves *message into the mailbox of message->to. On OK and PARKED *message is
+ * taken; else it stays the caller's. For ROUTE_PARK, message->request is the
+ * sender's wait number; an ordinary message's sender is sent a MESSAGE_WAKE
+ * with it. An overflow policy may drop a message (into the dead letters): OK. */
+enum router_answer router_send(struct system *system, struct message **message, unsigned how);
+
+/* To an actor elsewhere, or by name on this host. `why` (of `room` bytes) gets
+ * a sentence if the answer is not OK or PARKED. */
+enum router_answer router_send_address(struct system *system, const struct address *to,
+                                       struct message **message, unsigned how, char *why,
+                                       size_t room);
+
+/* Answers the question that `asker` waits for in its wait `request`: takes
+ * *message (made with MESSAGE_REPLY), ends the edge first. */
+void router_reply(struct system *system, actor_id asker, uint64_t request,
+                  struct message **message, actor_id from);
+
+/* Tells it that there will be no answer, and why (`text` may be NULL). */
+void router_fail(struct system *system, actor_id asker, uint64_t request,
+                 enum failure_reason reason, const char *text);
+
+/* A message that will not be handled: its asker is told, a sender elsewhere
+ * gets a Reject (with `reject`, if not NULL), and it goes to the dead letters. */
+void router_refuse(struct system *system, struct message **message, enum failure_reason reason,
+                   const char *text, const char *reject);
+
+/* From elsewhere: finds the receiver by name and sends. The message has its
+ * origin set. Built-in names and types are refused; a receiver "name/ask#N"
+ * is the answer to wait N of actor `name`. All refusals are answered by a
+ * Reject to the origin and counted. */
+void router_receive(struct system *system, const char *receiver, struct message **message);
+
+#endif

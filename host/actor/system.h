@@ -1,0 +1,71 @@
+/*
+ * system.h -- everything the actors of one host share.
+ *
+ * Built by the roof (host.c) and by tests; each part has its own header and
+ * its own locks. Locks nest in this order only: scheduler, registry, mailbox
+ * (spin), run queue (spin), dead letters, log. Timers' lock is a leaf.
+ */
+#ifndef TROUPE_ACTOR_SYSTEM_H
+#define TROUPE_ACTOR_SYSTEM_H
+
+#include "actor/deadletters.h"
+#include "actor/lifecycle.h"
+#include "actor/registry.h"
+#include "actor/router.h"
+#include "actor/scheduler.h"
+#include "actor/timer.h"
+#include "actor/waits.h"
+#include "base/clock.h"
+
+struct system_limits {
+    uint32_t actors;        /* at once */
+    uint32_t timers;
+    size_t   dead_letters;
+};
+
+#define SYSTEM_LIMITS_DEFAULT \
+    ((struct system_limits){ .actors = 1000000, .timers = 1000000, .dead_letters = 1000 })
+
+struct system_counters {
+    _Atomic uint64_t unhandled, rejected, late_answers, frames_bad, timers_fired;
+};
+
+struct system {
+    struct clock        clock;
+    struct registry     registry;
+    struct scheduler    scheduler;
+    struct dead_letters letters;
+    struct timers      *timers;
+    struct lock         waits_lock;
+    struct remote_port  remote;   /* all NULL: no way out */
+    struct system_limits limits;
+    struct system_counters counters;
+    void               *owner;    /* the roof's host */
+    /* The stage: sees every message that an actor is about to handle. */
+    void (*observe)(struct system *system, const struct actor *actor,
+                    const struct message *message);
+
+    _Atomic bool     inlet_closed; /* shutting down: no new actors, nothing from outside */
+    _Atomic uint32_t born_ms;      /* a coarse clock for stamps */
+
+    /* Told under `lock` when an actor ends or somebody asks the host to stop. */
+    struct lock   lock;
+    struct signal changed;
+    uint32_t      hidden;          /* of the living actors: the host's own; guarded by lock */
+    bool          stop_asked;      /* guarded by lock */
+    int           exit_code;       /* guarded by lock */
+    bool          last_error;      /* the last actor ended by an error; guarded by lock */
+    actor_id      end_watched;     /* lifecycle_shut_down() waits for its end; guarded by lock */
+};
+
+/* `workers` 0 makes a stage: no threads, a clock that stands still. 0 or -errno. */
+int  system_open(struct system *system, unsigned workers, uint64_t seed,
+                 const struct system_limits *limits);
+int  system_start(struct system *system);
+/* All actors must have ended, or system_stop() been false. */
+void system_close(struct system *system);
+
+/* Asks whoever runs the host to end it with this exit code. Any thread. */
+void system_ask_stop(struct system *system, int exit_code);
+
+#endif
