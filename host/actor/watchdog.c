@@ -83,25 +83,25 @@ static void report_stuck(struct system *system, struct worker *worker, struct ac
                          uint64_t ran_ns)
 {
     char name[ADDRESS_NAME_LIMIT + 1];
-    bool named = atomic_load_explicit(&worker->stuck_named, memory_order_acquire);
     registry_name(&system->registry, actor_self(actor), name, sizeof name);
-    log_warn("%s: a handler has run for %.1f s, stuck in %s: it cannot be interrupted there; "
+    log_warn("%s: a handler has run for %.1f s, stuck in %s, which cannot be interrupted; "
              "others go on beside it",
-             name, (double)ran_ns / 1e9, named ? worker->stuck_in : "C code");
+             name, (double)ran_ns / 1e9, worker->stuck_in);
     atomic_store_explicit(&worker->stuck_named, false, memory_order_relaxed);
     atomic_store_explicit(&actor->overdue_told, true, memory_order_relaxed);
 }
 
+/* Its slice is over. A hook that is not heard after a few signals: every other
+ * one asks what C function it is in. */
 static void look_overdue(struct watchdog *dog, struct worker *worker, struct sight *sight,
                          struct actor *actor, uint64_t ran_ns)
 {
     sight->overdue++;
     bool told = atomic_load_explicit(&actor->overdue_told, memory_order_relaxed);
-    bool deaf = sight->overdue > DEAF_AFTER && !told;
-    if (deaf && sight->overdue > DEAF_AFTER + 2)
+    if (!told && atomic_load_explicit(&worker->stuck_named, memory_order_acquire))
         report_stuck(dog->system, worker, actor, ran_ns);
-    else
-        send_signal(worker, sight, INTERRUPT_OVERDUE, deaf);
+    bool deaf = !told && sight->overdue > DEAF_AFTER && sight->overdue % 2 == 0;
+    send_signal(worker, sight, INTERRUPT_OVERDUE, deaf);
 }
 
 static bool others_wait(struct system *system, struct worker *worker)

@@ -1,0 +1,157 @@
+%% troupe_bench -- the workloads of bench/*.lua for Erlang/OTP, to be measured
+%% beside them:  erl -noshell -s troupe_bench main NAME
+%% Prints `workload metric value unit`, as bench/run expects.
+-module(troupe_bench).
+-export([main/1, echo/0, member/1, idle/1]).
+
+main([Name]) ->
+    run(Name),
+    init:stop().
+
+seconds() -> erlang:monotonic_time(nanosecond) / 1.0e9.
+
+report(Workload, Metric, Value, Unit) ->
+    io:format("~s ~s ~.6g ~s~n", [Workload, Metric, float(Value), Unit]).
+
+timed(Fun) ->
+    Started = seconds(),
+    Fun(),
+    seconds() - Started.
+
+await(_, 0) -> ok;
+await(What, N) -> receive What -> await(What, N - 1) end.
+
+%% A table { count = i } is nearest to a map with one key.
+echo() ->
+    receive
+        {ping, From, #{count := Count}} -> From ! {pong, self(), #{count => Count}}, echo();
+        {ask, From, Tag, #{count := Count}} -> From ! {Tag, #{count => Count}}, echo()
+    end.
+
+run(pingpong) -> pingpong("pingpong", 500000, 1);
+run(pingpong100) -> pingpong("pingpong100", 20000, 100);
+run(ask) ->
+    Echo = spawn(fun echo/0),
+    asks(Echo, 1000),
+    Rounds = 300000,
+    report("ask", "rtt", timed(fun() -> asks(Echo, Rounds) end) / Rounds * 1.0e6, "us");
+run(ask100) ->
+    Echo = spawn(fun echo/0),
+    Rounds = 300000,
+    Time = timed(fun() -> [ask_many(Echo, 100) || _ <- lists:seq(1, Rounds div 100)] end),
+    report("ask100", "rtt", Time / Rounds * 1.0e6, "us");
+run(oneway) -> oneway("oneway", 2000000, 1, table);
+run(fanin) -> oneway("fanin", 2000000, 8, table);
+run(oneway1k) -> oneway("oneway1k", 500000, 1, text);
+run(fanin1k) -> oneway("fanin1k", 500000, 8, text);
+run(spawn) ->
+    Count = 10000,
+    Before = resident(),
+    Self = self(),
+    Started = seconds(),
+    All = [spawn(?MODULE, idle, [1]) || _ <- lists:seq(1, Count)],
+    lists:last(All) ! {get, Self},
+    receive {got, 1} -> ok end,
+    Spawned = seconds() - Started,
+    [begin Each ! {get, Self}, receive {got, 1} -> ok end end || Each <- All],
+    report("spawn", "create", Spawned / Count * 1.0e6, "us"),
+    report("spawn", "resident", (resident() - Before) / Count, "B"),
+    Killed = timed(fun() ->
+        [exit(Each, kill) || Each <- All],
+        Ref = monitor(process, lists:last(All)),
+        receive {'DOWN', Ref, _, _, _} -> ok end
+    end),
+    report("kill", "stop", Killed / Count * 1.0e6, "us");
+run(ring) ->
+    Hops = 1000000,
+    Self = self(),
+    [First | _] = All = [spawn(?MODULE, member, [Self]) || _ <- lists:seq(1, 503)],
+    [Each ! {link, Next} || {Each, Next} <- lists:zip(All, tl(All) ++ [First])],
+    Time = timed(fun() -> First ! {token, #{count => Hops}}, receive done -> ok end end),
+    report("ring", "hop", Time / Hops * 1.0e9, "ns");
+run(timers) ->
+    Count = 100000,
+    rand:seed(exsss, 1),
+    Time = timed(fun() -> arm(Count) end),
+    report("timers", "create", Time / Count * 1.0e6, "us"),
+    Late = lists:sort(fired(Count, [])),
+    report("timers", "late_p50", lists:nth(Count div 2, Late) * 1.0e3, "ms"),
+    report("timers", "late_p99", lists:nth(Count * 99 div 100, Late) * 1.0e3, "ms").
+
+pingpong(Name, Rounds, Pairs) ->
+    Boss = self(),
+    Pongs = [spawn(fun echo/0) || _ <- lists:seq(1, Pairs)],
+    Time = timed(fun() ->
+        [spawn(fun() -> ping(Boss, Pong, Rounds) end) || Pong <- Pongs],
+        await(done, Pairs)
+    end),
+    report(Name, "msg_cost", Time / (2 * Rounds * Pairs) * 1.0e9, "ns").
+
+ping(Boss, _, 0) -> Boss ! done;
+ping(Boss, Pong, Count) ->
+    Pong ! {ping, self(), #{count => Count}},
+    receive {pong, Pong, #{count := Count}} -> ping(Boss, Pong, Count - 1) end.
+
+asks(_, 0) -> ok;
+asks(Echo, Count) ->
+    Tag = make_ref(),
+    Echo ! {ask, self(), Tag, #{count => Count}},
+    receive {Tag, #{count := Count}} -> asks(Echo, Count - 1) end.
+
+ask_many(Echo, Width) ->
+    Tags = [begin Tag = make_ref(), Echo ! {ask, self(), Tag, #{count => I}}, Tag end
+            || I <- lists:seq(1, Width)],
+    [receive {Tag, #{count := _}} -> ok end || Tag <- Tags].
+
+oneway(Name, Count, Senders, Kind) ->
+    Boss = self(),
+    Each = Count div Senders,
+    Sink = spawn(fun() -> sink(Each * Senders), Boss ! done end),
+    Time = timed(fun() ->
+        [spawn(fun() -> source(Sink, Kind, Each) end) || _ <- lists:seq(1, Senders)],
+        receive done -> ok end
+    end),
+    report(Name, "rate", Each * Senders / Time, "msg/s").
+
+sink(0) -> ok;
+sink(Left) ->
+    receive
+        {tick, #{count := _}} -> sink(Left - 1);
+        {tick, #{text := _}} -> sink(Left - 1)
+    end.
+
+%% Above 64 bytes Erlang shares a binary; a fresh copy each is nearer to ours.
+source(Sink, table, Count) -> send_counts(Sink, Count);
+source(Sink, text, Count) -> send_texts(Sink, binary:copy(<<"x">>, 1024), Count).
+send_counts(_, 0) -> ok;
+send_counts(Sink, Count) -> Sink ! {tick, #{count => Count}}, send_counts(Sink, Count - 1).
+send_texts(_, _, 0) -> ok;
+send_texts(Sink, Text, Count) ->
+    Sink ! {tick, #{text => binary:copy(Text)}},
+    send_texts(Sink, Text, Count - 1).
+
+idle(Count) ->
+    receive
+        {tick, #{count := More}} -> idle(Count + More);
+        {get, From} -> From ! {got, Count}, idle(Count)
+    end.
+
+member(Boss) -> receive {link, Next} -> member(Boss, Next) end.
+member(Boss, Next) ->
+    receive
+        {token, #{count := 0}} -> Boss ! done;
+        {token, #{count := Count}} -> Next ! {token, #{count => Count - 1}}, member(Boss, Next)
+    end.
+
+arm(0) -> ok;
+arm(Left) ->
+    Delay = 499 + rand:uniform(2001),
+    erlang:send_after(Delay, self(), {fired, #{due => seconds() + Delay / 1000}}),
+    arm(Left - 1).
+fired(0, Late) -> Late;
+fired(Left, Late) -> receive {fired, #{due := Due}} -> fired(Left - 1, [seconds() - Due | Late]) end.
+
+resident() ->
+    {ok, Text} = file:read_file("/proc/self/statm"),
+    [_, Pages | _] = binary:split(Text, <<" ">>, [global]),
+    binary_to_integer(Pages) * 4096.

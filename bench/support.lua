@@ -1,0 +1,44 @@
+--- What the benches share: actors from a text, and one way of printing.
+local support = {}
+
+local files = {}
+
+--- Spawns an actor from a script text (written to a file once, so that the
+--- second spawn finds it compiled, as in real use).
+---@param stem string
+---@param text string
+---@param config? table
+---@return userdata ref
+function support.spawn(stem, text, config)
+  local path = files[text]
+  if not path then
+    path = os.tmpname()
+    local file = assert(io.open(path, "w"))
+    file:write(text)
+    file:close()
+    files[text] = path
+  end
+  return assert(actor.spawn(path, { config = config }))
+end
+
+--- Removes the files of spawn().
+function support.clean()
+  for _, path in pairs(files) do os.remove(path) end
+  files = {}
+end
+
+--- Prints `workload metric value unit`, the line that bench/run reads.
+function support.report(workload, metric, value, unit)
+  support.clean()
+  print(("%s %s %.6g %s"):format(workload, metric, value, unit))
+end
+
+--- Resident bytes of this process.
+function support.resident()
+  local file = assert(io.open("/proc/self/statm"))
+  local pages = tonumber(file:read("a"):match("^%d+ (%d+)"))
+  file:close()
+  return pages * 4096
+end
+
+return support

@@ -1,0 +1,561 @@
+/*
+ * host.c -- builds the house bottom up, runs it, takes it down top down.
+ */
+#include "host_internal.h"
+
+#include "actor/watchdog.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "place.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define GATEWAY_LINGER_NS NS_PER_SEC /* frames may take that long to leave, whatever the budget */
+
+static int refuse(int error, char *why, size_t room, const char *text)
+{
+    snprintf(why, room, "%s", text);
+    return error;
+}
+
+/* ---- Making ------------------------------------------------------------ */
+
+static unsigned count_cores(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    if (cores < 1)
+        return 1;
+    return cores > WORKERS_MAX ? WORKERS_MAX : (unsigned)cores;
+}
+
+static void free_texts(char **texts)
+{
+    for (char **each = texts; each != NULL && *each != NULL; each++)
+        free(*each);
+    free(texts);
+}
+
+/* A copy of a NULL-terminated array of strings. */
+static char **copy_texts(const char *const *texts)
+{
+    size_t count = 0;
+    while (texts != NULL && texts[count] != NULL)
+        count++;
+    char **copy = calloc(count + 1, sizeof *copy);
+    for (size_t i = 0; copy != NULL && i < count; i++) {
+        copy[i] = strdup(texts[i]);
+        if (copy[i] == NULL) {
+            free_texts(copy);
+            return NULL;
+        }
+    }
+    return copy;
+}
+
+static void close_world(struct host *host)
+{
+    sources_free(host->world.sources);
+    free_texts(host->world.arguments);
+    free(host->lua_folder);
+}
+
+static int open_world(struct host *host, const struct host_options *options)
+{
+    struct script_world *world = &host->world;
+    const char *share = place_share();
+    char actors[4096];
+
+    snprintf(actors, sizeof actors, "%s/actors", share);
+    world->system = &host->system;
+    world->stage = options->stepped;
+    world->seed = options->seed;
+    world->sources = sources_new((const char *const[]){ actors, NULL });
+    world->arguments = copy_texts(options->arguments);
+    if (world->sources == NULL || world->arguments == NULL ||
+        asprintf(&host->lua_folder, "%s/lua", share) < 0) {
+        host->lua_folder = NULL;
+        close_world(host);
+        return -ENOMEM;
+    }
+    host->package_path[0] = host->lua_folder;
+    world->package_path = host->package_path;
+    world->defaults = (struct script_defaults){
+        .memory_bytes = options->memory_bytes > 0 ? options->memory_bytes : (size_t)256 << 20,
+        .slice_ns = (options->slice_ms > 0 ? options->slice_ms : 5000) * NS_PER_MS,
+        .ask_timeout_ns = 5 * NS_PER_SEC,
+    };
+    return 0;
+}
+
+static int open_gateway(struct host *host, const struct host_options *options, char *why,
+                        size_t room)
+{
+    if (options->stepped)
+        return 0;
+    struct gateway_options gateway_options = GATEWAY_OPTIONS_DEFAULT;
+    gateway_options.bind = options->bind;
+    gateway_options.advertise = options->advertise;
+    return gateway_open(&host->gateway, &host->system, &gateway_options, why, room);
+}
+
+static int check_options(const struct host_options *options, char *why, size_t room)
+{
+    if (options->workers > WORKERS_MAX) {
+        snprintf(why, room, "a host has at most %d workers", WORKERS_MAX);
+        return -EINVAL;
+    }
+    if (options->stepped && (options->bind != NULL || options->advertise != NULL))
+        return refuse(-EINVAL, why, room, "a stepped host cannot listen: it has no threads");
+    if (options->advertise != NULL && options->bind == NULL)
+        return refuse(-EINVAL, why, room, "an endpoint can only be advertised together with bind");
+    return 0;
+}
+
+int host_make(struct host **out, const struct host_options *options, char *why, size_t room)
+{
+    static const struct host_options defaults;
+    if (options == NULL)
+        options = &defaults;
+    int error = check_options(options, why, room);
+    if (error != 0)
+        return error;
+
+    struct host *host = calloc(1, sizeof *host);
+    if (host == NULL)
+        return refuse(-ENOMEM, why, room, "out of memory");
+    struct system_limits limits = SYSTEM_LIMITS_DEFAULT;
+    if (options->actors > 0)
+        limits.actors = options->actors;
+    if (options->timers > 0)
+        limits.timers = options->timers;
+    unsigned workers = options->workers > 0 ? options->workers : count_cores();
+    error = system_open(&host->system, options->stepped ? 0 : workers, options->seed, &limits);
+    if (error != 0) {
+        snprintf(why, room, "the host cannot be made: %s", strerror(-error));
+        goto free_host;
+    }
+    host->system.owner = host;
+    host->shutdown_ns = (options->shutdown_ms > 0 ? options->shutdown_ms : 5000) * NS_PER_MS;
+    lock_init(&host->lock);
+    error = open_world(host, options);
+    if (error != 0) {
+        snprintf(why, room, "the host cannot be made: %s", strerror(-error));
+        goto close_system;
+    }
+    error = open_gateway(host, options, why, room);
+    if (error != 0)
+        goto close_world;
+    *out = host;
+    return 0;
+
+close_world:
+    close_world(host);
+close_system:
+    lock_fini(&host->lock);
+    system_close(&host->system);
+free_host:
+    free(host);
+    return error;
+}
+
+/* ---- Running ----------------------------------------------------------- */
+
+int host_start(struct host *host)
+{
+    if (host->started)
+        return 0;
+    int error = system_start(&host->system);
+    if (error == 0 && host->gateway != NULL)
+        error = gateway_start(host->gateway);
+    if (error == 0)
+        host->started = true;
+    return error;
+}
+
+/* Ends all actors within `budget_ns`, then the threads. */
+static void shut_down(struct host *host, uint64_t budget_ns)
+{
+    struct system *system = &host->system;
+    struct shutdown_account account;
+    uint64_t began_ns = clock_now(&system->clock);
+
+    if (host->shut_down)
+        return;
+    host->shut_down = true;
+    lifecycle_shut_down(system, began_ns + budget_ns, &account);
+    if (account.left > 0)
+        log_warn("host: %u actor%s had not ended %.1f s after being told to: %s", account.left,
+                 account.left == 1 ? "" : "s",
+                 (double)(clock_now(&system->clock) - began_ns) / (double)NS_PER_SEC,
+                 account.names);
+    uint64_t end_ns = clock_now(&system->clock) + GATEWAY_LINGER_NS;
+    if (host->gateway != NULL && host->started)
+        gateway_stop(host->gateway, end_ns);
+    host->stuck = !scheduler_stop(system, clock_now(&system->clock) + NS_PER_SEC);
+    watchdog_stop(system);
+}
+
+static bool is_over_locked(const struct system *system)
+{
+    return system->stop_asked ||
+           atomic_load_explicit(&system->registry.living, memory_order_acquire) <= system->hidden;
+}
+
+/* Time passes as fast as there is nothing to do. */
+static void run_stepped(struct host *host)
+{
+    struct system *system = &host->system;
+    for (;;) {
+        lock_acquire(&system->lock);
+        bool over = is_over_locked(system);
+        lock_release(&system->lock);
+        if (over)
+            return;
+        if (scheduler_step(system))
+            continue;
+        uint64_t next_ns = timers_next(system->timers);
+        if (next_ns == UINT64_MAX)
+            return; /* nothing will ever happen again */
+        timers_advance(system->timers, next_ns);
+    }
+}
+
+int host_run(struct host *host)
+{
+    struct system *system = &host->system;
+    int error = host_start(host);
+    if (error != 0) {
+        log_error("host: its threads cannot be started: %s", strerror(-error));
+        return 1;
+    }
+    if (system->scheduler.regular == 0)
+        run_stepped(host);
+
+    lock_acquire(&system->lock);
+    while (system->scheduler.regular > 0 && !is_over_locked(system))
+        signal_wait(&system->changed, &system->lock);
+    int code = system->stop_asked ? system->exit_code : system->last_error ? 1 : 0;
+    lock_release(&system->lock);
+
+    shut_down(host, host->shutdown_ns);
+    return code;
+}
+
+void host_stop(struct host *host, int code)
+{
+    system_ask_stop(&host->system, code);
+}
+
+bool host_step(struct host *host)
+{
+    return scheduler_step(&host->system);
+}
+
+void host_advance(struct host *host, uint64_t ns)
+{
+    struct system *system = &host->system;
+    uint64_t end_ns = clock_now(&system->clock) + ns;
+    for (;;) {
+        while (scheduler_step(system))
+            continue;
+        uint64_t next_ns = timers_next(system->timers);
+        if (next_ns > end_ns)
+            break;
+        timers_advance(system->timers, next_ns);
+    }
+    clock_set(&system->clock, end_ns);
+}
+
+bool host_free(struct host *host)
+{
+    if (host == NULL)
+        return true;
+    struct system *system = &host->system;
+    bool has_actors = atomic_load_explicit(&system->registry.living, memory_order_acquire) > 0;
+    if (has_actors)
+        host_start(host); /* somebody has to end them */
+    if (has_actors || host->started)
+        shut_down(host, 0);
+    if (host->stuck)
+        return false;
+    gateway_close(host->gateway);
+    system_close(system);
+    while (host->held != NULL) {
+        struct held_config *held = host->held;
+        host->held = held->next;
+        memory_put(held, sizeof *held + held->size);
+    }
+    close_world(host);
+    lock_fini(&host->lock);
+    free(host);
+    return true;
+}
+
+/* ---- Spawning scripts -------------------------------------------------- */
+
+/* Keeps the config of a held actor until it is started. */
+static int hold(struct host *host, actor_id id, const struct bytes *config)
+{
+    struct held_config *held = memory_get(sizeof *held + config->size);
+    if (held == NULL)
+        return -ENOMEM;
+    held->id = id;
+    held->size = config->size;
+    if (config->size > 0)
+        memcpy(held->packed, config->data, config->size);
+    lock_acquire(&host->lock);
+    held->next = host->held;
+    host->held = held;
+    lock_release(&host->lock);
+    return 0;
+}
+
+static struct held_config *take_held(struct host *host, actor_id id)
+{
+    lock_acquire(&host->lock);
+    struct held_config **at = &host->held;
+    while (*at != NULL && (*at)->id != id)
+        at = &(*at)->next;
+    struct held_config *held = *at;
+    if (held != NULL)
+        *at = held->next;
+    lock_release(&host->lock);
+    return held;
+}
+
+int host_start_actor(struct host *host, host_actor actor)
+{
+    struct held_config *held = take_held(host, actor);
+    if (held == NULL)
+        return -ESRCH;
+    int error = lifecycle_start(&host->system, actor, held->packed, held->size);
+    memory_put(held, sizeof *held + held->size);
+    return error;
+}
+
+/* Spawns the script at `path`, or if that is NULL the given source. */
+static int spawn(struct host *host, const char *path, struct source *source,
+                 const struct host_spawn_options *options, host_actor *actor, char *why,
+                 size_t room)
+{
+    static const struct host_spawn_options defaults;
+    if (options == NULL)
+        options = &defaults;
+    struct bytes config;
+    bytes_init(&config, 0);
+    int error = host_pack(options->config, &config, why, room);
+    if (error != 0)
+        goto fini_config;
+
+    struct script_options script_options = {
+        .name = options->name,
+        .config = config.data,
+        .config_size = config.size,
+        .thread = options->thread,
+        .failure = options->failure,
+    };
+    actor_id id;
+    error = path != NULL
+                ? script_spawn(&host->world, path, NULL, 0, &script_options, &id, why, room)
+                : script_spawn_source(&host->world, source, 0, &script_options, &id, why, room);
+    if (error != 0)
+        goto fini_config;
+    if (options->vital)
+        registry_find(&host->system.registry, id)->vital = true; /* it has not begun */
+    error = options->held ? hold(host, id, &config)
+                          : lifecycle_start(&host->system, id, config.data, config.size);
+    if (error != 0) {
+        lifecycle_stop(&host->system, id, false);
+        refuse(error, why, room, "out of memory");
+    } else if (actor != NULL) {
+        *actor = id;
+    }
+
+fini_config:
+    bytes_fini(&config);
+    return error;
+}
+
+int host_spawn(struct host *host, const char *path, const struct host_spawn_options *options,
+               host_actor *actor, char *why, size_t room)
+{
+    return spawn(host, path, NULL, options, actor, why, room);
+}
+
+int host_spawn_text(struct host *host, const char *chunk_name, const char *text,
+                    const struct host_spawn_options *options, host_actor *actor, char *why,
+                    size_t room)
+{
+    struct source *source;
+    int error = source_from_text(chunk_name, text, strlen(text), &source, why, room);
+    if (error != 0)
+        return error;
+    error = spawn(host, NULL, source, options, actor, why, room);
+    source_unref(source);
+    return error;
+}
+
+bool host_end_actor(struct host *host, host_actor actor, bool drain)
+{
+    return lifecycle_stop(&host->system, actor, drain);
+}
+
+/* ---- Finding and sending ----------------------------------------------- */
+
+host_actor host_find(struct host *host, const char *name)
+{
+    return registry_find_name(&host->system.registry, name, strlen(name));
+}
+
+size_t host_living(struct host *host, char *text, size_t room)
+{
+    struct registry *registry = &host->system.registry;
+    struct bytes names;
+    size_t living = 0;
+    bytes_init(&names, room > 0 ? room - 1 : 1);
+
+    lock_acquire(&registry->lock);
+    for (struct actor *each = registry->oldest; each != NULL; each = each->born_after) {
+        if (each->hidden)
+            continue;
+        uint32_t messages = mailbox_length(&each->box);
+        living++;
+        bytes_printf(&names, "%s%s (%u message%s)", names.size > 0 ? ", " : "", each->name,
+                     messages, messages == 1 ? "" : "s");
+    }
+    lock_release(&registry->lock);
+    snprintf(text, room, "%.*s%s", (int)names.size, names.size > 0 ? (char *)names.data : "",
+             names.failed ? ", ..." : "");
+    bytes_fini(&names);
+    return living;
+}
+
+int host_pack(const char *json, struct bytes *packed, char *why, size_t room)
+{
+    if (json == NULL)
+        return 0;
+    struct json_error error;
+    int answer = json_read(json, strlen(json), &JSON_LIMITS_DEFAULT, packed, &error);
+    if (answer == -ENOMEM)
+        return refuse(answer, why, room, "out of memory");
+    if (answer != 0) {
+        snprintf(why, room, "bad JSON: %s", error.reason);
+        return answer;
+    }
+    if (packed->data[0] != PACK_MAP)
+        return refuse(-EINVAL, why, room, "the payload must be a JSON object");
+    return 0;
+}
+
+static size_t write_actor_text(void *context, uint64_t actor, char *text, size_t room)
+{
+    struct host *host = context;
+    return strlen(registry_name(&host->system.registry, actor, text, room));
+}
+
+bool host_write_json(const struct host *host, const struct message *message, struct bytes *json,
+                     char *why, size_t room)
+{
+    struct json_error error = { .reason = "out of memory" };
+    if (json_write(message->payload, message->size, JSON_SPACED, write_actor_text,
+                   (void *)(uintptr_t)host, json, &error) == 0)
+        return true;
+    snprintf(why, room, "%s", error.reason);
+    return false;
+}
+
+int host_compose(enum message_kind kind, const char *to, const char *type, const char *json,
+                 struct address **address, struct message **message, char *why, size_t room)
+{
+    if (type_is_reserved(type, strlen(type))) {
+        snprintf(why, room, "%s is a type that only the host itself sends", type);
+        return -EINVAL;
+    }
+    type_id number = type_intern(type, strlen(type));
+    if (number == TYPE_NONE) {
+        snprintf(why, room, "'%.60s' cannot be a message type", type);
+        return -EINVAL;
+    }
+    int error = address_parse(to, strlen(to), address, why, room);
+    if (error != 0)
+        return error;
+
+    struct bytes packed;
+    bytes_init(&packed, 0);
+    error = host_pack(json, &packed, why, room);
+    if (error == 0) {
+        *message = message_new(kind, number, packed.data, packed.size);
+        if (*message == NULL)
+            error = refuse(-ENOMEM, why, room, "out of memory");
+    }
+    bytes_fini(&packed);
+    if (error != 0)
+        address_unref(*address);
+    return error;
+}
+
+int host_error_of(enum router_answer answer)
+{
+    switch (answer) {
+    case ROUTER_OK:
+    case ROUTER_PARKED:
+        return 0;
+    case ROUTER_FULL:
+        return -EAGAIN;
+    case ROUTER_DOWN:
+        return -ESRCH;
+    case ROUTER_UNREACHABLE:
+        return -EHOSTUNREACH;
+    case ROUTER_REFUSED:
+        return -EINVAL;
+    }
+    UNREACHABLE();
+}
+
+int host_send(struct host *host, const char *to, const char *type, const char *json, char *why,
+              size_t room)
+{
+    struct address *address;
+    struct message *message;
+    int error = host_compose(MESSAGE_ORDINARY, to, type, json, &address, &message, why, room);
+    if (error != 0)
+        return error;
+    message->from = host_sender(host);
+    error = host_error_of(router_send_address(&host->system, address, &message, 0, why, room));
+    message_free(message);
+    address_unref(address);
+    return error;
+}
+
+int host_flush(struct host *host, const char *to, uint64_t timeout_ms, char *why, size_t room)
+{
+    struct address *address;
+    int error = address_parse(to, strlen(to), &address, why, room);
+    if (error != 0)
+        return error;
+    uint64_t deadline_ns = clock_now(&host->system.clock) + timeout_ms * NS_PER_MS;
+    const char *endpoint = address_endpoint(address);
+    if (*endpoint != '\0' &&
+        (host->gateway == NULL || !gateway_flush(host->gateway, endpoint, deadline_ns))) {
+        snprintf(why, room, "nobody answers at %s: no connection in %.1f s", endpoint,
+                 (double)timeout_ms / 1000);
+        error = -EHOSTUNREACH;
+    }
+    address_unref(address);
+    return error;
+}
+
+/* ---- What it says of itself -------------------------------------------- */
+
+const char *host_endpoint(const struct host *host)
+{
+    return host->gateway != NULL ? gateway_endpoint(host->gateway) : "";
+}
+
+const char *host_version(void)
+{
+    return TROUPE_VERSION;
+}

@@ -1,0 +1,171 @@
+/*
+ * host.h -- embed a host of actors in a C program. The only public header.
+ *
+ * A *host* runs actors: Lua scripts, or C behaviours of yours. Make one, spawn
+ * actors, run it; send and ask from any thread.
+ *
+ *     struct host *host;
+ *     char why[HOST_WHY];
+ *     if (host_make(&host, NULL, why, sizeof why) != 0) ...
+ *     host_spawn(host, "pong.lua", NULL, NULL, why, sizeof why);
+ *     int code = host_run(host);     // until its last actor has ended
+ *     host_free(host);
+ *
+ * Payloads are JSON texts of one object, as on the wire: integers are exact,
+ * `[]` and `{}` differ, NULL means {}. Texts given are borrowed for the call;
+ * texts received belong to whoever the function says.
+ *
+ * Answers: 0, or a negative errno with a sentence in `why` (cut to its room).
+ */
+#ifndef TROUPE_HOST_H
+#define TROUPE_HOST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define HOST_API __attribute__((visibility("default")))
+#define HOST_WHY 512 /* room that every `why` fits into */
+
+struct host;
+
+/* Fields of 0 or NULL take the default in brackets. */
+struct host_options {
+    unsigned    workers;          /* pool threads [one a core] */
+    bool        stepped;          /* no threads, a clock that stands still: host_step(), host_advance() */
+    uint64_t    seed;             /* stepped: picks who runs next [first come, first served] */
+    const char *bind;             /* endpoint to listen on, ":5001" [none] */
+    const char *advertise;        /* endpoint that peers reply to [the bound one] */
+    const char *const *arguments; /* actor.args, NULL-terminated [none] */
+    size_t      memory_bytes;     /* of one script [256 MiB] */
+    uint64_t    slice_ms;         /* a handler that runs longer is reported [5000] */
+    uint64_t    shutdown_ms;      /* budget of a shutdown [5000] */
+    uint32_t    actors;           /* at once [1000000] */
+    uint32_t    timers;           /* at once [1000000] */
+};
+
+/* Makes a host; nothing runs yet. `options` may be NULL. Errors: -EINVAL (a bad
+ * option), -EADDRINUSE and others of the bind, -ENOMEM. */
+HOST_API int host_make(struct host **host, const struct host_options *options, char *why,
+                       size_t room);
+
+/* Ends what still runs, without ceremony, and frees the host. NULL is fine. Not
+ * from inside an actor. False: a thread is stuck in C code and was left behind
+ * with the memory it uses; the process may go on, or had better end. */
+HOST_API bool host_free(struct host *host);
+
+/* How to spawn; as host_options. */
+struct host_spawn_options {
+    const char *name;    /* [the file's stem with #N] */
+    const char *config;  /* JSON object: the script's self.config [{}] */
+    const char *thread;  /* "pool", "own", "group:NAME" [the script's, or pool] */
+    const char *failure; /* "continue", "stop" [the script's, or continue] */
+    bool        held;    /* registered, but on_start waits for host_start_actor() */
+    bool        vital;   /* if its on_start fails, the host ends with 1 */
+};
+
+typedef uint64_t host_actor; /* an actor of this host; 0: none; never used twice */
+
+/* Spawns the script at `path`, looked for in the current folder and among the
+ * shipped actors. *actor may be NULL. -ENOENT: no such script; -EINVAL: it does
+ * not load (why has file:line); -EEXIST: the name is taken. Any thread. */
+HOST_API int host_spawn(struct host *host, const char *path,
+                        const struct host_spawn_options *options, host_actor *actor, char *why,
+                        size_t room);
+
+/* The same from a text; `chunk_name` is what errors call it ("=(command line)"). */
+HOST_API int host_spawn_text(struct host *host, const char *chunk_name, const char *text,
+                             const struct host_spawn_options *options, host_actor *actor,
+                             char *why, size_t room);
+
+/* Lets a held actor begin. -ESRCH: it is not held. */
+HOST_API int host_start_actor(struct host *host, host_actor actor);
+
+/* Asks an actor to end, with `drain` after it has handled the mail it has now.
+ * False: it has ended already. Any thread, actors included. */
+HOST_API bool host_end_actor(struct host *host, host_actor actor, bool drain);
+
+/* A C behaviour. `receive` runs on a worker, one message at a time per actor;
+ * it must not block for long. A question that it does not answer is answered
+ * with no_reply when it returns. Unless 0 is returned `context` stays the
+ * caller's. Any thread. */
+struct host_message;
+struct host_behaviour {
+    void (*receive)(void *context, const struct host_message *message);
+    void (*end)(void *context); /* the actor has ended: free the context; may be NULL */
+};
+HOST_API int host_spawn_c(struct host *host, const char *name,
+                          const struct host_behaviour *behaviour, void *context,
+                          host_actor *actor, char *why, size_t room);
+
+/* Inside `receive`, for its message only: */
+HOST_API const char *host_message_type(const struct host_message *message); /* "Start" comes first, "Shutdown" last */
+HOST_API const char *host_message_json(const struct host_message *message); /* NULL: it has no JSON form (NaN, bytes) */
+HOST_API bool        host_message_asked(const struct host_message *message);
+HOST_API host_actor  host_message_self(const struct host_message *message);
+HOST_API host_actor  host_message_from(const struct host_message *message); /* 0: nobody, or elsewhere */
+/* Answers a question, or sends back to the sender of a plain message. */
+HOST_API int host_reply(const struct host_message *message, const char *type, const char *json,
+                        char *why, size_t room);
+
+/* The living actor called `name`, or 0. Any thread. */
+HOST_API host_actor host_find(struct host *host, const char *name);
+
+/* How many actors live; `text` gets who, and how much mail each has: "a (3
+ * messages), b (0 messages)", cut to its room. Any thread. */
+HOST_API size_t host_living(struct host *host, char *text, size_t room);
+
+/* Sends to "pong" or "pong@tcp://10.0.0.5:5001"; never waits. Inside `receive`
+ * the sender is the receiving actor. -ESRCH: nobody there; -EAGAIN: the mailbox
+ * or the way out is full; -EHOSTUNREACH; -EINVAL: bad JSON or address. Any thread. */
+HOST_API int host_send(struct host *host, const char *to, const char *type, const char *json,
+                       char *why, size_t room);
+
+/* Waits until what was sent to actors elsewhere, at the place that `to` names,
+ * has been handed to the network: what is sent may otherwise be lost if the
+ * host ends at once. -EHOSTUNREACH: no connection in time. Any thread. */
+HOST_API int host_flush(struct host *host, const char *to, uint64_t timeout_ms, char *why,
+                        size_t room);
+
+/* Asks and waits for the answer; not from inside an actor. On 0 *reply_type and
+ * *reply_json are the caller's, to be freed with free(). -ETIMEDOUT; -ESRCH: it
+ * has ended, failed or gave no answer (why says); -ECONNREFUSED: a Reject, reason in
+ * why; -EHOSTUNREACH: no connection by the deadline. On a stepped host it steps. */
+HOST_API int host_ask(struct host *host, const char *to, const char *type, const char *json,
+                      uint64_t timeout_ms, char **reply_type, char **reply_json, char *why,
+                      size_t room);
+
+/* Starts the threads; host_run() does it if it was not done. */
+HOST_API int host_start(struct host *host);
+
+/* Runs until the last actor has ended or somebody stopped the host; then shuts
+ * down: every actor is stopped with its mail handled, in reverse order of
+ * birth, within the budget. Returns the exit code: 0, host_stop()'s, or 1 if
+ * the last actor ended by an error. */
+HOST_API int host_run(struct host *host);
+
+/* Asks the host to stop with this exit code; the first one counts. Any thread,
+ * actors included; not from a signal handler. */
+HOST_API void host_stop(struct host *host, int code);
+
+/* A stepped host: one message of one actor; false: nobody has anything to do. */
+HOST_API bool host_step(struct host *host);
+/* A stepped host: runs all there is to do, moves the clock on by `ns` (timers
+ * fire in order, at their time), until idle. */
+HOST_API void host_advance(struct host *host, uint64_t ns);
+
+/* The endpoint that peers reach this host at ("tcp://127.0.0.1:5001"), or "". */
+HOST_API const char *host_endpoint(const struct host *host);
+
+/* "0.1.0". */
+HOST_API const char *host_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,57 @@
+/*
+ * host_internal.h -- what a host is made of, for the files of the roof.
+ */
+#ifndef TROUPE_HOST_INTERNAL_H
+#define TROUPE_HOST_INTERNAL_H
+
+#include "host.h"
+
+#include "actor/system.h"
+#include "message/json.h"
+#include "message/pack.h"
+#include "net/gateway.h"
+#include "script/script.h"
+
+/* The config of an actor that is registered but held back. */
+struct held_config {
+    struct held_config *next;
+    actor_id id;
+    size_t   size;
+    uint8_t  packed[];
+};
+
+struct host {
+    struct system       system;
+    struct script_world world;
+    struct gateway     *gateway;      /* NULL: a stepped host, which has no way out of its own */
+    uint64_t            shutdown_ns;  /* budget */
+    bool                started;
+    bool                shut_down;    /* all actors have ended, or were given up */
+    bool                stuck;        /* a thread was left behind in C code */
+    struct lock         lock;
+    struct held_config *held;         /* guarded by lock */
+    char               *lua_folder;   /* owned; as all of: */
+    const char         *package_path[2];
+};
+
+/* The message that a C behaviour has in hand on this thread, or NULL. */
+const struct host_message *host_in_hand(const struct host *host);
+/* Its actor: the sender of what is sent now; 0: nobody. */
+actor_id host_sender(const struct host *host);
+
+/* An outgoing message from its texts. 0 and *address (counted) and *message;
+ * -EINVAL or -ENOMEM with a sentence in `why`. */
+int host_compose(enum message_kind kind, const char *to, const char *type, const char *json,
+                 struct address **address, struct message **message, char *why, size_t room);
+
+/* Packs the JSON text of an object (NULL: {}). 0, -EINVAL, -ENOMEM. */
+int host_pack(const char *json, struct bytes *packed, char *why, size_t room);
+
+/* Appends the payload of a message as JSON. False: it has no JSON form; why. */
+bool host_write_json(const struct host *host, const struct message *message, struct bytes *json,
+                     char *why, size_t room);
+
+/* What router_send*() says, as an errno. */
+int host_error_of(enum router_answer answer);
+
+#endif

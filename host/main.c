@@ -1,0 +1,310 @@
+/*
+ * main.c -- the `troupe` program: what a process needs around a host. The
+ * command line itself is Lua, in lua/troupe/cli.
+ */
+#include "host.h"
+
+#include "base/log.h"
+#include "base/thread.h"
+#include "place.h"
+#include "script/program.h"
+#include "stage.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum exit_code {
+    EXIT_OK = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+    EXIT_TIMED_OUT = 3,
+    EXIT_REJECTED = 4,
+    EXIT_UNREACHABLE = 5,
+    EXIT_INTERRUPTED = 130,
+    EXIT_TERMINATED = 143,
+};
+
+/* What the commands share. */
+struct process {
+    struct host *talking; /* sends and asks; made when first needed */
+};
+
+/* The host that signals are about. */
+static struct {
+    struct lock  lock;
+    struct host *host;     /* guarded by lock; NULL: none, or no more */
+    unsigned     stops;    /* SIGINT and SIGTERM so far; the signal thread's */
+} target = { .lock = { PTHREAD_MUTEX_INITIALIZER } };
+
+/* ---- Signals ----------------------------------------------------------- */
+
+/* The second one: what is not done yet never will be. */
+static void leave_at_once(int number)
+{
+    char left[400];
+    lock_acquire(&target.lock);
+    size_t count = target.host != NULL ? host_living(target.host, left, sizeof left) : 0;
+    lock_release(&target.lock);
+    if (count > 0)
+        log_warn("host: stopped at once; lost with their mail: %s", left);
+    else
+        log_warn("host: stopped at once");
+    _exit(number == SIGINT ? EXIT_INTERRUPTED : EXIT_TERMINATED);
+}
+
+static void stop(int number)
+{
+    if (++target.stops > 1)
+        leave_at_once(number);
+    lock_acquire(&target.lock);
+    if (target.host != NULL)
+        host_stop(target.host, number == SIGINT ? EXIT_INTERRUPTED : EXIT_OK);
+    lock_release(&target.lock);
+}
+
+static sigset_t signals_taken(void)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
+    return signals;
+}
+
+static void *take_signals(void *argument)
+{
+    (void)argument;
+    sigset_t signals = signals_taken();
+    for (;;) {
+        int number;
+        if (sigwait(&signals, &number) != 0)
+            continue;
+        if (number == SIGHUP)
+            log_info("host: SIGHUP: there is no reload yet; everything goes on as it was");
+        else
+            stop(number);
+    }
+    return NULL;
+}
+
+/* From here on signals are taken by a thread of their own. */
+static int watch_signals(void)
+{
+    static struct thread thread;
+    sigset_t signals = signals_taken();
+    int err = pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    if (err != 0)
+        return -err;
+    err = thread_start(&thread, "signals", 0, take_signals, NULL);
+    if (err == 0)
+        thread_detach(&thread);
+    return err;
+}
+
+static void set_target(struct host *host)
+{
+    lock_acquire(&target.lock);
+    target.host = host;
+    lock_release(&target.lock);
+}
+
+/* A handler and not SIG_IGN, which programs that scripts start would inherit. */
+static void ignore(int number)
+{
+    (void)number;
+}
+
+/* ---- troupe run -------------------------------------------------------- */
+
+static int spawn_all(struct host *host, const struct program_run *run, host_actor *actors,
+                     char *why, size_t room)
+{
+    for (size_t i = 0; i < run->count; i++) {
+        const struct program_script *script = &run->scripts[i];
+        struct host_spawn_options options = { .name = script->name, .held = true, .vital = true };
+        int error = script->path != NULL
+                        ? host_spawn(host, script->path, &options, &actors[i], why, room)
+                        : host_spawn_text(host, "=(command line)", script->text, &options,
+                                          &actors[i], why, room);
+        if (error != 0)
+            return error == -ENOENT ? EXIT_USAGE : EXIT_FAILED;
+    }
+    return EXIT_OK;
+}
+
+static int run_host(struct host *host, const struct program_run *run, host_actor *actors, char *why,
+                    size_t room)
+{
+    int code = spawn_all(host, run, actors, why, room);
+    if (code != EXIT_OK)
+        return code;
+    if (*host_endpoint(host) != '\0')
+        fprintf(stderr, "%-8s listening on %s\n", run->scripts[0].name, host_endpoint(host));
+    int error = host_start(host);
+    if (error != 0) {
+        snprintf(why, room, "the host's threads cannot be started: %s", strerror(-error));
+        return EXIT_FAILED;
+    }
+    for (size_t i = 0; i < run->count; i++) {
+        error = host_start_actor(host, actors[i]);
+        if (error != 0) {
+            snprintf(why, room, "%s cannot be started: %s", run->scripts[i].name,
+                     strerror(-error));
+            return EXIT_FAILED;
+        }
+    }
+    return host_run(host);
+}
+
+static int run(void *context, const struct program_run *run, char *why, size_t room)
+{
+    (void)context;
+    struct host *host;
+    struct host_options options = {
+        .workers = run->workers,
+        .bind = run->bind,
+        .advertise = run->advertise,
+        .arguments = run->arguments,
+        .memory_bytes = run->memory_bytes,
+        .slice_ms = run->slice_ms,
+    };
+    host_actor *actors = calloc(run->count, sizeof *actors);
+    if (actors == NULL || watch_signals() != 0) {
+        free(actors);
+        snprintf(why, room, "the host cannot be made: no memory");
+        return EXIT_FAILED;
+    }
+    int code;
+    int error = host_make(&host, &options, why, room);
+    if (error != 0) {
+        code = error == -EINVAL ? EXIT_USAGE : EXIT_FAILED;
+    } else {
+        set_target(host);
+        code = run_host(host, run, actors, why, room);
+        set_target(NULL);
+        if (!host_free(host)) {
+            /* A thread is stuck in C code: what it uses cannot be taken away. */
+            fflush(NULL);
+            _exit(code);
+        }
+    }
+    free(actors);
+    return code;
+}
+
+/* ---- troupe send, troupe ask ------------------------------------------- */
+
+static int exit_code_of(int error)
+{
+    switch (error) {
+    case 0:
+        return EXIT_OK;
+    case -EINVAL:
+        return EXIT_USAGE;
+    case -ETIMEDOUT:
+        return EXIT_TIMED_OUT;
+    case -ECONNREFUSED:
+        return EXIT_REJECTED;
+    case -EHOSTUNREACH:
+        return EXIT_UNREACHABLE;
+    default:
+        return EXIT_FAILED;
+    }
+}
+
+static int talk(struct process *process, char *why, size_t room)
+{
+    if (process->talking != NULL)
+        return 0;
+    struct host_options options = { .workers = 1 };
+    int error = host_make(&process->talking, &options, why, room);
+    if (error != 0)
+        return error;
+    error = host_start(process->talking);
+    if (error != 0)
+        snprintf(why, room, "the host's threads cannot be started: %s", strerror(-error));
+    return error;
+}
+
+static int send(void *context, const struct program_message *message, char *why, size_t room)
+{
+    struct process *process = context;
+    int error = talk(process, why, room);
+    if (error == 0)
+        error = host_send(process->talking, message->to, message->type, message->json, why, room);
+    if (error == 0)
+        error = host_flush(process->talking, message->to, message->timeout_ms, why, room);
+    return exit_code_of(error);
+}
+
+static int ask(void *context, const struct program_message *message, char **type, char **json,
+               char *why, size_t room)
+{
+    struct process *process = context;
+    int error = talk(process, why, room);
+    if (error == 0)
+        error = host_ask(process->talking, message->to, message->type, message->json,
+                         message->timeout_ms, type, json, why, room);
+    return exit_code_of(error);
+}
+
+/* ---- The process ------------------------------------------------------- */
+
+/* So that no file or socket of ours gets a number that somebody prints to. */
+static void open_standard_files(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            (void)!open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY);
+}
+
+/* Nothing in the environment changes what our own Lua code is. */
+static void forget_lua_environment(void)
+{
+    static const char *const names[] = { "LUA_INIT",     "LUA_INIT_5_4",  "LUA_PATH",
+                                         "LUA_PATH_5_4", "LUA_CPATH",     "LUA_CPATH_5_4" };
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
+        unsetenv(names[i]);
+}
+
+/* What was printed may have met a full disk. A reader that has gone away
+ * wanted no more, and that is no failure. */
+static int flush_output(int code)
+{
+    errno = 0;
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || errno == EPIPE || code != EXIT_OK)
+        return code;
+    fprintf(stderr, "troupe: cannot write the output: %s\n",
+            errno != 0 ? strerror(errno) : "a write failed");
+    return EXIT_FAILED;
+}
+
+int main(int count, char **arguments)
+{
+    open_standard_files();
+    forget_lua_environment();
+    struct sigaction quiet = { .sa_handler = ignore, .sa_flags = SA_RESTART };
+    sigemptyset(&quiet.sa_mask);
+    sigaction(SIGPIPE, &quiet, NULL);
+
+    struct process process = { .talking = NULL };
+    struct program_port port = { .context = &process, .run = run, .send = send, .ask = ask };
+    struct program program = {
+        .count = count,
+        .arguments = arguments,
+        .version = host_version(),
+        .share = place_share(),
+        .open_core = stage_core_open,
+        .port = &port,
+    };
+    int code = program_run(&program);
+    code = flush_output(code);
+    if (!host_free(process.talking))
+        _exit(code);
+    return code;
+}

@@ -1,0 +1,77 @@
+/*
+ * gateway.h -- this host's door to others: frames in, frames out.
+ *
+ * Outward, a message becomes a frame on the thread that sends it, and leaves
+ * on that thread if its peer is connected (net/peers.h). Inward, one thread
+ * polls all sockets, takes frames apart and gives them to router_receive();
+ * it never waits for an actor, a peer or a name server.
+ *
+ * What comes in is believed in nothing: a malformed frame is counted and
+ * logged at a bounded rate; a sender's endpoint must be a numeric address that
+ * is not our own, or the sender counts as unknown.
+ *
+ * A plain peer is sent each message at most once. What waits in a queue when
+ * the gateway stops becomes a dead letter; what libzmq already has when a
+ * connection is lost for good is gone.
+ */
+#ifndef TROUPE_NET_GATEWAY_H
+#define TROUPE_NET_GATEWAY_H
+
+#include "actor/system.h"
+#include "net/peers.h"
+
+struct gateway;
+
+struct gateway_options {
+    const char *bind;           /* where to listen (`:5001`, port 0: any free one), or NULL */
+    const char *advertise;      /* what others are told instead, or NULL */
+    unsigned    peers;          /* other hosts at once */
+    size_t      queue_messages; /* waiting for each of them */
+    size_t      queue_bytes;
+};
+
+#define GATEWAY_OPTIONS_DEFAULT \
+    ((struct gateway_options){ .peers = 256, .queue_messages = 1000, .queue_bytes = 8u << 20 })
+
+/* Listens, if `bind` says so, and fills system->remote. Only loopback may be
+ * bound as yet. 0; or -errno with a sentence in `why`, e.g. -EADDRINUSE. */
+int gateway_open(struct gateway **out, struct system *system,
+                 const struct gateway_options *options, char *why, size_t room);
+
+/* Starts the thread: frames come in and connections are made. 0 or -errno. */
+int gateway_start(struct gateway *gateway);
+
+/* Ends the traffic: nothing more is carried, what waits for peers that can be
+ * reached has until `deadline_ns` (monotonic) but a second at most to leave, the
+ * rest becomes dead letters. Joins the thread. Any thread but the gateway's;
+ * once, or not at all. */
+void gateway_stop(struct gateway *gateway, uint64_t deadline_ns);
+
+/* Stops at once if need be, and frees. No thread may use system->remote any
+ * more. NULL is fine. */
+void gateway_close(struct gateway *gateway);
+
+/* Where others reach us: advertised, else bound, with the real port; "" if
+ * nothing was bound. Valid until gateway_close(). Any thread. */
+const char *gateway_endpoint(const struct gateway *gateway);
+
+/* The state of the connection to a normalised endpoint. Any thread. */
+enum peer_state gateway_peer_state(struct gateway *gateway, const char *endpoint);
+
+/* Waits until everything sent there was handed to libzmq on a connection that
+ * is up; gateway_stop() then sees it out. False once `deadline_ns` (monotonic)
+ * has passed, or if nothing was ever sent there. */
+bool gateway_flush(struct gateway *gateway, const char *endpoint, uint64_t deadline_ns);
+
+struct gateway_counts {
+    uint64_t frames_in;
+    uint64_t frames_out;       /* sent or queued */
+    uint64_t full;             /* refused: a peer's queue was full */
+    uint64_t lost;             /* waited in a queue and will never leave */
+    uint64_t senders_refused;  /* frames in whose sender had no acceptable endpoint */
+    uint64_t rejects_held;     /* Rejects not sent: too many, or no way */
+};
+/* A snapshot. Any thread. */
+struct gateway_counts gateway_counts(struct gateway *gateway);
+
+#endif

@@ -1,0 +1,178 @@
+/*
+ * inlets.c -- PULL sockets that are bound.
+ */
+#include "net/inlets.h"
+
+#include "message/wire.h"
+#include "net/resolve.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <zmq.h>
+
+#define RECEIVE_HIGH_WATER 1000
+
+static void set_options(void *pull, const char *endpoint)
+{
+    int64_t frame_limit = WIRE_FRAME_LIMIT;
+    zmq_setsockopt(pull, ZMQ_MAXMSGSIZE, &frame_limit, sizeof frame_limit);
+
+    const struct {
+        int option, value;
+    } options[] = {
+        { ZMQ_RCVHWM, RECEIVE_HIGH_WATER },
+        { ZMQ_LINGER, 0 },
+        { ZMQ_HANDSHAKE_IVL, 5000 },
+        { ZMQ_IPV6, strchr(endpoint, '[') != NULL },
+        { ZMQ_TCP_KEEPALIVE, 1 },
+        { ZMQ_TCP_KEEPALIVE_IDLE, 60 },
+        { ZMQ_TCP_KEEPALIVE_INTVL, 15 },
+        { ZMQ_TCP_KEEPALIVE_CNT, 4 },
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(options); i++)
+        zmq_setsockopt(pull, options[i].option, &options[i].value, sizeof options[i].value);
+}
+
+void inlets_init(struct inlets *inlets, void *zmq, int epoll)
+{
+    inlets->zmq = zmq;
+    inlets->epoll = epoll;
+    inlets->closed = false;
+    atomic_init(&inlets->count, 0);
+    lock_init(&inlets->lock);
+}
+
+void inlets_close(struct inlets *inlets)
+{
+    lock_acquire(&inlets->lock);
+    unsigned count = atomic_exchange_explicit(&inlets->count, 0, memory_order_relaxed);
+    inlets->closed = true;
+    lock_release(&inlets->lock);
+    for (unsigned i = 0; i < count; i++) {
+        watch_remove(inlets->epoll, inlets->list[i].descriptor);
+        zmq_close(inlets->list[i].pull);
+    }
+}
+
+void inlets_fini(struct inlets *inlets)
+{
+    lock_fini(&inlets->lock);
+}
+
+/* `tcp://127.0.0.1:*` for port 0, else the same. */
+static void as_zmq_writes_it(const char *endpoint, char *out)
+{
+    size_t size = strlen(endpoint);
+    bool   any_port = size > 2 && strcmp(endpoint + size - 2, ":0") == 0;
+    snprintf(out, ADDRESS_ENDPOINT_LIMIT, "%.*s%s", (int)(any_port ? size - 1 : size), endpoint,
+             any_port ? "*" : "");
+}
+
+/* Binds a socket into `inlet`, which nobody sees yet. 0 or -errno. */
+static int open_inlet(struct inlets *inlets, const char *endpoint, struct inlet *inlet)
+{
+    char   bound[ADDRESS_ENDPOINT_LIMIT];
+    size_t size = sizeof bound;
+    int    err = 0;
+
+    inlet->pull = zmq_socket(inlets->zmq, ZMQ_PULL);
+    if (inlet->pull == NULL)
+        return -errno;
+    set_options(inlet->pull, endpoint);
+    as_zmq_writes_it(endpoint, bound);
+    if (zmq_bind(inlet->pull, bound) != 0 ||
+        zmq_getsockopt(inlet->pull, ZMQ_LAST_ENDPOINT, bound, &size) != 0) {
+        err = -errno;
+        goto close_pull;
+    }
+    err = address_endpoint_normalise(bound, strlen(bound), false, true, inlet->endpoint, NULL, 0);
+    if (err != 0)
+        goto close_pull;
+
+    inlet->watch = (struct watch){ WATCH_INLET, inlet };
+    inlet->descriptor = watch_descriptor(inlet->pull);
+    inlet->busy = true; /* look once unasked */
+    err = watch_add(inlets->epoll, inlet->descriptor, &inlet->watch);
+    if (err == 0)
+        return 0;
+
+close_pull:
+    zmq_close(inlet->pull);
+    return err;
+}
+
+static int add_locked(struct inlets *inlets, const char *endpoint, const struct inlet **inlet)
+{
+    unsigned count = atomic_load_explicit(&inlets->count, memory_order_relaxed);
+    if (inlets->closed)
+        return -ESHUTDOWN;
+    if (count == INLETS_MAX)
+        return -EMFILE;
+    int err = open_inlet(inlets, endpoint, &inlets->list[count]);
+    if (err != 0)
+        return err;
+    *inlet = &inlets->list[count];
+    atomic_store_explicit(&inlets->count, count + 1, memory_order_release);
+    return 0;
+}
+
+static void explain(int err, const char *endpoint, char *why, size_t room)
+{
+    snprintf(why, room, "cannot listen on %s: %s", endpoint,
+             err == -EADDRINUSE ? "another process does already" : zmq_strerror(-err));
+}
+
+int inlets_add(struct inlets *inlets, const char *endpoint, const struct inlet **inlet,
+               char *why, size_t room)
+{
+    lock_acquire(&inlets->lock);
+    int err = add_locked(inlets, endpoint, inlet);
+    lock_release(&inlets->lock);
+    if (err != 0)
+        explain(err, endpoint, why, room);
+    return err;
+}
+
+/* The inlet on this host address; any port. */
+static const struct inlet *find_host(struct inlets *inlets, const char *host)
+{
+    char   start[ADDRESS_ENDPOINT_LIMIT + 8];
+    size_t size = (size_t)snprintf(start, sizeof start, "tcp://%s:", host);
+    unsigned count = atomic_load_explicit(&inlets->count, memory_order_acquire);
+    for (unsigned i = 0; i < count; i++)
+        if (strncmp(inlets->list[i].endpoint, start, size) == 0)
+            return &inlets->list[i];
+    return NULL;
+}
+
+const char *inlets_towards(struct inlets *inlets, const char *target, char *why, size_t room)
+{
+    char host[ADDRESS_ENDPOINT_LIMIT], endpoint[ADDRESS_ENDPOINT_LIMIT + 8];
+    int  err = resolve_local_host(target, host);
+    if (err != 0) {
+        snprintf(why, room, "no way to %s: %s", target, strerror(-err));
+        return NULL;
+    }
+    snprintf(endpoint, sizeof endpoint, "tcp://%s:0", host);
+
+    lock_acquire(&inlets->lock);
+    const struct inlet *inlet = find_host(inlets, host);
+    if (inlet == NULL)
+        err = add_locked(inlets, endpoint, &inlet);
+    lock_release(&inlets->lock);
+    if (err != 0) {
+        explain(err, endpoint, why, room);
+        return NULL;
+    }
+    return inlet->endpoint;
+}
+
+bool inlets_have(struct inlets *inlets, const char *endpoint)
+{
+    unsigned count = atomic_load_explicit(&inlets->count, memory_order_acquire);
+    for (unsigned i = 0; i < count; i++)
+        if (strcmp(inlets->list[i].endpoint, endpoint) == 0)
+            return true;
+    return false;
+}

@@ -1,0 +1,142 @@
+/*
+ * peers.h -- the other hosts we send to: a socket, a state and a queue for each.
+ *
+ * A peer is known by its normalised endpoint. Its PUSH socket is used by
+ * whatever thread sends to it, always under the peer's own lock (libzmq asks
+ * for no more than a full fence between two threads), so that a frame leaves
+ * on the thread that wrote it. Frames go to libzmq only while the peer is
+ * connected and nothing waits before them; else they wait in the peer's own
+ * bounded queue, from which the gateway's thread sends on when the connection
+ * is there or has room again. Sending never blocks, so no peer holds up
+ * another, nor an actor.
+ *
+ * IMMEDIATE stays 0: libzmq then keeps the few frames it already has (SNDHWM)
+ * over a lost connection and sends them first on the next one, before ours.
+ *
+ * The table is bounded: who comes when it is full takes the place of the peer
+ * unused longest, by preference of one for which nothing waits.
+ */
+#ifndef TROUPE_NET_PEERS_H
+#define TROUPE_NET_PEERS_H
+
+#include "base/map.h"
+#include "base/thread.h"
+#include "message/address.h"
+#include "net/outbox.h"
+#include "net/watch.h"
+
+enum peer_state {
+    PEER_NONE,       /* no such peer */
+    PEER_CONNECTING, /* never yet heard */
+    PEER_CONNECTED,
+    PEER_LOST,       /* was connected; libzmq tries again and again */
+};
+
+enum peer_answer {
+    PEER_SENT,   /* libzmq has it, on a connection that is up */
+    PEER_QUEUED,
+    PEER_FULL,   /* its queue has no room */
+    PEER_GONE,   /* given up while we looked: get it again */
+};
+
+struct peer {
+    _Atomic unsigned references; /* the table, the gateway's thread, each borrower */
+    char             endpoint[ADDRESS_ENDPOINT_LIMIT]; /* fixed */
+    char             numeric[ADDRESS_ENDPOINT_LIMIT];  /* fixed: what libzmq is told */
+    struct peers    *peers;                            /* fixed */
+    struct watch     on_monitor, on_room;              /* fixed */
+    int              monitor_descriptor, push_descriptor; /* fixed */
+
+    /* What answers from there are to be sent to; NULL until somebody asked.
+     * Written with release by who found it out, as are the bytes it points to. */
+    _Atomic(const char *) reply_endpoint;
+
+    struct lock        lock;
+    struct signal      changed;        /* state changed, or the queue has become empty */
+    unsigned           waiting;        /* for `changed`; guarded by lock */
+    void              *push;           /* guarded by lock; NULL: given up */
+    struct outbox      queue;          /* guarded by lock */
+    bool               asked;          /* told when there is room; guarded by lock */
+    bool               refused;        /* could not connect since last heard; guarded by lock */
+    _Atomic int        state;          /* enum peer_state; written under lock */
+    uint64_t           rejects_second; /* guarded by lock */
+    unsigned           rejects;        /* in that second; guarded by lock */
+
+    void        *monitor;    /* the gateway's thread */
+    uint64_t     used;       /* guarded by peers->lock */
+    struct peer *dying_next; /* guarded by peers->lock */
+};
+
+/* Told of each frame that will never leave, on any thread, with no lock held. */
+typedef void peers_lost(void *context, const char *endpoint, const void *frame, size_t size,
+                        const char *why);
+
+struct peers_options {
+    unsigned    limit;          /* peers at once */
+    size_t      queue_messages; /* for each peer */
+    size_t      queue_bytes;
+    peers_lost *lost;
+    void       *context;
+};
+
+struct peers {
+    void                *zmq;   /* the context; borrowed */
+    int                  epoll; /* borrowed */
+    int                  wake;  /* eventfd of the gateway's thread; borrowed */
+    struct peers_options options;
+    struct lock          lock;  /* before that of any peer */
+    struct map           table; /* endpoint -> peer; guarded by lock */
+    uint64_t             ticks; /* guarded by lock; makes `used` */
+    uint64_t             made;  /* guarded by lock; names monitors */
+    struct peer         *dying; /* given up, monitors still open; guarded by lock */
+    bool                 closed; /* guarded by lock */
+};
+
+void peers_init(struct peers *peers, void *zmq, int epoll, int wake,
+                const struct peers_options *options);
+
+/* Waits until `deadline_ns` (monotonic) for the queues of all peers that are connected, or may
+ * yet be for the first time. Any thread; the gateway's thread must still run. */
+void peers_drain(struct peers *peers, uint64_t deadline_ns);
+
+/* Gives up all peers, and makes no more: what libzmq has for those that are
+ * connected may still leave for `linger_ms`, what waits in queues is lost. Call
+ * it when the gateway's thread has ended, and before the context ends. Others
+ * may still send, in vain. */
+void peers_close(struct peers *peers, int linger_ms);
+
+/* Frees the table; nobody may send any more. */
+void peers_fini(struct peers *peers);
+
+/* The peer at a normalised endpoint, made if need be; the caller owns a
+ * reference. NULL and a sentence in `why`. Any thread but the gateway's may
+ * name a host; making it may then wait for a name server. */
+struct peer *peers_get(struct peers *peers, const char *endpoint, char *why, size_t room);
+/* The same if it is there, else NULL. */
+struct peer *peers_find(struct peers *peers, const char *endpoint);
+void         peer_unref(struct peer *peer);
+
+static inline enum peer_state peer_state(struct peer *peer)
+{
+    return (enum peer_state)atomic_load_explicit(&peer->state, memory_order_relaxed);
+}
+
+/* Sends a copy of the frame, or keeps one. Any thread; never blocks. */
+enum peer_answer peer_send(struct peer *peer, const void *frame, size_t size, uint64_t now_ns);
+
+/* Waits until nothing waits for it and it is connected. False once
+ * `deadline_ns` (monotonic) has passed. Any thread but the gateway's. */
+bool peer_wait(struct peer *peer, uint64_t deadline_ns);
+
+/* Whether a Reject may go there now: at most PEER_REJECTS_A_SECOND. */
+#define PEER_REJECTS_A_SECOND 100
+bool peer_may_reject(struct peer *peer, uint64_t now_ns);
+
+/* The gateway's thread: its watches tell. */
+void peer_monitor_told(struct peer *peer);
+void peer_room_told(struct peer *peer);
+/* The gateway's thread, while no event it was told of is still unread: closes
+ * the sockets of peers that were given up. */
+void peers_bury(struct peers *peers);
+
+#endif

@@ -1,0 +1,22 @@
+/*
+ * resolve.h -- from host names to numbers, and which of our addresses leads there.
+ *
+ * Asking a name server may take seconds, so only the thread that makes a peer
+ * does it, never the gateway's, and libzmq is given numbers only.
+ */
+#ifndef TROUPE_NET_RESOLVE_H
+#define TROUPE_NET_RESOLVE_H
+
+#include "message/address.h"
+
+/* Writes the normalised `endpoint` with a numeric host into `numeric`
+ * (ADDRESS_ENDPOINT_LIMIT bytes). 0, or -EHOSTUNREACH and a sentence in `why`.
+ * May wait for a name server if the host is a name. */
+int resolve_endpoint(const char *endpoint, char *numeric, char *why, size_t room);
+
+/* Writes the address of ours that leads to the numeric `endpoint`, as the host of an
+ * endpoint (`10.0.0.7`, `[fe80::1]`), into `host` (ADDRESS_ENDPOINT_LIMIT bytes). 0 or
+ * -errno. Sends nothing. */
+int resolve_local_host(const char *endpoint, char *host);
+
+#endif

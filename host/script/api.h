@@ -1,0 +1,102 @@
+/*
+ * api.h -- what the functions that scripts call have in common: checking their
+ * arguments, sending, and saying what went wrong.
+ *
+ * `what` is the function's name as it begins an error message; errors are
+ * raised at the line of the script that called it.
+ */
+#ifndef TROUPE_SCRIPT_API_H
+#define TROUPE_SCRIPT_API_H
+
+#include "script/script.h"
+
+#include <string.h>
+
+/* To whom: one of the two is set. */
+struct target {
+    actor_id        id;
+    struct address *address; /* borrowed from the ref */
+};
+
+/* The ref at `index`; raises for anything else. */
+struct target api_check_target(lua_State *L, int index, const char *what);
+
+/* The number of the message type at `index`. Raises for what is no string,
+ * cannot be a type, or is the host's own. */
+type_id api_check_type_slow(lua_State *L, int index, const char *what);
+
+static inline type_id api_check_type(lua_State *L, struct script *script, int index,
+                                     const char *what)
+{
+    if (LIKELY(lua_type(L, index) == LUA_TSTRING)) {
+        size_t size;
+        const char *text = lua_tolstring(L, index, &size);
+        const struct type_cache *known = &script->types[((uintptr_t)text >> 4) & (TYPE_CACHE - 1)];
+        if (LIKELY(known->text == text && known->size == size &&
+                   memcmp(known->name, text, size) == 0))
+            return known->type;
+    }
+    return api_check_type_slow(L, index, what);
+}
+
+/* The last argument of send, ask and the like. */
+enum {
+    OPTION_TIMEOUT = 1,
+    OPTION_PRIORITY = 2,
+    OPTION_AFTER = 4,
+};
+struct send_options {
+    uint64_t timeout_ns;
+    bool     high;
+    bool     later;
+    uint64_t after_ns;
+};
+
+/* Reads the table (or nil) at `index`; raises for options that are not among
+ * `allowed`. timeout_ns is the world's default if it is not given. */
+void api_check_options_slow(lua_State *L, int index, const char *what, unsigned allowed,
+                            struct send_options *options);
+
+static inline struct send_options api_check_options(lua_State *L, struct script *script, int index,
+                                                    const char *what, unsigned allowed)
+{
+    struct send_options options = { .timeout_ns = script->world->defaults.ask_timeout_ns };
+    if (UNLIKELY(!lua_isnoneornil(L, index)))
+        api_check_options_slow(L, index, what, allowed, &options);
+    return options;
+}
+
+/* A new message from this actor with the packed payload; raises on no memory. */
+struct message *api_new_message(lua_State *L, struct script *script, const char *what,
+                                enum message_kind kind, type_id type, const uint8_t *packed,
+                                size_t size, bool high);
+
+/* Sends *message, and waits for room if `may_wait` (and it can); pushes true,
+ * or nil and why, and returns how many. */
+int api_send_message(lua_State *L, struct script *script, const char *what, struct target target,
+                     struct message *message, bool may_wait, uint64_t timeout_ns);
+
+/* Pushes nil and why a message of `type` was not delivered, or a question not
+ * answered. `detail` is what is known more, or NULL. */
+int api_push_undelivered(lua_State *L, enum failure_reason reason, struct target target,
+                         type_id type, const char *detail);
+int api_push_unanswered(lua_State *L, enum failure_reason reason, struct target target,
+                        type_id type, const char *detail, uint64_t timeout_ns);
+
+/* The reason for a router's answer that is neither OK nor PARKED. */
+enum failure_reason api_reason_of(enum router_answer answer);
+
+/* Where the sender of `message` is, if elsewhere; borrowed. */
+static inline struct address *api_origin(const struct message *message)
+{
+    return message->kind == MESSAGE_ORDINARY || message->kind == MESSAGE_ASK ||
+                   message->kind == MESSAGE_REPLY
+               ? message->origin
+               : NULL;
+}
+
+/* ref:ask, ref:start_ask: api_ask.c. */
+int api_ref_ask(lua_State *L);
+int api_ref_start_ask(lua_State *L);
+
+#endif

@@ -1,0 +1,583 @@
+/*
+ * api_ask.c -- questions: ref:ask, which waits for its answer, and
+ * ref:start_ask with actor.all and actor.any, which wait for many.
+ *
+ *     local answers, failures = actor.all({ a = r1:start_ask("Get"), b = r2:start_ask("Get") },
+ *                                         { timeout = "2s" })
+ *     -- answers.a, answers.b: the answers' messages
+ *     -- failures: nil, or the whys of those without an answer, under the same keys
+ *
+ *     local name, msg, env = actor.any{ a = r1:start_ask("Get"), b = r2:start_ask("Get") }
+ *     -- the first answer; or nil, why when all have failed or the time is over
+ *
+ * start_ask never fails: what goes wrong at the sending is found in its place
+ * among the answers. A started question lives until it was awaited, or until
+ * its handler ends; after actor.any the others can still be awaited.
+ */
+#include "script/api.h"
+
+#include "base/memory.h"
+#include "message/pack.h"
+#include "script/pack_lua.h"
+#include "script/ref.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <string.h>
+
+#define TEXT_ROOM 700
+
+/* ---- Why there is no answer ---------------------------------------------- */
+
+int api_push_unanswered(lua_State *L, enum failure_reason reason, struct target target,
+                        type_id type, const char *detail, uint64_t timeout_ns)
+{
+    char name[REF_TEXT_ROOM], text[TEXT_ROOM];
+    const char *asked = type_name(type);
+    api_target_text(script_of(L), target.id, target.address, name, sizeof name);
+
+    switch (reason) {
+    case FAILURE_TIMEOUT:
+        if (detail != NULL)
+            snprintf(text, sizeof text, "no answer from %s to %s in %.1f s: %s", name, asked,
+                     (double)timeout_ns / (double)NS_PER_SEC, detail);
+        else
+            snprintf(text, sizeof text, "no answer from %s to %s in %.1f s", name, asked,
+                     (double)timeout_ns / (double)NS_PER_SEC);
+        break;
+    case FAILURE_DEADLOCK:
+        snprintf(text, sizeof text, "deadlock: %s", detail != NULL ? detail : name);
+        break;
+    case FAILURE_REJECTED:
+        snprintf(text, sizeof text, "%s rejected %s: %s", name, asked,
+                 detail != NULL ? detail : "no reason given");
+        break;
+    case FAILURE_FAILED:
+        snprintf(text, sizeof text, "%s failed at %s: %s", name, asked,
+                 detail != NULL ? detail : "no reason given");
+        break;
+    case FAILURE_NO_REPLY:
+        snprintf(text, sizeof text, "no answer from %s to %s: its handler ended without a reply",
+                 name, asked);
+        break;
+    case FAILURE_STOPPING:
+        snprintf(text, sizeof text, "no answer from %s to %s: this actor is stopping", name, asked);
+        break;
+    case FAILURE_FULL:
+        snprintf(text, sizeof text, "no answer from %s to %s: its mailbox is full", name, asked);
+        break;
+    default:
+        snprintf(text, sizeof text, "no answer from %s to %s: %s", name, asked,
+                 detail != NULL ? detail : "it is not running");
+    }
+    return script_push_failure(L, reason, text);
+}
+
+/* The reason that a Reject from elsewhere carries, cut. */
+static const char *reject_text(const struct message *reject, char *text, size_t room)
+{
+    struct pack_item item = { .tag = PACK_NULL };
+    const uint8_t *at = pack_field(reject->size > 0 ? reject->payload : NULL, "reason");
+    if (at != NULL)
+        pack_read(at, &item);
+    if (item.tag == PACK_STRING)
+        snprintf(text, room, "%.*s", (int)(item.size < room ? item.size : room - 1), item.text);
+    else
+        snprintf(text, room, "no reason given");
+    return text;
+}
+
+/* Whether `answer` says that there is none; *reason and a text then. */
+static bool is_refusal(const struct message *answer, enum failure_reason *reason, char *text,
+                       size_t room)
+{
+    if (answer->kind == MESSAGE_FAILURE) {
+        *reason = (enum failure_reason)answer->reason;
+        snprintf(text, room, "%.*s", (int)(answer->size < room ? answer->size : room - 1),
+                 (const char *)answer->payload);
+        return true;
+    }
+    if (answer->type != TYPE_REJECT)
+        return false;
+    *reason = FAILURE_REJECTED;
+    reject_text(answer, text, room);
+    return true;
+}
+
+/* A name of this host becomes the actor that has it now. */
+static void resolve(struct script *script, struct target *target)
+{
+    const struct address *address = target->address;
+    if (address == NULL || address->endpoint_size > 0)
+        return;
+    actor_id id = registry_find_name(&script->world->system->registry, address_name(address),
+                                     address->name_size);
+    if (id != 0)
+        *target = (struct target){ .id = id };
+}
+
+static enum router_answer send_question(struct script *script, struct target target,
+                                        struct message **message, unsigned how, char *why,
+                                        size_t room)
+{
+    struct system *system = script->world->system;
+    why[0] = '\0';
+    if (LIKELY(target.address == NULL)) {
+        (*message)->to = target.id;
+        return router_send(system, message, how);
+    }
+    return router_send_address(system, target.address, message, how, why, room);
+}
+
+/* ---- ask ----------------------------------------------------------------- */
+
+static int go_on_after_ask(lua_State *L, int status, lua_KContext context)
+{
+    struct script *script = script_of(L);
+    struct wait *wait = &script->wait;
+    enum failure_reason reason = wait->failure;
+    char text[TEXT_ROOM] = "";
+    (void)status;
+    (void)context;
+
+    if (LIKELY(wait->answer != NULL && !is_refusal(wait->answer, &reason, text, sizeof text))) {
+        pack_lua_push(L, wait->answer->payload, wait->answer->size);
+        api_push_env_of(L, script, &wait->answer);
+        return 2;
+    }
+    struct target target = api_check_target(L, 1, "ask");
+    if (wait->target != 0)
+        target = (struct target){ .id = wait->target };
+    if (wait->unparked)
+        snprintf(text, sizeof text, "no room in its mailbox");
+    return api_push_unanswered(L, reason, target, wait->type, text[0] != '\0' ? text : NULL,
+                               wait->timeout_ns);
+}
+
+/* The question could not be asked. */
+static int give_up_asking(lua_State *L, struct script *script, struct message *message,
+                          enum failure_reason reason, struct target target, const char *detail)
+{
+    type_id type = message->type;
+    script_wait_over(script);
+    message_free(message);
+    return api_push_unanswered(L, reason, target, type, detail, 0);
+}
+
+/* ref:ask(type, msg, {timeout=, priority=}) -> msg, env, or nil and why. */
+int api_ref_ask(lua_State *L)
+{
+    struct script *script = script_of(L);
+    bool may_wait = script_may_wait(L, "ask");
+    struct target target = api_check_target(L, 1, "ask");
+    type_id type = api_check_type(L, script, 2, "ask");
+    struct send_options options =
+        api_check_options(L, script, 4, "ask", OPTION_TIMEOUT | OPTION_PRIORITY);
+    size_t size;
+    const uint8_t *packed = pack_lua_message(L, 3, &size);
+    if (!may_wait)
+        return api_push_unanswered(L, FAILURE_STOPPING, target, type, NULL, 0);
+    struct message *message =
+        api_new_message(L, script, "ask", MESSAGE_ASK, type, packed, size, options.high);
+
+    resolve(script, &target);
+    struct wait *wait = script_wait_begin(script, WAIT_ASK, APPETITE_CONTROL, options.timeout_ns);
+    wait->type = type;
+    wait->target = target.id;
+    message->request = wait->number;
+
+    char why[300];
+    bool here = target.id != 0;
+    if (here && UNLIKELY(!waits_begin(script->actor, target.id, wait->number, why, sizeof why)))
+        return give_up_asking(L, script, message, FAILURE_DEADLOCK, target, why);
+    enum router_answer answer =
+        send_question(script, target, &message, ROUTE_PARK, why, sizeof why);
+    if (UNLIKELY(answer > ROUTER_PARKED)) {
+        if (here)
+            waits_end(script->world->system, actor_self(script->actor), wait->number);
+        return give_up_asking(L, script, message, api_reason_of(answer), target,
+                              why[0] != '\0' ? why : NULL);
+    }
+    wait->parked = answer == ROUTER_PARKED;
+    scheduler_sent();
+    return script_wait(L, "ask", go_on_after_ask);
+}
+
+/* ---- Many questions ------------------------------------------------------ */
+
+enum asking_state { ASKING_OPEN, ASKING_DONE };
+
+/* A started question. Those without an answer lie in one list, in the order of
+ * their numbers, in which answers tend to come; those with one in another. */
+struct asking {
+    struct asking *next, **link;
+    struct asking_handle *handle; /* the script's hold on it; NULL: collected */
+    uint32_t number;
+    type_id  type;
+    struct target target;         /* address counted */
+    enum asking_state state;
+    bool     awaited;             /* by the all() or any() under way */
+    enum failure_reason failure;
+    struct message *answer;       /* a REPLY or FAILURE, or NULL */
+    uint64_t timeout_ns;          /* for the text */
+    char    *why;                 /* of a failure, or NULL */
+};
+
+/* What start_ask returns. */
+struct asking_handle {
+    struct asking *asking; /* NULL: its handler has ended */
+};
+
+static const char handle_key; /* its address is a key of the registry */
+
+static void free_asking(struct asking *asking)
+{
+    if (asking->handle != NULL)
+        asking->handle->asking = NULL;
+    address_unref(asking->target.address);
+    message_free(asking->answer);
+    memory_free_text(asking->why);
+    memory_put(asking, sizeof *asking);
+}
+
+static struct asking_handle *handle_at(lua_State *L, int index)
+{
+    if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index))
+        return NULL;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &handle_key);
+    bool ours = lua_rawequal(L, -1, -2) != 0;
+    lua_pop(L, 2);
+    return ours ? lua_touserdata(L, index) : NULL;
+}
+
+static int handle_gc(lua_State *L)
+{
+    struct asking_handle *handle = handle_at(L, 1);
+    if (handle != NULL && handle->asking != NULL)
+        handle->asking->handle = NULL;
+    return 0;
+}
+
+static int refuse_index(lua_State *L)
+{
+    return luaL_error(L, "start_ask has no answer yet: await it with actor.all or actor.any");
+}
+
+static struct asking_handle *push_handle(lua_State *L)
+{
+    luaL_checkstack(L, 6, "too many values to ask");
+    struct asking_handle *handle = lua_newuserdatauv(L, sizeof *handle, 0);
+    handle->asking = NULL;
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &handle_key) != LUA_TTABLE) {
+        lua_pop(L, 1);
+        lua_createtable(L, 0, 3);
+        lua_pushliteral(L, "question");
+        lua_setfield(L, -2, "__name");
+        lua_pushcfunction(L, handle_gc);
+        lua_setfield(L, -2, "__gc");
+        lua_pushcfunction(L, refuse_index);
+        lua_setfield(L, -2, "__index");
+        lua_pushvalue(L, -1);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &handle_key);
+    }
+    lua_setmetatable(L, -2);
+    return handle;
+}
+
+static void append_open(struct script *script, struct asking *asking)
+{
+    if (script->asking == NULL)
+        script->asking_end = &script->asking;
+    asking->link = script->asking_end;
+    *asking->link = asking;
+    script->asking_end = &asking->next;
+}
+
+static void unlink_asking(struct script *script, struct asking *asking)
+{
+    *asking->link = asking->next;
+    if (asking->next != NULL)
+        asking->next->link = asking->link;
+    else if (asking->state == ASKING_OPEN)
+        script->asking_end = asking->link;
+}
+
+/* The question has its answer, or will have none. */
+static void close_asking(struct script *script, struct asking *asking)
+{
+    unlink_asking(script, asking);
+    asking->state = ASKING_DONE;
+    asking->link = &script->asked;
+    asking->next = script->asked;
+    if (asking->next != NULL)
+        asking->next->link = &asking->next;
+    script->asked = asking;
+    if (asking->awaited) {
+        asking->awaited = false;
+        script->wait.open--;
+    }
+}
+
+/* ref:start_ask(type, msg, {priority=}) -> a question for actor.all, actor.any. */
+int api_ref_start_ask(lua_State *L)
+{
+    struct script *script = script_of(L);
+    api_refuse_loading(L, "start_ask");
+    struct target target = api_check_target(L, 1, "start_ask");
+    type_id type = api_check_type(L, script, 2, "start_ask");
+    struct send_options options = api_check_options(L, script, 4, "start_ask", OPTION_PRIORITY);
+    struct asking_handle *handle = push_handle(L);
+    size_t size;
+    const uint8_t *packed = pack_lua_message(L, 3, &size);
+
+    /* From here on nothing raises. */
+    struct asking *asking = memory_get_zeroed(sizeof *asking);
+    struct message *message = message_new(MESSAGE_ASK, type, packed, size);
+    if (asking == NULL || message == NULL) {
+        if (asking != NULL)
+            memory_put(asking, sizeof *asking);
+        message_free(message);
+        return luaL_error(L, "start_ask: out of memory");
+    }
+    resolve(script, &target);
+    if (++script->actor->waits == 0) /* a number of its own, as for a wait */
+        script->actor->waits = 1;
+    asking->number = script->actor->waits;
+    asking->type = type;
+    asking->target = target;
+    if (target.address != NULL)
+        address_ref(target.address);
+    asking->handle = handle;
+    handle->asking = asking;
+    append_open(script, asking);
+
+    message->from = actor_self(script->actor);
+    message->request = asking->number;
+    if (options.high)
+        message->lane = LANE_HIGH;
+    char why[300];
+    enum router_answer answer = send_question(script, target, &message, 0, why, sizeof why);
+    message_free(message);
+    if (answer == ROUTER_OK) {
+        scheduler_sent();
+        return 1;
+    }
+    close_asking(script, asking);
+    asking->failure = api_reason_of(answer);
+    asking->why = why[0] != '\0' ? memory_copy_text(why) : NULL;
+    return 1;
+}
+
+bool api_asking_answer(struct script *script, struct message *message)
+{
+    struct asking *asking = script->asking;
+    while (asking != NULL && asking->number != message->request)
+        asking = asking->next;
+    if (asking == NULL)
+        return false;
+    asking->answer = message;
+    bool wanted = asking->awaited;
+    enum failure_reason reason;
+    char text[8];
+    close_asking(script, asking);
+    if (wanted && script->wait.kind == WAIT_ANY && !is_refusal(message, &reason, text, sizeof text))
+        script->wait.open = 0; /* enough */
+    return true;
+}
+
+void api_asking_cut(struct script *script, enum failure_reason reason)
+{
+    struct asking *next;
+    for (struct asking *each = script->asking; each != NULL; each = next) {
+        next = each->next;
+        if (!each->awaited)
+            continue;
+        each->failure = reason;
+        each->timeout_ns = script->wait.timeout_ns;
+        close_asking(script, each);
+    }
+}
+
+static void free_all(struct asking *list)
+{
+    while (list != NULL) {
+        struct asking *asking = list;
+        list = asking->next;
+        free_asking(asking);
+    }
+}
+
+void api_asking_end(struct script *script)
+{
+    free_all(script->asking);
+    free_all(script->asked);
+    script->asking = script->asked = NULL;
+}
+
+/* Pushes nil and why the question has no answer. */
+static int push_asking_failure(lua_State *L, struct asking *asking)
+{
+    enum failure_reason reason = asking->failure;
+    char text[TEXT_ROOM] = "";
+    if (asking->answer != NULL)
+        is_refusal(asking->answer, &reason, text, sizeof text);
+    else if (asking->why != NULL)
+        snprintf(text, sizeof text, "%s", asking->why);
+    return api_push_unanswered(L, reason, asking->target, asking->type,
+                               text[0] != '\0' ? text : NULL, asking->timeout_ns);
+}
+
+/* It was awaited: nothing is left of it. */
+static void take(struct script *script, struct asking *asking)
+{
+    unlink_asking(script, asking);
+    free_asking(asking);
+}
+
+static bool has_answer(const struct asking *asking)
+{
+    enum failure_reason reason;
+    char text[8];
+    return asking->state == ASKING_DONE && asking->answer != NULL &&
+           !is_refusal(asking->answer, &reason, text, sizeof text);
+}
+
+/* The question at the stack's top, a value of the table at index 1. */
+static struct asking *check_asking(lua_State *L, const char *what)
+{
+    struct asking_handle *handle = handle_at(L, -1);
+    if (handle == NULL)
+        luaL_error(L, "%s: values are questions of ref:start_ask, not a %s", what,
+                   luaL_typename(L, -1));
+    if (handle->asking == NULL)
+        luaL_error(L, "%s: a question was awaited already, or belongs to a handler that has ended",
+                   what);
+    return handle->asking;
+}
+
+/* Marks the open questions of the table at index 1 as awaited; returns how
+ * many of all have an answer. */
+static unsigned check_questions(lua_State *L, const char *what, unsigned *open)
+{
+    unsigned answered = 0;
+    *open = 0;
+    if (!lua_istable(L, 1))
+        luaL_error(L, "%s: a table of questions is expected, not a %s", what, luaL_typename(L, 1));
+    lua_pushnil(L);
+    for (; lua_next(L, 1); lua_pop(L, 1)) {
+        struct asking *asking = check_asking(L, what);
+        if (asking->state == ASKING_OPEN)
+            ++*open;
+        answered += has_answer(asking);
+    }
+    return answered;
+}
+
+/* Nothing raises here: what was checked is marked. */
+static void await_questions(lua_State *L)
+{
+    lua_pushnil(L);
+    for (; lua_next(L, 1); lua_pop(L, 1)) {
+        struct asking_handle *handle = lua_touserdata(L, -1);
+        if (handle->asking->state == ASKING_OPEN)
+            handle->asking->awaited = true;
+    }
+}
+
+static void forget_awaited(struct script *script)
+{
+    for (struct asking *each = script->asking; each != NULL; each = each->next)
+        each->awaited = false;
+}
+
+/* Waits for the questions of the table at index 1, if any is open. */
+static int await(lua_State *L, const char *what, enum wait_kind kind, lua_KFunction go_on)
+{
+    struct script *script = script_of(L);
+    lua_settop(L, 2);
+    bool may_wait = script_may_wait(L, what);
+    struct send_options options = api_check_options(L, script, 2, what, OPTION_TIMEOUT);
+    unsigned open;
+    unsigned answered = check_questions(L, what, &open);
+
+    if (open == 0 || (kind == WAIT_ANY && answered > 0))
+        return go_on(L, LUA_OK, 0);
+    struct wait *wait = script_wait_begin(script, kind, APPETITE_CONTROL, options.timeout_ns);
+    wait->open = open;
+    await_questions(L);
+    if (!may_wait) {
+        api_asking_cut(script, FAILURE_STOPPING);
+        script_wait_over(script);
+        return go_on(L, LUA_OK, 0);
+    }
+    return script_wait(L, what, go_on);
+}
+
+/* The results, and the table of failures or nil. */
+static int go_on_after_all(lua_State *L, int status, lua_KContext context)
+{
+    struct script *script = script_of(L);
+    (void)status;
+    (void)context;
+    lua_settop(L, 1);
+    lua_newtable(L); /* 2: answers */
+    lua_pushnil(L);  /* 3: failures */
+    lua_pushnil(L);
+    while (lua_next(L, 1)) {
+        struct asking *asking = check_asking(L, "all");
+        bool good = has_answer(asking);
+        lua_pushvalue(L, -2); /* the key */
+        if (good) {
+            pack_lua_push(L, asking->answer->payload, asking->answer->size);
+        } else {
+            if (lua_isnil(L, 3)) {
+                lua_newtable(L);
+                lua_replace(L, 3);
+            }
+            push_asking_failure(L, asking);
+            lua_remove(L, -2); /* the nil before why */
+        }
+        lua_rawset(L, good ? 2 : 3);
+        take(script, asking);
+        lua_pop(L, 1);
+    }
+    return 2;
+}
+
+/* actor.all({key = question...}, {timeout=}) -> answers, failures or nil. */
+int api_all(lua_State *L)
+{
+    return await(L, "all", WAIT_ALL, go_on_after_all);
+}
+
+static int go_on_after_any(lua_State *L, int status, lua_KContext context)
+{
+    struct script *script = script_of(L);
+    struct asking *last = NULL;
+    (void)status;
+    (void)context;
+    forget_awaited(script);
+    lua_settop(L, 1);
+    lua_pushnil(L);
+    for (; lua_next(L, 1); lua_pop(L, 1)) {
+        struct asking *asking = check_asking(L, "any");
+        if (!has_answer(asking)) {
+            last = asking;
+            continue;
+        }
+        lua_pop(L, 1); /* the question; its key stays */
+        pack_lua_push(L, asking->answer->payload, asking->answer->size);
+        api_push_env_of(L, script, &asking->answer);
+        take(script, asking);
+        return 3;
+    }
+    if (last == NULL)
+        return script_push_failure(L, FAILURE_NO_REPLY, "any: no question was asked");
+    return push_asking_failure(L, last);
+}
+
+/* actor.any({key = question...}, {timeout=}) -> key, msg, env, or nil and why. */
+int api_any(lua_State *L)
+{
+    return await(L, "any", WAIT_ANY, go_on_after_any);
+}

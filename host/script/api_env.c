@@ -1,0 +1,497 @@
+/*
+ * api_env.c -- env: what a handler knows of the message in hand, and the
+ * answer it owes.
+ *
+ * An env is small and knows little: the message in hand belongs to the script,
+ * and an env is about it as long as its handler's serial number is the
+ * script's. Only a question that outlives the message in hand (deferred, or
+ * received inside a handler) or a sender elsewhere needs more: a `held`, which
+ * lies in a list of the script, because its state may be dropped without
+ * finalizers. The env and its held point at each other.
+ */
+#include "script/api.h"
+
+#include "base/memory.h"
+#include "script/pack_lua.h"
+#include "script/ref.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <string.h>
+
+struct held {
+    struct held    *next, **link;
+    struct env     *env;      /* NULL: it was collected */
+    struct message *message;  /* owned; NULL: it is script->current still, or is gone */
+    actor_id  from;
+    uint64_t  request;
+    struct address *origin;   /* counted, or NULL */
+    type_id   type;
+    bool      owed;           /* a question that nobody has answered */
+    bool      in_hand;        /* its message is script->current */
+};
+
+struct env {
+    struct held *held;        /* NULL: about the message in hand, or over */
+    uint64_t serial;          /* of the handler it was made in */
+    actor_id from;
+    type_id  type;
+    bool     asked;
+    bool     remote;
+    bool     deferred;        /* its held lies in script->deferred */
+    bool     in_hand;         /* it is about script->current */
+};
+
+/* Their addresses are keys of the registry. */
+static const char metatable_key;      /* of envs */
+static const char held_metatable_key; /* of envs with a held: has a finalizer */
+
+/* ---- What is held --------------------------------------------------------- */
+
+static void link_held(struct held **list, struct held *held)
+{
+    held->link = list;
+    held->next = *list;
+    if (held->next != NULL)
+        held->next->link = &held->next;
+    *list = held;
+}
+
+static void unlink_held(struct held *held)
+{
+    *held->link = held->next;
+    if (held->next != NULL)
+        held->next->link = held->link;
+}
+
+static struct held *hold(struct held **list, struct env *env, const struct message *message,
+                         bool owed)
+{
+    struct held *held = memory_get_zeroed(sizeof *held);
+    if (held == NULL)
+        return NULL;
+    struct address *origin = api_origin(message);
+    held->from = message->from;
+    held->request = message->request;
+    held->origin = origin != NULL ? address_ref(origin) : NULL;
+    held->type = message->type;
+    held->owed = owed;
+    held->env = env;
+    link_held(list, held);
+    env->held = held;
+    return held;
+}
+
+static void release(struct held *held)
+{
+    if (held->env != NULL)
+        held->env->held = NULL;
+    address_unref(held->origin);
+    message_free(held->message);
+    memory_put(held, sizeof *held);
+}
+
+static void tell(struct script *script, struct held *held, enum failure_reason reason,
+                 const char *text)
+{
+    if (!held->owed)
+        return;
+    held->owed = false;
+    router_fail(script->world->system, held->from, held->request, reason, text);
+}
+
+void api_questions_over(struct script *script, enum failure_reason reason, const char *text)
+{
+    if (script->owed) {
+        script->owed = false;
+        router_fail(script->world->system, script->current->from, script->current->request, reason,
+                    text);
+    }
+    while (script->held != NULL) {
+        struct held *held = script->held;
+        unlink_held(held);
+        if (held->in_hand) { /* deferred in this handler: the message stays with it */
+            held->in_hand = false;
+            held->message = script->current;
+            script->current = NULL;
+            link_held(&script->deferred, held);
+            continue;
+        }
+        tell(script, held, reason, text);
+        release(held);
+    }
+}
+
+void api_deferred_end(struct script *script, const char *text)
+{
+    while (script->deferred != NULL) {
+        struct held *held = script->deferred;
+        unlink_held(held);
+        tell(script, held, FAILURE_DOWN, text);
+        release(held);
+    }
+}
+
+/* ---- What an env is about -------------------------------------------------- */
+
+/* One message, wherever it is. */
+struct about {
+    actor_id  from;
+    uint64_t  request;
+    struct address *origin;
+    type_id   type;
+    bool     *owed;                /* NULL: nothing to answer */
+    const struct message *message; /* NULL: gone */
+};
+
+static struct env *env_at(lua_State *L, int index)
+{
+    if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index))
+        return NULL;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &held_metatable_key);
+    bool ours = lua_rawequal(L, -3, -2) || lua_rawequal(L, -3, -1);
+    lua_pop(L, 3);
+    return ours ? lua_touserdata(L, index) : NULL;
+}
+
+/* The env at index 1 and what it is about; raises if it is over. */
+static struct env *check_env(lua_State *L, const char *what, struct about *about)
+{
+    struct script *script = script_of(L);
+    struct env *env = env_at(L, 1);
+    if (UNLIKELY(env == NULL))
+        luaL_error(L, "%s: an env is expected, not a %s (call it as env:%s(...))", what,
+                   luaL_typename(L, 1), what);
+    if (env->held != NULL) {
+        struct held *held = env->held;
+        *about = (struct about){ held->from, held->request, held->origin, held->type,
+                                 env->asked ? &held->owed : NULL,
+                                 held->in_hand ? script->current : held->message };
+        return env;
+    }
+    if (UNLIKELY(env->serial != script->serial || (env->in_hand && script->current == NULL)))
+        luaL_error(L, "%s: this message was handled already: keep it with env:defer()", what);
+    if (env->in_hand)
+        *about = (struct about){ script->current->from, script->current->request,
+                                 api_origin(script->current), script->current->type,
+                                 env->asked ? &script->owed : NULL, script->content };
+    else
+        *about = (struct about){ env->from, 0, NULL, env->type, NULL, NULL };
+    return env;
+}
+
+static void refuse_second(lua_State *L, const char *what, const struct about *about)
+{
+    if (about->owed != NULL && !*about->owed)
+        luaL_error(L, "%s: this question was already answered", what);
+}
+
+static int push_nobody(lua_State *L)
+{
+    return script_push_failure(L, FAILURE_DOWN, "nobody to reply to");
+}
+
+/* ---- Methods --------------------------------------------------------------- */
+
+/* env:reply(type, msg) -> true, or nil and why: answers a question; else sends
+ * to the sender. */
+static int env_reply(lua_State *L)
+{
+    struct script *script = script_of(L);
+    struct about about;
+    check_env(L, "reply", &about);
+    type_id type = api_check_type(L, script, 2, "reply");
+    size_t size;
+    const uint8_t *packed = pack_lua_message(L, 3, &size);
+    refuse_second(L, "reply", &about);
+
+    if (about.owed != NULL) {
+        struct message *reply = message_new(MESSAGE_REPLY, type, packed, size);
+        if (reply == NULL)
+            return luaL_error(L, "reply: out of memory");
+        *about.owed = false;
+        router_reply(script->world->system, about.from, about.request, &reply,
+                     actor_self(script->actor));
+        scheduler_sent();
+        lua_pushboolean(L, true);
+        return 1;
+    }
+    if (about.from == 0 && about.origin == NULL)
+        return push_nobody(L);
+    struct target target = { .id = about.from, .address = about.origin };
+    struct message *message =
+        api_new_message(L, script, "reply", MESSAGE_ORDINARY, type, packed, size, false);
+    return api_send_message(L, script, "reply", target, message, true,
+                            script->world->defaults.ask_timeout_ns);
+}
+
+/* env:fail(reason) -> true, or nil and why: there will be no answer. */
+static int env_fail(lua_State *L)
+{
+    struct script *script = script_of(L);
+    struct system *system = script->world->system;
+    struct about about;
+    check_env(L, "fail", &about);
+    const char *reason = lua_isnoneornil(L, 2) ? "no reason given" : luaL_tolstring(L, 2, NULL);
+    refuse_second(L, "fail", &about);
+
+    if (about.owed != NULL) {
+        *about.owed = false;
+        router_fail(system, about.from, about.request, FAILURE_FAILED, reason);
+    } else if (about.origin != NULL && about.message != NULL && system->remote.reject != NULL) {
+        system->remote.reject(system->remote.context, about.message, script->actor->name, reason);
+    } else {
+        return script_push_failure(L, FAILURE_DOWN, "nobody waits for an answer");
+    }
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+/* A copy of the message, from the same sender, with the same request. */
+static struct message *copy_of(const struct about *about)
+{
+    bool asked = about->owed != NULL;
+    struct message *copy = message_new(asked ? MESSAGE_ASK : MESSAGE_ORDINARY, about->type,
+                                       about->message->payload, about->message->size);
+    if (copy == NULL)
+        return NULL;
+    copy->from = about->from;
+    copy->request = about->request;
+    if (about->origin != NULL)
+        copy->origin = address_ref(about->origin);
+    return copy;
+}
+
+/* env:forward(ref) -> true, or nil and why: passes the message on as it came;
+ * a question is then answered by the other. */
+static int env_forward(lua_State *L)
+{
+    struct script *script = script_of(L);
+    struct system *system = script->world->system;
+    struct about about;
+    char why[300] = "";
+    check_env(L, "forward", &about);
+    struct target target = api_check_target(L, 2, "forward");
+    refuse_second(L, "forward", &about);
+    if (about.message == NULL)
+        return luaL_error(L, "forward: an answer cannot be forwarded");
+    if (target.address != NULL && target.address->endpoint_size == 0)
+        target.id = registry_find_name(&system->registry, address_name(target.address),
+                                       target.address->name_size);
+
+    bool here = target.id != 0;
+    bool asked = about.owed != NULL;
+    struct message *copy = copy_of(&about);
+    if (copy == NULL)
+        return luaL_error(L, "forward: out of memory");
+    if (asked && here &&
+        !waits_move(system, about.from, about.request, target.id, why, sizeof why)) {
+        message_free(copy);
+        return api_push_undelivered(L, FAILURE_DEADLOCK, target, about.type, why);
+    }
+    copy->to = target.id;
+    enum router_answer answer =
+        here ? router_send(system, &copy, 0)
+             : router_send_address(system, target.address, &copy, 0, why, sizeof why);
+    if (answer == ROUTER_OK) {
+        if (asked && !here)
+            waits_end(system, about.from, about.request); /* no edges to elsewhere */
+        if (asked)
+            *about.owed = false;
+        scheduler_sent();
+        lua_pushboolean(L, true);
+        return 1;
+    }
+    message_free(copy);
+    if (asked && here)
+        waits_move(system, about.from, about.request, actor_self(script->actor), why, sizeof why);
+    return api_push_undelivered(L, api_reason_of(answer), target, about.type,
+                                here || why[0] == '\0' ? NULL : why);
+}
+
+static void push_held_metatable(lua_State *L);
+
+/* env:defer() -> env: may be kept and answered after the handler has ended. */
+static int env_defer(lua_State *L)
+{
+    struct script *script = script_of(L);
+    struct about about;
+    struct env *env = check_env(L, "defer", &about);
+    lua_settop(L, 1);
+    if (env->deferred)
+        return 1;
+    if (env->held != NULL) { /* received: from the handler's list to the deferred ones */
+        unlink_held(env->held);
+        link_held(&script->deferred, env->held);
+    } else if (env->in_hand) {
+        push_held_metatable(L);
+        lua_setmetatable(L, 1);
+        struct held *held = hold(&script->held, env, script->current, script->owed);
+        if (held == NULL)
+            return luaL_error(L, "defer: out of memory");
+        held->in_hand = true;
+        script->owed = false;
+    } else {
+        return luaL_error(L, "defer: an answer needs none");
+    }
+    env->deferred = true;
+    return 1;
+}
+
+/* ---- Fields ---------------------------------------------------------------- */
+
+static int push_from(lua_State *L)
+{
+    struct about about;
+    check_env(L, "from", &about);
+    api_install_refs(L);
+    if (about.from != 0)
+        ref_push_actor(L, about.from);
+    else if (about.origin != NULL)
+        ref_push_address(L, about.origin);
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
+enum field { FIELD_FROM = 1, FIELD_TYPE, FIELD_REMOTE, FIELD_ASKED };
+
+/* __index(env, name); upvalue 1: name -> method or number of field. */
+static int env_index(lua_State *L)
+{
+    lua_settop(L, 2);
+    lua_rawget(L, lua_upvalueindex(1));
+    if (LIKELY(lua_isfunction(L, -1)))
+        return 1;
+    const struct env *env = lua_touserdata(L, 1);
+    switch ((enum field)lua_tointeger(L, -1)) {
+    case FIELD_FROM:
+        return push_from(L);
+    case FIELD_TYPE:
+        lua_pushstring(L, type_name(env->type));
+        return 1;
+    case FIELD_REMOTE:
+        lua_pushboolean(L, env->remote);
+        return 1;
+    case FIELD_ASKED:
+        lua_pushboolean(L, env->asked);
+        return 1;
+    }
+    lua_pushnil(L);
+    return 1;
+}
+
+/* It is collected: a deferred question that nobody can answer any more. */
+static int env_gc(lua_State *L)
+{
+    struct script *script = script_of(L);
+    struct env *env = env_at(L, 1);
+    if (env == NULL || env->held == NULL)
+        return 0;
+    struct held *held = env->held;
+    if (held->in_hand) { /* until its handler ends */
+        held->env = NULL;
+        env->held = NULL;
+        return 0;
+    }
+    unlink_held(held);
+    tell(script, held, FAILURE_NO_REPLY, NULL);
+    release(held);
+    return 0;
+}
+
+static void fill_metatable(lua_State *L)
+{
+    static const luaL_Reg methods[] = {
+        { "reply", env_reply }, { "forward", env_forward }, { "fail", env_fail },
+        { "defer", env_defer }, { NULL, NULL },
+    };
+    static const struct { const char *name; enum field field; } fields[] = {
+        { "from", FIELD_FROM }, { "type", FIELD_TYPE }, { "remote", FIELD_REMOTE },
+        { "asked", FIELD_ASKED },
+    };
+    lua_pushliteral(L, "env");
+    lua_setfield(L, -2, "__name");
+    lua_createtable(L, 0, 8);
+    luaL_setfuncs(L, methods, 0);
+    for (size_t i = 0; i < ARRAY_LENGTH(fields); i++) {
+        lua_pushinteger(L, fields[i].field);
+        lua_setfield(L, -2, fields[i].name);
+    }
+    lua_pushcclosure(L, env_index, 1);
+    lua_setfield(L, -2, "__index");
+}
+
+static void push_metatable(lua_State *L)
+{
+    if (LIKELY(lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key) == LUA_TTABLE))
+        return;
+    lua_pop(L, 1);
+    lua_createtable(L, 0, 2);
+    fill_metatable(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);
+}
+
+static void push_held_metatable(lua_State *L)
+{
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &held_metatable_key) == LUA_TTABLE)
+        return;
+    lua_pop(L, 1);
+    luaL_checkstack(L, 8, "too many values to hold a message");
+    lua_createtable(L, 0, 3);
+    fill_metatable(L);
+    lua_pushcfunction(L, env_gc);
+    lua_setfield(L, -2, "__gc");
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &held_metatable_key);
+}
+
+/* ---- Making envs ------------------------------------------------------------ */
+
+static struct env *push_new(lua_State *L, struct script *script, const struct message *message)
+{
+    struct env *env = lua_newuserdatauv(L, sizeof *env, 0);
+    bool none = message == NULL;
+    *env = (struct env){
+        .serial = script->serial,
+        .from = none ? 0 : message->from,
+        .type = none ? script->type : message->type,
+        .asked = !none && message->kind == MESSAGE_ASK,
+        .remote = !none && api_origin(message) != NULL,
+    };
+    return env;
+}
+
+void api_push_env(lua_State *L, struct script *script)
+{
+    struct env *env = push_new(L, script, script->current);
+    env->in_hand = script->current != NULL;
+    push_metatable(L);
+    lua_setmetatable(L, -2);
+}
+
+void api_push_env_of(lua_State *L, struct script *script, struct message **message)
+{
+    luaL_checkstack(L, 8, "too many values to make an env");
+    struct env *env = push_new(L, script, *message);
+    bool answer = (*message)->kind == MESSAGE_REPLY;
+    if (answer && !env->remote) { /* nothing to hold: all is in the env */
+        push_metatable(L);
+        lua_setmetatable(L, -2);
+        message_free(*message);
+        *message = NULL;
+        return;
+    }
+    push_held_metatable(L);
+    lua_setmetatable(L, -2);
+    struct held *held = hold(&script->held, env, *message, env->asked);
+    if (held == NULL)
+        luaL_error(L, "out of memory");
+    if (answer)
+        message_free(*message);
+    else
+        held->message = *message;
+    *message = NULL;
+}

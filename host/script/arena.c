@@ -1,0 +1,495 @@
+#include "script/arena.h"
+
+#include "base/fault.h"
+#include "base/thread.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* A block that is malloc's, with this in front of it. */
+struct arena_large {
+    struct arena_large *next, *previous;
+    size_t size;               /* of the block, without this header */
+    size_t padding; /* keeps blocks aligned to 16 */
+};
+
+/* ---- Accounts ------------------------------------------------------------ */
+
+/* What the arena may still take from the process, its waste included. */
+static size_t room_left(const struct arena *arena)
+{
+    if (arena->limit == 0)
+        return SIZE_MAX;
+    size_t most = arena->limit + arena->limit / 32 + 64u * 1024;
+    return most > arena->held ? most - arena->held : 0;
+}
+
+/* Whether the state may hold `more` bytes; remembers a refusal. */
+static bool within_limit(struct arena *arena, size_t more)
+{
+    if (arena->limit == 0 || (arena->used <= arena->limit && arena->limit - arena->used >= more))
+        return true;
+    arena->refused = true;
+    return false;
+}
+
+static void count_up(struct arena *arena, size_t more)
+{
+    arena->used += more;
+    if (arena->used > arena->peak)
+        arena->peak = arena->used;
+}
+
+/* ---- Large blocks --------------------------------------------------------- */
+
+static void link_large(struct arena *arena, struct arena_large *large)
+{
+    large->previous = NULL;
+    large->next = arena->large;
+    if (large->next != NULL)
+        large->next->previous = large;
+    arena->large = large;
+}
+
+static void *large_get(struct arena *arena, size_t size)
+{
+    if (size > room_left(arena)) {
+        arena->refused = true;
+        return NULL;
+    }
+    if (size > SIZE_MAX - sizeof(struct arena_large))
+        return NULL;
+    struct arena_large *large = malloc(sizeof *large + size);
+    if (large == NULL)
+        return NULL;
+    large->size = size;
+    link_large(arena, large);
+    arena->held += size;
+    return large + 1;
+}
+
+static void large_put(struct arena *arena, void *block)
+{
+    struct arena_large *large = (struct arena_large *)block - 1;
+    if (large->previous != NULL)
+        large->previous->next = large->next;
+    else
+        arena->large = large->next;
+    if (large->next != NULL)
+        large->next->previous = large->previous;
+    arena->held -= large->size;
+    free(large);
+}
+
+static void *large_resize(struct arena *arena, void *block, size_t size)
+{
+    struct arena_large *large = (struct arena_large *)block - 1;
+    if (size > large->size && size - large->size > room_left(arena)) {
+        arena->refused = true;
+        return NULL;
+    }
+    if (size > SIZE_MAX - sizeof *large)
+        return NULL;
+    struct arena_large *moved = realloc(large, sizeof *large + size);
+    if (moved == NULL)
+        return NULL;
+    arena->held = arena->held - moved->size + size;
+    moved->size = size;
+    if (moved->previous != NULL)
+        moved->previous->next = moved;
+    else
+        arena->large = moved;
+    if (moved->next != NULL)
+        moved->next->previous = moved;
+    return moved + 1;
+}
+
+static void drop_large(struct arena *arena)
+{
+    for (struct arena_large *large = arena->large, *next; large != NULL; large = next) {
+        next = large->next;
+        free(large);
+    }
+}
+
+#ifdef TROUPE_SANITIZED
+
+/* ---- Every block on its own ------------------------------------------------ */
+
+void *arena_allocate(void *context, void *block, size_t old_size, size_t new_size)
+{
+    struct arena *arena = context;
+    if (block == NULL)
+        old_size = 0;
+    if (new_size == 0) {
+        if (block != NULL)
+            large_put(arena, block);
+        arena->used -= old_size;
+        return NULL;
+    }
+    if (new_size > old_size && (!within_limit(arena, new_size - old_size) || fault_hit()))
+        return NULL;
+    void *moved = block == NULL ? large_get(arena, new_size)
+                                : large_resize(arena, block, new_size);
+    if (moved == NULL) {
+        if (new_size > old_size)
+            return NULL;
+        moved = block;
+    }
+    arena->used -= old_size;
+    count_up(arena, new_size);
+    return moved;
+}
+
+void arena_drop(struct arena *arena)
+{
+    drop_large(arena);
+    arena_init(arena, arena->limit);
+}
+
+#else
+
+/* ---- The store of chunks ---------------------------------------------------- */
+
+/*
+ * Chunks of one size are cut from regions, which are mapped and populated in
+ * one go: a page fault each would cost a new actor more than all of Lua does.
+ * A region none of whose chunks is in use goes back to the system, but for a
+ * few that are kept for the next actors.
+ */
+#define REGION_BYTES    (256u * 1024)
+#define CHUNK_MIN       2048u
+#define CHUNK_FIRST     8192u
+#define CHUNK_SIZES     6u /* 2, 4, 8, 16, 32 and 64 KiB */
+#define CHUNK_MAX       (CHUNK_MIN << (CHUNK_SIZES - 1))
+#define SPARE_REGIONS   8u /* of one chunk size */
+
+struct region;
+
+struct arena_chunk {
+    struct arena_chunk *next;   /* in the arena, or in its region's free list */
+    struct region      *region;
+};
+
+struct region {
+    struct region      *next, *previous; /* those of a size that have free chunks */
+    struct arena_chunk *free_chunks;     /* given back */
+    char    *memory;
+    unsigned fresh;      /* chunks never handed out: the last ones of `memory` */
+    unsigned in_use;
+    unsigned size_class;
+};
+
+static struct {
+    struct lock    lock;
+    struct region *usable[CHUNK_SIZES]; /* guarded by lock; regions with something to give */
+    unsigned       spare[CHUNK_SIZES];  /* guarded by lock; how many of them are not in use at all */
+} store = { .lock = { PTHREAD_MUTEX_INITIALIZER } };
+
+static size_t chunk_bytes(unsigned size_class)
+{
+    return (size_t)CHUNK_MIN << size_class;
+}
+
+static struct region *region_new(unsigned size_class)
+{
+    struct region *region = calloc(1, sizeof *region);
+    if (region == NULL)
+        return NULL;
+    void *memory = mmap(NULL, REGION_BYTES, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+    if (memory == MAP_FAILED) {
+        free(region);
+        return NULL;
+    }
+    region->memory = memory;
+    region->fresh = (unsigned)(REGION_BYTES / chunk_bytes(size_class));
+    region->size_class = size_class;
+    return region;
+}
+
+/* A list of regions linked through `next`. */
+static void regions_free(struct region *region)
+{
+    for (struct region *next; region != NULL; region = next) {
+        next = region->next;
+        munmap(region->memory, REGION_BYTES);
+        free(region);
+    }
+}
+
+static void link_locked(struct region *region)
+{
+    struct region **head = &store.usable[region->size_class];
+    region->previous = NULL;
+    region->next = *head;
+    if (*head != NULL)
+        (*head)->previous = region;
+    *head = region;
+}
+
+static void unlink_locked(struct region *region)
+{
+    if (region->previous != NULL)
+        region->previous->next = region->next;
+    else
+        store.usable[region->size_class] = region->next;
+    if (region->next != NULL)
+        region->next->previous = region->previous;
+}
+
+static struct arena_chunk *take_locked(struct region *region)
+{
+    struct arena_chunk *chunk = region->free_chunks;
+    if (region->in_use++ == 0)
+        store.spare[region->size_class]--;
+    if (chunk != NULL) {
+        region->free_chunks = chunk->next;
+    } else {
+        region->fresh--;
+        size_t all = REGION_BYTES / chunk_bytes(region->size_class);
+        chunk = (void *)(region->memory
+                         + (all - region->fresh - 1) * chunk_bytes(region->size_class));
+        chunk->region = region;
+    }
+    if (region->free_chunks == NULL && region->fresh == 0)
+        unlink_locked(region);
+    return chunk;
+}
+
+static struct arena_chunk *chunk_get(unsigned size_class)
+{
+    lock_acquire(&store.lock);
+    struct region *region = store.usable[size_class];
+    if (region == NULL) {
+        lock_release(&store.lock);
+        region = region_new(size_class);
+        if (region == NULL)
+            return NULL;
+        lock_acquire(&store.lock);
+        store.spare[size_class]++;
+        link_locked(region);
+    }
+    struct arena_chunk *chunk = take_locked(region);
+    lock_release(&store.lock);
+    return chunk;
+}
+
+/* Gives back a list of chunks. */
+static void chunks_put(struct arena_chunk *chunk)
+{
+    struct region *surplus = NULL;
+    lock_acquire(&store.lock);
+    for (struct arena_chunk *next; chunk != NULL; chunk = next) {
+        next = chunk->next;
+        struct region *region = chunk->region;
+        if (region->free_chunks == NULL && region->fresh == 0)
+            link_locked(region);
+        chunk->next = region->free_chunks;
+        region->free_chunks = chunk;
+        if (--region->in_use > 0)
+            continue;
+        if (store.spare[region->size_class] < SPARE_REGIONS) {
+            store.spare[region->size_class]++;
+        } else {
+            unlink_locked(region);
+            region->next = surplus;
+            surplus = region;
+        }
+    }
+    lock_release(&store.lock);
+    regions_free(surplus);
+}
+
+/* ---- Size classes ----------------------------------------------------------- */
+
+/* Steps of 16 bytes up to 256, of 64 up to 1024, of 128 up to 2048. */
+static inline unsigned class_of(size_t size)
+{
+    if (LIKELY(size <= 256))
+        return (unsigned)((size + 15) / 16) - 1;
+    if (size <= 1024)
+        return 16 + (unsigned)((size + 63) / 64) - 5;
+    return 28 + (unsigned)((size + 127) / 128) - 9;
+}
+
+static inline size_t class_bytes(unsigned class)
+{
+    if (LIKELY(class < 16))
+        return 16 * ((size_t)class + 1);
+    if (class < 28)
+        return 64 * ((size_t)class - 16 + 5);
+    return 128 * ((size_t)class - 28 + 9);
+}
+
+/* The largest class whose blocks are not larger than `size` (at least 16). */
+static unsigned class_within(size_t size)
+{
+    unsigned class = size >= ARENA_CLASS_LIMIT ? ARENA_CLASS_COUNT - 1 : class_of(size);
+    return class_bytes(class) > size ? class - 1 : class;
+}
+
+static inline void list_block(struct arena *arena, void *block, unsigned class)
+{
+    memcpy(block, &arena->free_blocks[class], sizeof(void *));
+    arena->free_blocks[class] = block;
+}
+
+static inline void *unlist_block(struct arena *arena, unsigned class)
+{
+    void *block = arena->free_blocks[class];
+    memcpy(&arena->free_blocks[class], block, sizeof(void *));
+    return block;
+}
+
+/* Lists the memory from `start` to `end`, cut into as few blocks as possible. */
+static void list_rest(struct arena *arena, char *start, const char *end)
+{
+    while (end - start >= 16) {
+        unsigned class = class_within((size_t)(end - start));
+        list_block(arena, start, class);
+        start += class_bytes(class);
+    }
+}
+
+/* Takes the smallest free block that is larger than those of `class`, uses
+ * its front and lists the rest; NULL if there is none. */
+static void *split_block(struct arena *arena, unsigned class)
+{
+    for (unsigned larger = class + 1; larger < ARENA_CLASS_COUNT; larger++) {
+        if (arena->free_blocks[larger] == NULL)
+            continue;
+        char *block = unlist_block(arena, larger);
+        list_rest(arena, block + class_bytes(class), block + class_bytes(larger));
+        return block;
+    }
+    return NULL;
+}
+
+/* Opens a new chunk with room for `size` bytes, the larger the more the arena holds. */
+static bool refill(struct arena *arena, size_t size)
+{
+    size_t wanted = arena->chunks == NULL ? CHUNK_FIRST : arena->held / 4;
+    size_t room = room_left(arena);
+    unsigned size_class = 0;
+    while (size_class + 1 < CHUNK_SIZES && chunk_bytes(size_class + 1) <= wanted
+           && chunk_bytes(size_class + 1) <= room)
+        size_class++;
+    while (chunk_bytes(size_class) - sizeof(struct arena_chunk) < size)
+        size_class++;
+    if (chunk_bytes(size_class) > room) {
+        arena->refused = true;
+        return false;
+    }
+    struct arena_chunk *chunk = chunk_get(size_class);
+    if (chunk == NULL)
+        return false;
+    list_rest(arena, arena->bump, arena->bump_end);
+    chunk->next = arena->chunks;
+    arena->chunks = chunk;
+    arena->held += chunk_bytes(size_class);
+    arena->bump = (char *)(chunk + 1);
+    arena->bump_end = (char *)chunk + chunk_bytes(size_class);
+    return true;
+}
+
+static void *small_get(struct arena *arena, size_t size)
+{
+    unsigned class = class_of(size);
+    if (LIKELY(arena->free_blocks[class] != NULL))
+        return unlist_block(arena, class);
+    size_t bytes = class_bytes(class);
+    if (UNLIKELY((size_t)(arena->bump_end - arena->bump) < bytes)) {
+        void *block = split_block(arena, class);
+        if (block != NULL)
+            return block;
+        if (!refill(arena, bytes))
+            return NULL;
+    }
+    void *block = arena->bump;
+    arena->bump += bytes;
+    return block;
+}
+
+static inline bool is_small(size_t size)
+{
+    return size <= ARENA_CLASS_LIMIT;
+}
+
+/* ---- The allocator ---------------------------------------------------------- */
+
+static void put(struct arena *arena, void *block, size_t size)
+{
+    if (LIKELY(is_small(size)))
+        list_block(arena, block, class_of(size));
+    else
+        large_put(arena, block);
+}
+
+static void *resize(struct arena *arena, void *block, size_t old_size, size_t new_size)
+{
+    if (is_small(old_size) && is_small(new_size)) {
+        if (class_of(old_size) == class_of(new_size))
+            return block;
+    } else if (!is_small(old_size) && !is_small(new_size)) {
+        return large_resize(arena, block, new_size);
+    }
+    void *moved = is_small(new_size) ? small_get(arena, new_size) : large_get(arena, new_size);
+    if (moved == NULL)
+        return NULL;
+    memcpy(moved, block, old_size < new_size ? old_size : new_size);
+    put(arena, block, old_size);
+    return moved;
+}
+
+void *arena_allocate(void *context, void *block, size_t old_size, size_t new_size)
+{
+    struct arena *arena = context;
+    if (block == NULL) {
+        if (new_size == 0)
+            return NULL;
+        if (UNLIKELY(!within_limit(arena, new_size) || fault_hit()))
+            return NULL;
+        block = LIKELY(is_small(new_size)) ? small_get(arena, new_size)
+                                           : large_get(arena, new_size);
+        if (LIKELY(block != NULL))
+            count_up(arena, new_size);
+        return block;
+    }
+    if (new_size == 0) {
+        if (old_size > 0)
+            put(arena, block, old_size);
+        arena->used -= old_size;
+        return NULL;
+    }
+    bool grows = new_size > old_size;
+    if (grows && UNLIKELY(!within_limit(arena, new_size - old_size) || fault_hit()))
+        return NULL;
+    void *moved = resize(arena, block, old_size, new_size);
+    if (moved == NULL) {
+        if (grows)
+            return NULL;
+        /* It stays where it is and will be freed as the smaller block that it
+         * is said to be; what lies behind that comes back with the drop. */
+        moved = block;
+    }
+    arena->used -= old_size;
+    count_up(arena, new_size);
+    return moved;
+}
+
+void arena_drop(struct arena *arena)
+{
+    drop_large(arena);
+    if (arena->chunks != NULL)
+        chunks_put(arena->chunks);
+    arena_init(arena, arena->limit);
+}
+
+#endif
+
+void arena_init(struct arena *arena, size_t limit_bytes)
+{
+    *arena = (struct arena){ .limit = limit_bytes };
+}

@@ -1,0 +1,46 @@
+/*
+ * arena.h -- the memory of one lua_State: bump allocation with size classes,
+ * in chunks that come from a process-wide store and go back whole.
+ *
+ * It is the state's memory limit and its figure for `ps` in one. Only the
+ * thread that runs the state may use it. Dropping an arena frees everything
+ * in it without a walk, which is what makes ending an actor cheap.
+ *
+ * A freed block serves later blocks of its class or smaller ones; it is never
+ * merged with its neighbours. So that this waste, too, stays bounded, the
+ * memory taken from the process may pass the limit by a thirty-second part
+ * (and 64 KiB) at most.
+ *
+ * Under a sanitizer every block is malloc's, so that it sees each use after
+ * free; limit and drop work all the same.
+ */
+#ifndef TROUPE_SCRIPT_ARENA_H
+#define TROUPE_SCRIPT_ARENA_H
+
+#include "base/base.h"
+
+#define ARENA_CLASS_COUNT 36
+#define ARENA_CLASS_LIMIT 2048 /* larger blocks are malloc's, and counted and listed all the same */
+
+struct arena {
+    char  *bump, *bump_end;                /* what is left of the newest chunk */
+    void  *free_blocks[ARENA_CLASS_COUNT]; /* per class, a list through the blocks' first word */
+    struct arena_chunk *chunks;
+    struct arena_large *large; /* list, so that a drop finds them */
+    size_t used;               /* bytes the state holds */
+    size_t peak;               /* of used */
+    size_t held;               /* bytes taken from the process for it: chunks and large blocks */
+    size_t limit;              /* an allocation beyond it fails; 0: none */
+    bool   refused;            /* an allocation failed because of the limit (not of the system) */
+};
+
+void arena_init(struct arena *arena, size_t limit_bytes);
+
+/* A lua_Alloc; `context` is the arena. Asks fault_hit() for each growth; making
+ * a block smaller never fails. */
+void *arena_allocate(void *context, void *block, size_t old_size, size_t new_size);
+
+/* Frees all memory at once; the arena is as after arena_init(). */
+void arena_drop(struct arena *arena);
+
+#endif

@@ -1,0 +1,136 @@
+/* package and require: text files and C modules, from the host's folders and
+ * Lua's default ones; the environment of the process is not asked. */
+#include "script/libraries.h"
+#include "script/vm.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <string.h>
+
+/* Searcher of Lua files; its upvalue is the library. */
+static int search_lua(lua_State *L)
+{
+    luaL_checkstring(L, 1);
+    lua_settop(L, 1);
+    if (lua_getfield(L, lua_upvalueindex(1), "path") != LUA_TSTRING)
+        return luaL_error(L, "'package.path' must be a string");
+    lua_pushcfunction(L, libraries_stock(STOCK_SEARCHPATH));
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, 2);
+    lua_call(L, 2, 2);
+    if (lua_isnil(L, -2))
+        return 1;
+    lua_pop(L, 1);
+    const char *file = lua_tostring(L, -1);
+    if (luaL_loadfilex(L, file, "t") != LUA_OK)
+        return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s",
+                          lua_tostring(L, 1), file, lua_tostring(L, -1));
+    lua_insert(L, -2);
+    return 2;
+}
+
+/* Calls Lua's own function, the upvalue, which loads C modules: they may have
+ * finalizers, and Lua unloads them in one. */
+static int with_c_modules(lua_State *L)
+{
+    int arguments = lua_gettop(L);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_call(L, arguments, LUA_MULTRET);
+    if (lua_iscfunction(L, 1))
+        vm_of(L)->needs_close = true;
+    return lua_gettop(L);
+}
+
+/* __index(package.loaded, name): libraries that are globals, too. */
+static int loaded_index(lua_State *L)
+{
+    static const char *const names[] = { "string", "table", "math", "coroutine", "utf8", "os",
+                                         "io", "debug", NULL };
+    if (lua_type(L, 2) != LUA_TSTRING)
+        return 0;
+    const char *name = lua_tostring(L, 2);
+    bool standard = false;
+    for (size_t i = 0; names[i] != NULL && !standard; i++)
+        standard = strcmp(names[i], name) == 0;
+    if (!standard || !libraries_push(L, name))
+        return 0;
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, -2);
+    lua_rawset(L, 1);
+    return 1;
+}
+
+static void set_up_loaded(lua_State *L, int library)
+{
+    lua_getfield(L, library, "loaded");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+    lua_setfield(L, -2, LUA_GNAME);
+    lua_pushvalue(L, library);
+    lua_setfield(L, -2, LUA_LOADLIBNAME);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, loaded_index);
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, -2);
+    lua_pop(L, 1);
+}
+
+static void set_up_searchers(lua_State *L, int library)
+{
+    bool sandbox = vm_of(L)->options->sandbox;
+    lua_getfield(L, library, "searchers");
+    lua_pushvalue(L, library);
+    lua_pushcclosure(L, search_lua, 1);
+    lua_rawseti(L, -2, 2);
+    for (int i = 3; i <= 4; i++) {
+        if (sandbox) {
+            lua_pushnil(L);
+        } else {
+            lua_rawgeti(L, -1, i);
+            lua_pushcclosure(L, with_c_modules, 1);
+        }
+        lua_rawseti(L, -2, i);
+    }
+    lua_pop(L, 1);
+
+    if (sandbox) {
+        lua_pushnil(L);
+    } else {
+        lua_getfield(L, library, "loadlib");
+        lua_pushcclosure(L, with_c_modules, 1);
+    }
+    lua_setfield(L, library, "loadlib");
+}
+
+static void set_up_path(lua_State *L, int library)
+{
+    const char *const *folder = vm_of(L)->options->package_path;
+    luaL_Buffer path;
+    luaL_buffinit(L, &path);
+    for (; folder != NULL && *folder != NULL; folder++) {
+        luaL_addstring(&path, *folder);
+        luaL_addstring(&path, "/?.lua;");
+        luaL_addstring(&path, *folder);
+        luaL_addstring(&path, "/?/init.lua;");
+    }
+    lua_getfield(L, library, "path");
+    luaL_addvalue(&path);
+    luaL_pushresult(&path);
+    lua_setfield(L, library, "path");
+}
+
+int library_open_package(lua_State *L)
+{
+    lua_pushboolean(L, true);
+    lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+    luaopen_package(L);
+    int library = lua_gettop(L);
+    set_up_loaded(L, library);
+    set_up_searchers(L, library);
+    set_up_path(L, library);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+    lua_pushvalue(L, library);
+    lua_setfield(L, -2, LUA_LOADLIBNAME);
+    lua_pop(L, 1);
+    return 1;
+}

@@ -1,0 +1,348 @@
+/*
+ * load.c -- a script becomes an actor: its top level is run, what it defines is
+ * checked, and its own settings are joined with those of the spawn.
+ *
+ * The top level has a second to end in. That is watched only at the first load
+ * of a text, because a timer of the kernel's costs more than a small script's
+ * load: what has ended once ends again. (One that does not is still seen by
+ * the watchdog, which reports the handler that spawned it.)
+ */
+#include "script/script.h"
+
+#include "actor/watchdog.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "script/dispatch.h"
+#include "script/pack_lua.h"
+#include "script/report.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef sigev_notify_thread_id
+#define sigev_notify_thread_id _sigev_un._tid
+#endif
+
+#define LOAD_BUDGET_NS     NS_PER_SEC
+#define LOAD_REPEAT_NS     (10 * NS_PER_MS)
+#define STAGE_INSTRUCTIONS UINT64_C(50000000) /* for one handler on the stage */
+
+static const struct vm_library libraries[] = {
+    { "actor", api_actor_open },
+    { "json", json_lua_open },
+    { "log", api_log_open },
+    { NULL, NULL },
+};
+
+/* ---- The second that a load may take ------------------------------------ */
+
+/* Texts whose top level has ended in time, by their hash: one of many with the
+ * same place forgets the other, and is watched once more. */
+static _Atomic uint64_t known_to_end[256];
+
+/* What this thread loads under a timer; read by the signal handler. */
+static _Thread_local struct vm *volatile loading_vm __attribute__((tls_model("initial-exec")));
+static _Thread_local volatile uint64_t loading_until_ns __attribute__((tls_model("initial-exec")));
+
+static uint64_t monotonic_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+/* In the signal handler. A signal that comes before the second is over is the
+ * watchdog's, and meant for the handler that spawns. */
+static bool interrupt_loading(void)
+{
+    struct vm *vm = loading_vm;
+    if (vm == NULL || monotonic_ns() < loading_until_ns)
+        return false;
+    vm_interrupt(vm, VM_INTERRUPT_STOP);
+    return true;
+}
+
+static void install(void)
+{
+    watchdog_before_signal = interrupt_loading;
+}
+
+/* The timer sends the signal again and again: __close handlers may run too. */
+static bool arm(timer_t *timer, struct vm *vm)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, install);
+
+    struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGURG };
+    event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
+    if (timer_create(CLOCK_MONOTONIC, &event, timer) != 0)
+        return false;
+    loading_until_ns = monotonic_ns() + LOAD_BUDGET_NS;
+    loading_vm = vm;
+    struct itimerspec when = {
+        .it_value = { .tv_sec = LOAD_BUDGET_NS / NS_PER_SEC },
+        .it_interval = { .tv_nsec = LOAD_REPEAT_NS },
+    };
+    timer_settime(*timer, 0, &when, NULL);
+    return true;
+}
+
+static enum vm_result run_top_level(struct script *script)
+{
+    uint64_t hash = source_hash(script->source);
+    _Atomic uint64_t *known = &known_to_end[hash % ARRAY_LENGTH(known_to_end)];
+    struct vm *outer = loading_vm;
+    uint64_t outer_until_ns = loading_until_ns;
+    timer_t timer;
+    bool armed = !script->world->stage &&
+                 atomic_load_explicit(known, memory_order_relaxed) != hash &&
+                 arm(&timer, &script->vm);
+
+    script->vm.loading = true;
+    enum vm_result result = vm_resume(&script->vm, script->coroutine, 1);
+    script->vm.loading = false;
+
+    if (armed) {
+        timer_delete(timer);
+        loading_vm = outer;
+        loading_until_ns = outer_until_ns;
+    }
+    if (result == VM_DONE)
+        atomic_store_explicit(known, hash, memory_order_relaxed);
+    return result;
+}
+
+/* ---- What the script says of itself ------------------------------------- */
+
+static void read_version(lua_State *L, struct script *script)
+{
+    lua_pushliteral(L, "version");
+    int type = lua_rawget(L, -2);
+    if (type == LUA_TNUMBER || type == LUA_TSTRING) {
+        lua_pushvalue(L, -1);
+        snprintf(script->version, sizeof script->version, "%s", lua_tostring(L, -1));
+        lua_pop(L, 1);
+    } else if (type != LUA_TNIL) {
+        luaL_error(L, "%s: version is a number or a string, not a %s", source_path(script->source),
+                   luaL_typename(L, -1));
+    }
+    lua_pop(L, 1);
+}
+
+/* Reads the settings in the script's table, on top of the stack. Their texts
+ * live as long as the table. */
+static void read_settings(lua_State *L, struct script *script, struct script_options *own)
+{
+    static const char *const names[] = { "mailbox", "thread", "failure", "slow", "memory", "slice" };
+    char why[200];
+
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
+        lua_pushstring(L, names[i]);
+        if (lua_rawget(L, -2) != LUA_TNIL &&
+            script_read_option(L, names[i], lua_gettop(L), own, why, sizeof why) < 0)
+            luaL_error(L, "%s: %s", source_path(script->source), why);
+        lua_pop(L, 1);
+    }
+}
+
+/* Runs the top level on the handler coroutine; (own) -> nothing. */
+static int load_entry(lua_State *L)
+{
+    struct script *script = script_of(L);
+    struct script_options *own = lua_touserdata(L, 1);
+    bool is_table = false;
+
+    luaL_checkstack(L, 10, "too many values to load a script");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, script->vm.environment);
+    lua_pushvalue(L, -1);
+    if (source_load(script->source, L) != LUA_OK)
+        return lua_error(L);
+    lua_call(L, 0, 1);
+    if (lua_istable(L, -1))
+        is_table = true;
+    else if (dispatch_defines(L, -2))
+        lua_pop(L, 1);
+    else
+        return luaL_error(L, "%s: returns no table of on_<type> functions and defines none",
+                          source_path(script->source));
+
+    lua_pushvalue(L, -1);
+    script->handlers = luaL_ref(L, LUA_REGISTRYINDEX);
+    dispatch_check(L, script);
+    if (is_table) {
+        read_version(L, script);
+        read_settings(L, script, own);
+    }
+    return 0;
+}
+
+/* ---- The spawn ---------------------------------------------------------- */
+
+static void print_line(struct vm *vm, const char *line, size_t size)
+{
+    const struct script *script = (const struct script *)(const void *)vm;
+    script->world->print(script->world->print_context, line, size);
+}
+
+static void on_overdue(struct vm *vm, lua_State *active)
+{
+    struct script *script = (struct script *)(void *)vm;
+    if (atomic_exchange_explicit(&script->actor->overdue_told, true, memory_order_relaxed))
+        return; /* the watchdog repeats itself */
+    char handler[TYPE_NAME_LIMIT + 4];
+    lua_Debug where = { .currentline = -1 };
+    for (int level = 0; where.currentline < 0 && lua_getstack(active, level, &where); level++)
+        lua_getinfo(active, "Sl", &where);
+
+    char place[LUA_IDSIZE + 16] = "an unknown line";
+    if (where.currentline >= 0)
+        snprintf(place, sizeof place, "%s:%d", where.short_src, where.currentline);
+    log_warn("%s: %s has run for more than %g s: at %s, for the message %s",
+             script->actor->name, dispatch_name(script, script->type, handler, sizeof handler),
+             (double)script->slice_ns / (double)NS_PER_SEC, place, type_name(script->type));
+}
+
+/* A script with a fresh state and nothing loaded; NULL: no memory. */
+static struct script *script_new(struct script_world *world, struct source *source,
+                                 size_t memory_bytes)
+{
+    struct script *script = memory_get_zeroed(sizeof *script);
+    if (script == NULL)
+        return NULL;
+    script->world = world;
+    script->source = source_ref(source);
+    script->self_reference = LUA_NOREF;
+    script->handlers = LUA_NOREF;
+    dispatch_init(script);
+    script->vm_options = (struct vm_options){
+        .memory_limit = memory_bytes != 0 ? memory_bytes : world->defaults.memory_bytes,
+        .libraries = libraries,
+        .package_path = world->package_path,
+        .on_overdue = on_overdue,
+        .print = world->print != NULL ? print_line : NULL,
+    };
+    if (world->stage) {
+        uint64_t births = world->system->registry.births; /* one thread only */
+        script->vm_options.deterministic = true;
+        script->vm_options.seed = (world->seed + births + 1) * UINT64_C(0x9e3779b97f4a7c15) | 1;
+        script->vm_options.instruction_budget = STAGE_INSTRUCTIONS;
+    }
+    if (vm_open(&script->vm, &script->vm_options) != 0)
+        goto free_script;
+    script->coroutine = vm_coroutine(&script->vm, &script->coroutine_reference);
+    if (script->coroutine == NULL)
+        goto close_vm;
+    return script;
+
+close_vm:
+    vm_close(&script->vm);
+free_script:
+    source_unref(script->source);
+    memory_put(script, sizeof *script);
+    return NULL;
+}
+
+void script_free(struct script *script)
+{
+    vm_close(&script->vm);
+    dispatch_fini(script);
+    source_unref(script->source);
+    memory_put(script, sizeof *script);
+}
+
+/* Joins the settings of the spawn with the script's own. */
+static void settle_options(struct script *script, const struct script_options *given,
+                           const struct script_options *own, struct spawn *spawn)
+{
+    const char *failure = given->failure != NULL ? given->failure : own->failure;
+    const char *slow = given->slow != NULL ? given->slow : own->slow;
+    script->ends_on_failure = failure != NULL && strcmp(failure, "stop") == 0;
+    script->stops_when_slow = slow != NULL && strcmp(slow, "stop") == 0;
+    script->slice_ns = given->slice_ns != 0   ? given->slice_ns
+                       : own->slice_ns != 0 ? own->slice_ns
+                                            : script->world->defaults.slice_ns;
+    if (given->memory_bytes == 0 && own->memory_bytes != 0)
+        script->vm.arena.limit = script->vm_options.memory_limit = own->memory_bytes;
+
+    spawn->slice_ns = script->slice_ns;
+    spawn->thread = given->thread != NULL ? given->thread : own->thread;
+    spawn->mailbox = MAILBOX_OPTIONS_DEFAULT;
+    const struct script_options *sets[] = { own, given };
+    for (size_t i = 0; i < ARRAY_LENGTH(sets); i++) {
+        if (!sets[i]->has_mailbox)
+            continue;
+        if (sets[i]->mailbox.limit != 0)
+            spawn->mailbox.limit = sets[i]->mailbox.limit;
+        if (sets[i]->mailbox.bytes != 0)
+            spawn->mailbox.bytes = sets[i]->mailbox.bytes;
+        if (sets[i]->has_overflow)
+            spawn->mailbox.overflow = sets[i]->mailbox.overflow;
+    }
+}
+
+/* Why the load failed, on the dead coroutine. */
+static void describe_failure(struct script *script, char *why, size_t room)
+{
+    struct bytes text;
+    bytes_init(&text, room - 1);
+    if (script->vm.dying == VM_STOPPED)
+        bytes_printf(&text, "%s: its top level ran for more than 1 s", source_path(script->source));
+    else
+        report_reason(script->coroutine, -1, &text);
+    snprintf(why, room, "%s", bytes_text(&text));
+    bytes_fini(&text);
+}
+
+int script_spawn_source(struct script_world *world, struct source *source, actor_id parent,
+                        const struct script_options *options, actor_id *id, char *why, size_t room)
+{
+    struct script *script = script_new(world, source, options->memory_bytes);
+    if (script == NULL) {
+        snprintf(why, room, "out of memory");
+        return -ENOMEM;
+    }
+
+    struct script_options own = { 0 };
+    lua_State *L = script->coroutine;
+    lua_pushcfunction(L, load_entry);
+    lua_pushlightuserdata(L, &own);
+    int err = -EINVAL;
+    if (run_top_level(script) != VM_DONE) {
+        describe_failure(script, why, room);
+        goto free_script;
+    }
+
+    struct spawn spawn = {
+        .name = options->name,
+        .stem = source_stem(source),
+        .behaviour = &script_behaviour,
+        .state = script,
+        .parent = parent,
+    };
+    settle_options(script, options, &own, &spawn);
+    err = lifecycle_spawn(world->system, &spawn, id, why, room);
+    if (err == 0)
+        return 0;
+
+free_script:
+    script_free(script);
+    return err;
+}
+
+int script_spawn(struct script_world *world, const char *path, const char *beside, actor_id parent,
+                 const struct script_options *options, actor_id *id, char *why, size_t room)
+{
+    struct source *source;
+    int err = source_find(world->sources, path, beside, &source, why, room);
+    if (err != 0)
+        return err;
+    err = script_spawn_source(world, source, parent, options, id, why, room);
+    source_unref(source);
+    return err;
+}

@@ -1,0 +1,258 @@
+/*
+ * program.c -- see program.h.
+ */
+#include "script/program.h"
+
+#include "script/pack_lua.h"
+
+#include <lauxlib.h>
+#include <limits.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <string.h>
+
+#define WHY_ROOM 4096
+#define EXIT_BROKEN 1
+
+static const struct program *program_of(lua_State *L)
+{
+    return lua_touserdata(L, lua_upvalueindex(1));
+}
+
+/* ---- troupe.port ------------------------------------------------------- */
+
+/* The string field of the table at index 1, or NULL; the table keeps it. */
+static const char *text_field(lua_State *L, const char *name)
+{
+    lua_getfield(L, 1, name);
+    const char *text = luaL_optstring(L, -1, NULL);
+    lua_pop(L, 1);
+    return text;
+}
+
+static uint64_t number_field(lua_State *L, const char *name, uint64_t limit)
+{
+    lua_getfield(L, 1, name);
+    lua_Integer number = luaL_optinteger(L, -1, 0);
+    if (number < 0 || (uint64_t)number > limit)
+        luaL_error(L, "%s is out of range", name);
+    lua_pop(L, 1);
+    return (uint64_t)number;
+}
+
+/* The field `name`, a list of strings, as a NULL-terminated array that the
+ * stack keeps. */
+static const char *const *texts_field(lua_State *L, const char *name)
+{
+    lua_getfield(L, 1, name);
+    int list = lua_gettop(L);
+    luaL_checktype(L, list, LUA_TTABLE);
+    lua_Unsigned count = lua_rawlen(L, list);
+    const char **texts = lua_newuserdatauv(L, (size_t)(count + 1) * sizeof *texts, 0);
+    for (lua_Unsigned i = 0; i < count; i++) {
+        lua_rawgeti(L, list, (lua_Integer)i + 1);
+        texts[i] = luaL_checkstring(L, -1);
+        lua_pop(L, 1);
+    }
+    texts[count] = NULL;
+    return texts;
+}
+
+/* The field `scripts`: a list of { path = ... } or { text = ... } with names. */
+static const struct program_script *scripts_field(lua_State *L, size_t *count)
+{
+    lua_getfield(L, 1, "scripts");
+    int list = lua_gettop(L);
+    luaL_checktype(L, list, LUA_TTABLE);
+    *count = (size_t)lua_rawlen(L, list);
+    struct program_script *scripts = lua_newuserdatauv(L, (*count + 1) * sizeof *scripts, 0);
+    for (size_t i = 0; i < *count; i++) {
+        lua_rawgeti(L, list, (lua_Integer)i + 1);
+        luaL_checktype(L, -1, LUA_TTABLE);
+        lua_getfield(L, -1, "path");
+        lua_getfield(L, -2, "text");
+        lua_getfield(L, -3, "name");
+        scripts[i] = (struct program_script){
+            .path = lua_tostring(L, -3),
+            .text = lua_tostring(L, -2),
+            .name = luaL_checkstring(L, -1),
+        };
+        lua_pop(L, 4);
+    }
+    return scripts;
+}
+
+/* run{scripts=, arguments=, bind=, ...} -> exit code, and why not ("" if it ran) */
+static int port_run(lua_State *L)
+{
+    const struct program_port *port = program_of(L)->port;
+    char why[WHY_ROOM] = "";
+    luaL_checktype(L, 1, LUA_TTABLE);
+    struct program_run run = {
+        .bind = text_field(L, "bind"),
+        .advertise = text_field(L, "advertise"),
+        .workers = (unsigned)number_field(L, "workers", UINT_MAX),
+        .memory_bytes = (size_t)number_field(L, "memory_bytes", SIZE_MAX / 2),
+        .slice_ms = number_field(L, "slice_ms", UINT64_MAX / NS_PER_MS),
+    };
+    run.scripts = scripts_field(L, &run.count);
+    run.arguments = texts_field(L, "arguments");
+    lua_pushinteger(L, port->run(port->context, &run, why, sizeof why));
+    lua_pushstring(L, why);
+    return 2;
+}
+
+static struct program_message message_argument(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    return (struct program_message){
+        .to = text_field(L, "to"),
+        .type = text_field(L, "type"),
+        .json = text_field(L, "json"),
+        .timeout_ms = number_field(L, "timeout_ms", UINT64_MAX / NS_PER_MS / 2),
+    };
+}
+
+/* send{to=, type=, json=, timeout_ms=} -> exit code, why not */
+static int port_send(lua_State *L)
+{
+    const struct program_port *port = program_of(L)->port;
+    struct program_message message = message_argument(L);
+    char why[WHY_ROOM] = "";
+    lua_pushinteger(L, port->send(port->context, &message, why, sizeof why));
+    lua_pushstring(L, why);
+    return 2;
+}
+
+/* ask{...} -> 0, the answer's type, its JSON text; or exit code, why not */
+static int port_ask(lua_State *L)
+{
+    const struct program_port *port = program_of(L)->port;
+    struct program_message message = message_argument(L);
+    char why[WHY_ROOM] = "", *type, *json;
+    int  code = port->ask(port->context, &message, &type, &json, why, sizeof why);
+    lua_pushinteger(L, code);
+    if (code != 0) {
+        lua_pushstring(L, why);
+        return 2;
+    }
+    /* If memory is out for these, the process is about to end anyway. */
+    lua_pushstring(L, type);
+    lua_pushstring(L, json);
+    free(type);
+    free(json);
+    return 3;
+}
+
+static int port_open(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        { "run", port_run }, { "send", port_send }, { "ask", port_ask }, { NULL, NULL },
+    };
+    const struct program *program = program_of(L);
+    luaL_newlibtable(L, functions);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)program);
+    luaL_setfuncs(L, functions, 1);
+    lua_pushstring(L, program->version);
+    lua_setfield(L, -2, "version");
+    return 1;
+}
+
+/* ---- The state --------------------------------------------------------- */
+
+/* Takes the folders relative to the current one out of package[field], so that
+ * a command means the same everywhere, and puts `first` in front. */
+static void set_path(lua_State *L, const char *field, const char *first)
+{
+    lua_getglobal(L, "package");
+    lua_getfield(L, -1, field);
+    const char *path = lua_tostring(L, -1);
+    luaL_Buffer buffer;
+    luaL_buffinit(L, &buffer);
+    luaL_addstring(&buffer, first);
+    for (size_t size; *path != '\0'; path += size + (path[size] == ';')) {
+        size = strcspn(path, ";");
+        if (*path != '/')
+            continue;
+        luaL_addchar(&buffer, ';');
+        luaL_addlstring(&buffer, path, size);
+    }
+    luaL_pushresult(&buffer);
+    if (*lua_tostring(L, -1) == ';') { /* there was nothing in front */
+        lua_pushstring(L, lua_tostring(L, -1) + 1);
+        lua_replace(L, -2);
+    }
+    lua_setfield(L, -3, field);
+    lua_pop(L, 2);
+}
+
+static void preload(lua_State *L, const char *name, lua_CFunction open,
+                    const struct program *program)
+{
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)program);
+    lua_pushcclosure(L, open, 1);
+    lua_setfield(L, -2, name);
+    lua_pop(L, 1);
+}
+
+static void set_arguments(lua_State *L, const struct program *program)
+{
+    lua_createtable(L, program->count, 1);
+    for (int i = 0; i < program->count; i++) {
+        lua_pushstring(L, program->arguments[i]);
+        lua_rawseti(L, -2, i);
+    }
+    lua_setglobal(L, "arg");
+}
+
+/* Errors here are mistakes of ours: with a traceback. */
+static int explain(lua_State *L)
+{
+    luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
+    return 1;
+}
+
+static int run_protected(lua_State *L)
+{
+    const struct program *program = lua_touserdata(L, 1);
+    char path[2 * PATH_MAX];
+
+    /* The paths are ours to set: nothing is taken from the environment. */
+    lua_pushboolean(L, true);
+    lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+    luaL_openlibs(L);
+    snprintf(path, sizeof path, "%s/lua/?.lua;%s/lua/?/init.lua", program->share, program->share);
+    set_path(L, "path", path);
+    set_path(L, "cpath", "");
+    preload(L, "troupe.core", program->open_core, program);
+    preload(L, "troupe.port", port_open, program);
+    preload(L, "troupe.json", json_lua_open, program);
+    set_arguments(L, program);
+
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "troupe.cli");
+    lua_call(L, 1, 1);
+    lua_getglobal(L, "arg");
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+int program_run(const struct program *program)
+{
+    lua_State *L = luaL_newstate();
+    if (L == NULL) {
+        fprintf(stderr, "troupe: out of memory\n");
+        return EXIT_BROKEN;
+    }
+    lua_pushcfunction(L, explain);
+    lua_pushcfunction(L, run_protected);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)program);
+    int code = EXIT_BROKEN;
+    if (lua_pcall(L, 1, 1, 1) != LUA_OK)
+        fprintf(stderr, "troupe: %s\n", lua_tostring(L, -1));
+    else
+        code = (int)lua_tointeger(L, -1);
+    lua_close(L);
+    return code;
+}

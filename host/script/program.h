@@ -1,0 +1,63 @@
+/*
+ * program.h -- the Lua of the `troupe` program itself: its command line.
+ *
+ * A plain Lua state, unlike those of actors: all libraries, the real os.exit,
+ * modules from our own lua/ folder and from where the system keeps them. It
+ * runs on the calling thread. What the command line needs of a host it gets
+ * through a *port* that the roof fills, as `require "troupe.port"`.
+ */
+#ifndef TROUPE_SCRIPT_PROGRAM_H
+#define TROUPE_SCRIPT_PROGRAM_H
+
+#include "base/base.h"
+
+struct lua_State;
+
+/* Texts are borrowed for the call in all of these. */
+struct program_script {
+    const char *path; /* or, if NULL: */
+    const char *text;
+    const char *name;
+};
+
+struct program_run {
+    const struct program_script *scripts;
+    size_t      count;
+    const char *bind, *advertise;      /* NULL: not said; numbers likewise 0 */
+    unsigned    workers;
+    size_t      memory_bytes;
+    uint64_t    slice_ms;
+    const char *const *arguments;      /* actor.args; NULL-terminated */
+};
+
+struct program_message {
+    const char *to, *type, *json;
+    uint64_t    timeout_ms;
+};
+
+/* Each answers with an exit code, and a sentence in `why` if it failed ("" if
+ * that has been said already). */
+struct program_port {
+    void *context;
+    /* Runs scripts as actors until the host ends. */
+    int (*run)(void *context, const struct program_run *run, char *why, size_t room);
+    /* Until the frame was handed to the network. */
+    int (*send)(void *context, const struct program_message *message, char *why, size_t room);
+    /* *type and *json are the caller's, to be freed with free(), if it answers 0. */
+    int (*ask)(void *context, const struct program_message *message, char **type, char **json,
+               char *why, size_t room);
+};
+
+struct program {
+    int    count;                             /* as of main() */
+    char **arguments;
+    const char *version;
+    const char *share;                        /* the folder that holds our lua/ */
+    int  (*open_core)(struct lua_State *L);   /* makes the module troupe.core */
+    const struct program_port *port;
+};
+
+/* Runs the command line; returns the exit code. */
+int program_run(const struct program *program);
+
+#endif

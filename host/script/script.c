@@ -1,0 +1,569 @@
+/*
+ * script.c -- see script.h.
+ *
+ * What a message costs. An ordinary message runs no Lua but its handler: the
+ * handler is found by a number, its arguments are pushed and the one handler
+ * coroutine is resumed. Pushing needs memory of the state, and without memory
+ * Lua raises; where nothing would catch that, it ends the process. So what is
+ * pushed outside the coroutine must be sure to fit (see is_sure()); for all
+ * else the coroutine runs `entry`, a C function that does the pushing and then
+ * calls the handler, at the price of one more call.
+ */
+#include "script/script.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "script/api.h"
+#include "script/dispatch.h"
+#include "script/pack_lua.h"
+#include "script/report.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct script *begin(struct actor *actor)
+{
+    struct script *script = actor->state;
+    script->actor = actor;
+    return script;
+}
+
+static struct system *system_of(struct script *script)
+{
+    return script->world->system;
+}
+
+/* ---- Reports ------------------------------------------------------------ */
+
+static size_t actor_text(void *context, uint64_t id, char *text, size_t room)
+{
+    struct script *script = context;
+    registry_name(&system_of(script)->registry, id, text, room);
+    return strlen(text);
+}
+
+#define SHOWN_MESSAGE_LIMIT 400
+
+/* "Ping {"count": 1}", cut. */
+static void describe_message(struct script *script, struct bytes *out)
+{
+    bytes_append_text(out, type_name(script->type));
+    const struct message *content = script->content;
+    if (content == NULL)
+        return;
+    struct bytes json;
+    bytes_init(&json, 1024 * 1024);
+    if (json_write(content->payload, content->size, JSON_SPACED, actor_text, script, &json, NULL) == 0) {
+        bytes_append_byte(out, ' ');
+        bytes_append(out, json.data, json.size < SHOWN_MESSAGE_LIMIT ? json.size : SHOWN_MESSAGE_LIMIT);
+        if (json.size > SHOWN_MESSAGE_LIMIT)
+            bytes_append_text(out, "...");
+    }
+    bytes_fini(&json);
+}
+
+static const char *describe_sender(struct script *script, char *text, size_t room)
+{
+    const struct message *message = script->current;
+    if (message == NULL)
+        return NULL;
+    const struct address *origin = api_origin(message);
+    if (message->from == 0 && origin == NULL)
+        return NULL;
+    return api_target_text(script, message->from, origin, text, room);
+}
+
+void script_report(struct script *script, lua_State *dead, const char *outcome)
+{
+    char handler[TYPE_NAME_LIMIT + 4], sender[ADDRESS_NAME_LIMIT + ADDRESS_ENDPOINT_LIMIT + 2];
+    struct bytes text, message;
+    bytes_init(&text, LOG_BLOCK_LIMIT);
+    bytes_init(&message, 2 * SHOWN_MESSAGE_LIMIT + TYPE_NAME_LIMIT);
+    describe_message(script, &message);
+
+    struct report_context context = {
+        .actor = script->actor->name,
+        .script = source_path(script->source),
+        .version = script->version[0] != '\0' ? script->version : NULL,
+        .handler = dispatch_name(script, script->type, handler, sizeof handler),
+        .message = bytes_text(&message),
+        .sender = describe_sender(script, sender, sizeof sender),
+        .outcome = outcome,
+        .actor_text = actor_text,
+        .text_context = script,
+    };
+    report_build(dead, &context, &text);
+    log_block(LOG_ERROR, bytes_text(&text));
+    bytes_fini(&message);
+    bytes_fini(&text);
+}
+
+/* ---- How a handler ends ------------------------------------------------- */
+
+/* Tells everybody who still waits for the handler in hand. */
+static inline void end_questions(struct script *script, enum failure_reason reason,
+                                 const char *text)
+{
+    if (UNLIKELY(script->owed || script->held != NULL || script->asking != NULL ||
+                 script->asked != NULL)) {
+        api_questions_over(script, reason, text);
+        api_asking_end(script);
+    }
+}
+
+/* The handler in hand is over, and so is all that belonged to it alone. */
+static inline void end_handler(struct script *script, enum failure_reason reason, const char *text)
+{
+    end_questions(script, reason, text);
+    if (UNLIKELY(script->wait.answer != NULL)) {
+        message_free(script->wait.answer);
+        script->wait.answer = NULL;
+    }
+    message_free(script->current);
+    script->current = NULL;
+    script->content = NULL;
+    script->periodic = false;
+}
+
+static enum verdict end_actor(struct script *script, enum ending ending, bool over)
+{
+    if (ending != ENDED_NORMALLY)
+        script->actor->ended = (uint8_t)ending;
+    script->over = script->over || over;
+    return VERDICT_ENDED;
+}
+
+/* Makes the handler coroutine fit for the next handler; false: no memory. */
+static bool recover(struct script *script)
+{
+    if (LIKELY(vm_recover(&script->vm, script->coroutine)))
+        return true;
+    luaL_unref(script->vm.L, LUA_REGISTRYINDEX, script->coroutine_reference);
+    script->coroutine = vm_coroutine(&script->vm, &script->coroutine_reference);
+    return script->coroutine != NULL;
+}
+
+static enum verdict exited(struct script *script)
+{
+    char text[sizeof script->exit_text + 40];
+    snprintf(text, sizeof text, "the actor has ended%s%s", script->exit_reason != NULL ? ": " : "",
+             script->exit_reason != NULL ? script->exit_reason : "");
+    end_handler(script, FAILURE_DOWN, text);
+    bool fit = recover(script);
+    return end_actor(script, ENDED_NORMALLY, !fit);
+}
+
+/* One line that says why the handler died. */
+static void describe_death(struct script *script, enum vm_death death, struct bytes *out)
+{
+    report_reason(script->coroutine, -1, out);
+    if (death == VM_SLOW && script->vm_options.instruction_budget == 0)
+        bytes_printf(out, " of %g s", (double)script->slice_ns / (double)NS_PER_SEC);
+    else if (death == VM_MEMORY)
+        bytes_printf(out, ": memory limit of %g MiB reached",
+                     (double)script->vm.arena.limit / (1024 * 1024));
+}
+
+static const char *describe_outcome(struct script *script, bool ends)
+{
+    if (script->type == TYPE_SHUTDOWN && script->shutting)
+        return "the actor has ended";
+    if (script->type == TYPE_START)
+        return "the actor ends: it could not start";
+    return ends ? "the actor ends, the message is a dead letter"
+                : "the actor goes on, the message is a dead letter";
+}
+
+static enum verdict failed(struct script *script)
+{
+    enum vm_death death = (enum vm_death)script->vm.dying;
+    if (death == VM_EXIT)
+        return exited(script);
+
+    bool started = script->type != TYPE_START;
+    bool ends = script->ends_on_failure || !started || script->shutting || death == VM_STOPPED;
+    struct bytes reason;
+    bytes_init(&reason, 500);
+    describe_death(script, death, &reason);
+    script_report(script, script->coroutine, describe_outcome(script, ends));
+
+    end_questions(script, FAILURE_FAILED, bytes_text(&reason));
+    if (script->current != NULL && script->current->kind == MESSAGE_ASK)
+        script->current->kind = MESSAGE_ORDINARY; /* who asked has been told */
+    if (script->current != NULL)
+        router_refuse(system_of(script), &script->current, FAILURE_FAILED, bytes_text(&reason), NULL);
+    end_handler(script, FAILURE_FAILED, bytes_text(&reason));
+    bytes_fini(&reason);
+
+    bool fit = recover(script);
+    if (ends || !fit)
+        return end_actor(script,
+                         death == VM_STOPPED ? ENDED_NORMALLY
+                         : started           ? ENDED_BY_ERROR
+                                             : ENDED_AT_START,
+                         !started || !fit || death == VM_STOPPED);
+    return VERDICT_DONE;
+}
+
+/* What has come of a resume. */
+static inline enum verdict settle(struct script *script, enum vm_result result)
+{
+    if (LIKELY(result == VM_DONE)) {
+        if (UNLIKELY(script->unhandled)) {
+            script->unhandled = false;
+            script->owed = false; /* the refusal tells its asker */
+            if (script->current != NULL)
+                dispatch_unhandled(script, &script->current);
+        }
+        end_handler(script, FAILURE_NO_REPLY, NULL);
+        return script->shutting ? end_actor(script, ENDED_NORMALLY, true) : VERDICT_DONE;
+    }
+    switch (result) {
+    case VM_WAITING:
+        return VERDICT_WAITING;
+    case VM_PREEMPTED:
+        return VERDICT_PREEMPTED;
+    default:
+        return failed(script);
+    }
+}
+
+/* ---- How a handler begins ----------------------------------------------- */
+
+/* self, with the config in it. */
+static void make_self(lua_State *L, struct script *script)
+{
+    const struct message *start = script->type == TYPE_START ? script->current : NULL;
+    lua_createtable(L, 0, 2);
+    if (start != NULL)
+        pack_lua_push(L, start->payload, start->size);
+    else
+        lua_createtable(L, 0, 0);
+    lua_setfield(L, -2, "config");
+    script->self_reference = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+static int entry_over(lua_State *L, int status, lua_KContext context)
+{
+    (void)L;
+    (void)status;
+    (void)context;
+    return 0;
+}
+
+/* Runs on the handler coroutine: finds the handler of the message in hand,
+ * pushes its arguments and calls it. */
+static int entry(lua_State *L)
+{
+    struct script *script = script_of(L);
+    api_install_refs(L);
+    if (UNLIKELY(script->self_reference == LUA_NOREF))
+        make_self(L, script);
+    const struct handler_cache *handler = dispatch_find(L, script, script->type);
+    if (handler->reference == LUA_NOREF) {
+        script->unhandled = true;
+        return 0;
+    }
+    int arguments = dispatch_push(L, script, handler);
+    lua_callk(L, arguments, 0, 0, entry_over);
+    return 0;
+}
+
+static enum verdict run(struct script *script)
+{
+    lua_State *L = script->coroutine;
+    script->serial++;
+    script->stopping = false;
+    script->began_stopping = script->actor->phase >= PHASE_DRAINING;
+    lua_settop(L, 0);
+    lua_pushcfunction(L, entry);
+    return settle(script, vm_resume(&script->vm, L, 0));
+}
+
+/* Takes the message in hand to its handler. */
+static enum verdict handle(struct script *script, struct message *message)
+{
+    if (UNLIKELY(script->over)) {
+        router_refuse(system_of(script), &message, FAILURE_DOWN, "the actor has ended", NULL);
+        return VERDICT_DONE;
+    }
+    script->current = message;
+    script->content = message;
+    script->type = message->type;
+    script->owed = message->kind == MESSAGE_ASK;
+    return run(script);
+}
+
+static enum verdict handle_timer(struct script *script, struct message *message)
+{
+    const struct message *content;
+    if (!timer_deliver(message, &content, &script->missed, &script->periodic)) {
+        message_free(message);
+        return VERDICT_DONE;
+    }
+    script->current = message;
+    script->content = content;
+    script->type = content->type;
+    script->owed = false;
+    return run(script);
+}
+
+static enum verdict handle_start(struct script *script, struct message *message)
+{
+    script->current = message;
+    script->content = NULL;
+    script->type = TYPE_START;
+    script->owed = false;
+    return run(script);
+}
+
+/* ---- Waits -------------------------------------------------------------- */
+
+uint64_t script_deadline(struct script *script, uint64_t timeout_ns)
+{
+    struct clock *clock = &system_of(script)->clock;
+    if (timeout_ns == UINT64_MAX)
+        return UINT64_MAX;
+    /* Where a hundredth more does not matter the cheap clock will do. */
+    if (timeout_ns >= 100 * CLOCK_COARSE_NS)
+        return clock_now_coarse(clock) + (clock->manual ? 0 : CLOCK_COARSE_NS) + timeout_ns;
+    return clock_now(clock) + timeout_ns;
+}
+
+bool script_may_wait(lua_State *L, const char *what)
+{
+    struct script *script = script_of(L);
+    char why[200];
+    api_refuse_loading(L, what);
+    if (!vm_can_wait(L, what, why, sizeof why))
+        luaL_error(L, "%s", why);
+    return !script_is_cut(script);
+}
+
+struct wait *script_wait_begin(struct script *script, enum wait_kind kind, enum appetite appetite,
+                               uint64_t timeout_ns)
+{
+    struct wait *wait = &script->wait;
+    message_free(wait->answer);
+    *wait = (struct wait){ .kind = kind, .timeout_ns = timeout_ns };
+    wait->number = (uint32_t)actor_wait_begin(script->actor, appetite,
+                                              script_deadline(script, timeout_ns));
+    return wait;
+}
+
+void script_wait_over(struct script *script)
+{
+    script->wait.kind = WAIT_NONE;
+    actor_wait_over(script->actor);
+}
+
+int script_wait(lua_State *L, const char *what, lua_KFunction go_on)
+{
+    script_of(L)->waiting = true;
+    return vm_wait(L, what, go_on, 0);
+}
+
+/* The wait is over: the handler goes on. */
+static enum verdict go_on_with(struct script *script, enum failure_reason failure,
+                               struct message *answer)
+{
+    script->waiting = false;
+    actor_wait_over(script->actor);
+    script->wait.failure = failure;
+    script->wait.answer = answer;
+    return settle(script, vm_resume(&script->vm, script->coroutine, 0));
+}
+
+/* It was in vain: takes back what it left elsewhere. */
+static enum verdict give_up(struct script *script, enum failure_reason reason)
+{
+    struct wait *wait = &script->wait;
+    struct system *system = system_of(script);
+    actor_id self = actor_self(script->actor);
+
+    if (wait->kind == WAIT_ASK || wait->kind == WAIT_ROOM)
+        waits_end(system, self, wait->number);
+    if (wait->parked) {
+        struct actor *target = registry_find(&system->registry, wait->target);
+        struct message *message =
+            target != NULL ? mailbox_unpark(&target->box, self, wait->number) : NULL;
+        wait->unparked = message != NULL;
+        message_free(message);
+    }
+    if (wait->kind == WAIT_ALL || wait->kind == WAIT_ANY)
+        api_asking_cut(script, reason);
+    return go_on_with(script, reason, NULL);
+}
+
+static enum verdict idle_verdict(const struct script *script)
+{
+    return script->waiting ? VERDICT_WAITING : VERDICT_DONE;
+}
+
+/* A REPLY or FAILURE. */
+static enum verdict answered(struct script *script, struct message *message)
+{
+    struct wait *wait = &script->wait;
+    if (LIKELY(script->waiting && wait->kind == WAIT_ASK && message->request == wait->number))
+        return go_on_with(script,
+                          message->kind == MESSAGE_FAILURE ? (enum failure_reason)message->reason
+                                                           : FAILURE_NONE,
+                          message);
+    if (api_asking_answer(script, message)) {
+        bool enough = script->waiting && (wait->kind == WAIT_ALL || wait->kind == WAIT_ANY) &&
+                      wait->open == 0;
+        return enough ? go_on_with(script, FAILURE_NONE, NULL) : idle_verdict(script);
+    }
+    atomic_fetch_add_explicit(&system_of(script)->counters.late_answers, 1, memory_order_relaxed);
+    message_free(message);
+    return idle_verdict(script);
+}
+
+/* The alarm, or room in a mailbox. */
+static enum verdict woken(struct script *script, struct message *message)
+{
+    struct wait *wait = &script->wait;
+    struct actor *actor = script->actor;
+    if (message->flags & MESSAGE_KEPT) { /* the alarm's own */
+        if (!alarm_rang(actor) || !script->waiting)
+            return idle_verdict(script);
+        return give_up(script, FAILURE_TIMEOUT);
+    }
+    bool ours = script->waiting && wait->kind == WAIT_ROOM && message->request == wait->number;
+    enum failure_reason reason = (enum failure_reason)message->reason;
+    message_free(message);
+    return ours ? go_on_with(script, reason, NULL) : idle_verdict(script);
+}
+
+/* What receive() waits for has come. */
+static enum verdict received(struct script *script, struct message *message)
+{
+    if (message->kind == MESSAGE_TIMER) {
+        const struct message *content;
+        uint64_t missed;
+        bool periodic;
+        if (!timer_deliver(message, &content, &missed, &periodic)) {
+            message_free(message);
+            return VERDICT_WAITING;
+        }
+        struct message *copy =
+            message_new(MESSAGE_ORDINARY, content->type, content->payload, content->size);
+        if (copy != NULL)
+            copy->from = content->from;
+        message_free(message);
+        if (copy == NULL)
+            return VERDICT_WAITING;
+        message = copy;
+    }
+    return go_on_with(script, FAILURE_NONE, message);
+}
+
+/* ---- The behaviour ------------------------------------------------------ */
+
+static enum verdict script_receive(struct actor *actor, struct message *message)
+{
+    struct script *script = begin(actor);
+    switch (message->kind) {
+    case MESSAGE_ORDINARY:
+    case MESSAGE_ASK:
+        return UNLIKELY(script->waiting) ? received(script, message) : handle(script, message);
+    case MESSAGE_REPLY:
+    case MESSAGE_FAILURE:
+        return answered(script, message);
+    case MESSAGE_TIMER:
+        return UNLIKELY(script->waiting) ? received(script, message) : handle_timer(script, message);
+    case MESSAGE_WAKE:
+        return woken(script, message);
+    case MESSAGE_START:
+        return handle_start(script, message);
+    default:
+        message_free(message);
+        return idle_verdict(script);
+    }
+}
+
+static enum verdict script_go_on(struct actor *actor)
+{
+    struct script *script = begin(actor);
+    return settle(script, vm_resume(&script->vm, script->coroutine, 0));
+}
+
+static enum verdict script_cut(struct actor *actor)
+{
+    struct script *script = begin(actor);
+    if (!script->waiting)
+        return VERDICT_DONE;
+    script->stopping = true;
+    return give_up(script, FAILURE_STOPPING);
+}
+
+static enum verdict script_shut_down(struct actor *actor)
+{
+    struct script *script = begin(actor);
+    if (script->over || script->shutting)
+        return VERDICT_ENDED;
+    script->shutting = true;
+    script->current = NULL;
+    script->content = NULL;
+    script->type = TYPE_SHUTDOWN;
+    script->owed = false;
+    return run(script);
+}
+
+static bool script_chooses(void *context, const struct message *message)
+{
+    const struct actor *actor = context;
+    const struct script *script = actor->state;
+    type_id alike = type_alike(message->type);
+    for (size_t i = 0; i < script->wait.type_count; i++)
+        if (script->wait.types[i] == alike)
+            return true;
+    return false;
+}
+
+static void script_end(struct actor *actor)
+{
+    struct script *script = begin(actor);
+    char text[sizeof script->exit_text + 40];
+    snprintf(text, sizeof text, "the actor has ended%s%s", script->exit_reason != NULL ? ": " : "",
+             script->exit_reason != NULL ? script->exit_reason : "");
+    end_handler(script, FAILURE_DOWN, text);
+    api_deferred_end(script, text);
+    api_timers_end(script);
+    script_free(script);
+}
+
+static void script_interrupt(struct actor *actor, enum interrupt what)
+{
+    struct script *script = actor->state;
+    switch (what) {
+    case INTERRUPT_PREEMPT:
+        vm_interrupt(&script->vm, VM_INTERRUPT_PREEMPT);
+        break;
+    case INTERRUPT_OVERDUE:
+        vm_interrupt(&script->vm,
+                     script->stops_when_slow ? VM_INTERRUPT_SLOW : VM_INTERRUPT_REPORT);
+        break;
+    case INTERRUPT_STOP:
+        vm_interrupt(&script->vm, VM_INTERRUPT_STOP);
+        break;
+    }
+}
+
+static bool script_stuck_in(struct actor *actor, char *text, size_t room)
+{
+    struct script *script = actor->state;
+    return vm_name_c_function(&script->vm, text, room);
+}
+
+const struct behaviour script_behaviour = {
+    .receive = script_receive,
+    .go_on = script_go_on,
+    .cut = script_cut,
+    .shut_down = script_shut_down,
+    .chooses = script_chooses,
+    .end = script_end,
+    .interrupt = script_interrupt,
+    .stuck_in = script_stuck_in,
+};

@@ -1,0 +1,266 @@
+/*
+ * script.h -- the Lua behaviour: an actor whose handlers are `on_<type>`
+ * functions of a script.
+ *
+ * One `struct script` per actor (actor->state). It lives on the worker that
+ * runs the actor; nothing in it is shared, but `source` and `world`.
+ *
+ * The way of a message: receive -> dispatch (script/dispatch.h) finds the
+ * handler by type id in a small cache, unpacks onto the handler coroutine and
+ * resumes it. A handler that waits leaves a `struct wait` behind; the answer,
+ * a wake or a stop fills in its result and the coroutine is resumed.
+ */
+#ifndef TROUPE_SCRIPT_SCRIPT_H
+#define TROUPE_SCRIPT_SCRIPT_H
+
+#include "actor/system.h"
+#include "script/source.h"
+#include "script/vm.h"
+
+/* What all scripts of one host share; made by the roof, outlives them. */
+struct script_world {
+    struct system  *system;
+    struct sources *sources;
+    bool     stage;               /* deterministic, with an instruction budget */
+    uint64_t seed;                /* stage */
+    char   **arguments;           /* actor.args; NULL-terminated */
+    const char *const *package_path;
+    struct script_defaults {
+        size_t   memory_bytes;    /* 256 MiB */
+        uint64_t slice_ns;        /* 5 s */
+        uint64_t ask_timeout_ns;  /* 5 s */
+    } defaults;
+    /* print() in scripts: one whole line with its newline; NULL: stdout. */
+    void (*print)(void *context, const char *line, size_t size);
+    void *print_context;
+};
+
+/* What a spawn may set; the script's own fields are the defaults of what is
+ * not set here. Texts are borrowed for the call. */
+struct script_options {
+    const char *name;             /* NULL: unnamed */
+    const uint8_t *config;        /* packed map; size 0: none */
+    size_t      config_size;
+    const char *thread;           /* NULL: the script's, else "pool" */
+    const char *failure;          /* NULL: the script's, else "continue"; "stop" */
+    const char *slow;             /* NULL: the script's, else "report"; "stop" */
+    size_t      memory_bytes;     /* 0: the script's, else the world's default */
+    uint64_t    slice_ns;         /* likewise */
+    bool        has_mailbox;      /* else the script's */
+    struct mailbox_options mailbox; /* fields of 0 in limit and bytes: the script's */
+    bool        has_overflow;
+};
+
+/* Finds, loads and registers a script as an actor, but does not start it yet
+ * (lifecycle_start). `beside` is the path of the spawning script, or NULL;
+ * `parent` may be 0. 0 and *id; -ENOENT no such file; -EINVAL does not load
+ * (why has file:line, or names the bad option); others as lifecycle_spawn(). */
+int script_spawn(struct script_world *world, const char *path, const char *beside, actor_id parent,
+                 const struct script_options *options, actor_id *id, char *why, size_t room);
+/* The same from a source in hand (`-e`, the stage). */
+int script_spawn_source(struct script_world *world, struct source *source, actor_id parent,
+                        const struct script_options *options, actor_id *id, char *why, size_t room);
+
+/* ------------------------------------------------ inside script/ only ---- */
+
+enum wait_kind { WAIT_NONE, WAIT_ASK, WAIT_ALL, WAIT_ANY, WAIT_ROOM, WAIT_RECEIVE, WAIT_SLEEP };
+
+/* What the handler waits for. One at a time; the outcome is read by the
+ * continuation of the function that waits, on its own Lua stack. */
+struct wait {
+    enum wait_kind kind;
+    enum failure_reason failure;  /* FAILURE_NONE: it has come */
+    uint32_t number;              /* actor_wait_begin()'s */
+    bool     parked;              /* the message waits for room */
+    bool     unparked;            /* and was taken back: it reached nobody */
+    type_id  type;                /* ASK, ROOM: of the message, for error texts */
+    actor_id target;              /* ASK, ROOM: here; 0: elsewhere */
+    uint64_t timeout_ns;
+    struct message *answer;       /* owned: a REPLY or FAILURE, or the message of RECEIVE */
+    const type_id *types;         /* RECEIVE: type_alike()s wanted; on the waiting function's stack */
+    size_t   type_count;
+    unsigned open;                /* ALL, ANY: questions without an answer */
+};
+
+/* Where the handler of a type is; see dispatch.h. */
+struct handler_cache {
+    type_id type;                 /* TYPE_NONE: free */
+    int     reference;            /* registry; LUA_NOREF: there is none */
+    uint8_t parameters;           /* of the function; 255: any number */
+    bool    is_any;               /* it is on_any */
+    bool    warned;               /* that there is none has been said */
+};
+#define HANDLER_CACHE 8           /* power of two, grows when three quarters are full */
+
+/* The number of a type name that scripts write in sends, by the address of the
+ * Lua string. That address may have become another string's: verified. */
+struct type_cache {
+    const char *text;
+    const char *name;             /* type_name() */
+    uint32_t    size;
+    type_id     type;
+};
+#define TYPE_CACHE 8              /* power of two */
+
+struct script {
+    struct vm vm;
+    struct actor        *actor;   /* NULL until it has begun */
+    struct script_world *world;
+    struct source       *source;
+    lua_State *coroutine;         /* the handler coroutine */
+    int        coroutine_reference;
+    int        handlers;          /* registry: the script's table, or its environment */
+    int        self_reference;    /* registry: `self`; LUA_NOREF until START */
+
+    /* The handler in hand: */
+    struct message       *current; /* owned; NULL: on_shutdown */
+    const struct message *content; /* what it is shown: `current`, or a timer's; NULL: nothing */
+    type_id  type;
+    uint64_t serial;              /* of the handler: an env of an older one is over */
+    uint64_t missed;              /* ticks of a periodic timer */
+    bool     periodic;
+    bool     owed;                /* `current` is a question that nobody has answered */
+    bool     unhandled;           /* there was no handler */
+    bool     waiting;             /* `wait` is under way */
+    bool     stopping;            /* its waits end with `stopping` at once */
+    bool     began_stopping;      /* it began when the actor was draining already */
+    struct held *held;            /* questions of receive() and answers from elsewhere; api_env.c */
+    struct asking *asking, **asking_end; /* start_ask()ed questions, oldest first; api_ask.c */
+    struct asking *asked;         /* those that have their answer */
+
+    bool     over;                /* no handler runs any more, not even on_shutdown */
+    bool     shutting;            /* on_shutdown has begun */
+    bool     ends_on_failure;     /* failure = "stop" */
+    bool     stops_when_slow;     /* slow = "stop" */
+    bool     refs_installed;      /* api_install_refs() has been here */
+    struct held *deferred;        /* questions kept open by env:defer(); api_env.c */
+    struct wait wait;
+
+    unsigned cache_mask;
+    unsigned cache_used;
+    struct handler_cache *cache;  /* first_cache, or a block of cache_mask + 1 */
+    struct handler_cache first_cache[HANDLER_CACHE];
+    struct type_cache    types[TYPE_CACHE];
+
+    uint64_t slice_ns;
+    uint64_t last_timer_id;       /* actor.next_timer_id() */
+    struct timer_handle *timers;  /* handles of timers in this state; api_time.c */
+    const char *exit_reason;      /* of actor.exit(), in exit_text */
+    char     exit_text[128];
+    char     version[24];
+    struct vm_options vm_options;
+};
+
+static inline struct script *script_of(lua_State *L)
+{
+    return (struct script *)(void *)vm_of(L); /* vm is the first member */
+}
+
+extern const struct behaviour script_behaviour;
+
+/* Frees a script that runs nothing, and its state. */
+void script_free(struct script *script);
+
+/* ---- Waits: script.c. In this order: script_may_wait(), all that may raise,
+ * script_wait_begin(), what needs the wait's number, then script_wait() or
+ * script_wait_over(). ---- */
+
+/* Whether the handler in hand must not wait any more: its actor was told to
+ * stop while it ran. (One that began while the actor drains may.) */
+static inline bool script_is_cut(const struct script *script)
+{
+    return script->stopping || (script->actor->phase >= PHASE_DRAINING && !script->began_stopping);
+}
+
+/* Raises if a C call is in the way. False: the handler in hand is being cut,
+ * and waits no more (FAILURE_STOPPING). */
+bool script_may_wait(lua_State *L, const char *what);
+
+/* A new wait of the handler, in script->wait; `timeout_ns` UINT64_MAX: none. */
+struct wait *script_wait_begin(struct script *script, enum wait_kind kind, enum appetite appetite,
+                               uint64_t timeout_ns);
+/* It ends before the handler was suspended. */
+void script_wait_over(struct script *script);
+
+/* Suspends the handler; does not return. `go_on` runs when the wait is over,
+ * with script->wait telling the outcome. */
+int script_wait(lua_State *L, const char *what, lua_KFunction go_on);
+
+/* When `timeout_ns` from now is over. */
+uint64_t script_deadline(struct script *script, uint64_t timeout_ns);
+
+/* Pushes nil and a `why`: {reason=, text=} with __tostring; returns 2. */
+int script_push_failure(lua_State *L, enum failure_reason reason, const char *text);
+
+/* Time from an argument: "250ms", "2s", "1m", "1h", or seconds as a number.
+ * Raises a clear error (`what` names it) for others, negative, NaN, > 1e9 s. */
+uint64_t script_check_duration(lua_State *L, int index, const char *what);
+/* The same as text, without raising: true and *ns. */
+bool script_parse_duration(const char *text, size_t size, uint64_t *ns);
+
+/* Prints one report for the failed handler (dead coroutine given). */
+void script_report(struct script *script, lua_State *dead, const char *outcome);
+
+/* One spawn option from the value at `index`, be it an option of actor.spawn
+ * or a field of the script's table: name, config, thread, failure, slow,
+ * memory, slice, mailbox. Texts point into Lua strings that the caller keeps;
+ * config is packed into a Lua string that is pushed (the only one that
+ * pushes, and the only one that may raise). 1: taken. 0: no such option.
+ * -EINVAL: a sentence in `why`, which begins with the option's name. */
+int script_read_option(lua_State *L, const char *option, int index, struct script_options *options,
+                       char *why, size_t room);
+
+/* vm_library openers: the global `actor`, `log`. */
+int api_actor_open(lua_State *L);
+int api_log_open(lua_State *L);
+/* Fills the ref methods' table on top of the stack: send, try_send, ask, start_ask, stop. */
+void api_ref_methods(lua_State *L);
+/* actor.all, actor.any, actor.receive, actor.sleep. */
+int api_all(lua_State *L);
+int api_any(lua_State *L);
+int api_receive(lua_State *L);
+int api_sleep(lua_State *L);
+/* actor.spawn, actor.after, actor.every. */
+int api_spawn(lua_State *L);
+int api_after(lua_State *L);
+int api_every(lua_State *L);
+/* Gives the state's refs their methods, the first time it is asked. May raise.
+ * Whoever pushes a ref into a state calls it before. */
+void api_install_refs(lua_State *L);
+/* Raises while the script's top level runs: `what` cannot be done there. */
+void api_refuse_loading(lua_State *L, const char *what);
+/* Arms a timer of the running actor (interval_ns 0: once) and pushes its
+ * handle, or nil and why; returns how many it pushed. The packed payload may
+ * be the thread's scratch. */
+int api_start_timer(lua_State *L, actor_id to, type_id type, const uint8_t *packed, size_t size,
+                    uint64_t delay_ns, uint64_t interval_ns);
+/* Pushes a handle that takes over the caller's reference to `timer`. Raises on
+ * no memory, and then the reference is lost: so pass NULL, and store the timer
+ * where the result points. */
+struct timer **api_push_timer(lua_State *L, struct timer *timer);
+/* The actor ends: its handles let go of their timers. Before vm_close(). */
+void api_timers_end(struct script *script);
+
+/* What becomes of a message in hand, and envs: api_env.c.
+ * Pushes an env for script->current. */
+void api_push_env(lua_State *L, struct script *script);
+/* Pushes an env for a message that a handler has received or been answered;
+ * takes *message. May raise: then *message may still be the caller's. */
+void api_push_env_of(lua_State *L, struct script *script, struct message **message);
+/* The handler in hand has ended: what it owes is answered with `reason`. */
+void api_questions_over(struct script *script, enum failure_reason reason, const char *text);
+/* The actor ends: deferred questions too are answered. */
+void api_deferred_end(struct script *script, const char *text);
+
+/* An answer to a start_ask()ed question: takes it, true. False: it is none. */
+bool api_asking_answer(struct script *script, struct message *message);
+/* The wait for some of them is cut or over time. */
+void api_asking_cut(struct script *script, enum failure_reason reason);
+/* The handler in hand has ended: they are dropped. */
+void api_asking_end(struct script *script);
+
+/* The text of an actor's address or name as users see it ("pong@tcp://..."). */
+const char *api_target_text(struct script *script, actor_id id, const struct address *address,
+                            char *text, size_t room);
+
+#endif

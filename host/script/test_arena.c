@@ -1,0 +1,192 @@
+/* The arena: what it promises of limits, accounts, shrinking and dropping. */
+#include "script/arena.h"
+
+#include "base/thread.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- A small allocation history, checked byte by byte ---- */
+
+#define SLOTS 512
+
+struct slot {
+    unsigned char *block;
+    size_t         size;
+    unsigned char  fill;
+};
+
+static uint64_t random_next(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+static size_t random_size(uint64_t *state)
+{
+    switch (random_next(state) % 8) {
+    case 0:
+        return 1 + random_next(state) % 60000;
+    case 1:
+    case 2:
+        return 1 + random_next(state) % 3000;
+    default:
+        return 1 + random_next(state) % 200;
+    }
+}
+
+static void check(const struct slot *slot, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        assert(slot->block[i] == slot->fill);
+}
+
+/* Blocks keep their bytes, do not overlap, are aligned; `used` is their sum. */
+static void *test_history(void *seed)
+{
+    uint64_t state = (uint64_t)(uintptr_t)seed;
+    struct arena arena;
+    struct slot slots[SLOTS] = { { NULL, 0, 0 } };
+    size_t sum = 0;
+    arena_init(&arena, 0);
+    for (int round = 0; round < 40000; round++) {
+        struct slot *slot = &slots[random_next(&state) % SLOTS];
+        size_t size = random_next(&state) % 4 == 0 ? 0 : random_size(&state);
+        size_t kept = slot->size < size ? slot->size : size;
+        /* When there is no block, old_size is a type tag of Lua's. */
+        size_t told = slot->block == NULL ? random_next(&state) % 9 : slot->size;
+        unsigned char *block = arena_allocate(&arena, slot->block, told, size);
+        assert((block == NULL) == (size == 0));
+        assert((uintptr_t)block % 16 == 0);
+        sum = sum - slot->size + size;
+        assert(arena.used == sum && arena.peak >= sum);
+        slot->block = block;
+        slot->size = size;
+        check(slot, kept);
+        slot->fill = (unsigned char)random_next(&state);
+        if (size > 0)
+            memset(block, slot->fill, size);
+    }
+    for (int i = 0; i < SLOTS; i++) {
+        check(&slots[i], slots[i].size);
+        if (i % 2 == 0) {
+            arena_allocate(&arena, slots[i].block, slots[i].size, 0);
+            sum -= slots[i].size;
+        }
+    }
+    assert(arena.used == sum && !arena.refused);
+    arena_drop(&arena);
+    assert(arena.used == 0 && arena.held == 0 && arena.chunks == NULL && arena.large == NULL);
+    return NULL;
+}
+
+/* The limit holds for small and large blocks alike; what is freed can be used again. */
+static void test_limit(void)
+{
+    struct arena arena;
+    arena_init(&arena, 100000);
+    void *large = arena_allocate(&arena, NULL, 0, 60000);
+    assert(large != NULL && !arena.refused);
+    assert(arena_allocate(&arena, NULL, 0, 50000) == NULL && arena.refused);
+    arena.refused = false;
+    assert(arena_allocate(&arena, large, 60000, 100001) == NULL && arena.refused);
+    arena.refused = false;
+    unsigned count = 0;
+    while (arena_allocate(&arena, NULL, 0, 100) != NULL)
+        count++;
+    assert(count == 400 && arena.refused && arena.used == 100000);
+    assert(arena_allocate(&arena, NULL, 0, SIZE_MAX - 8) == NULL);
+    assert(arena_allocate(&arena, large, 60000, 0) == NULL);
+    assert(arena_allocate(&arena, NULL, 0, 50000) != NULL);
+    arena_drop(&arena);
+    assert(arena.limit == 100000 && arena.used == 0 && !arena.refused);
+    assert(arena_allocate(&arena, NULL, 0, 1000) != NULL);
+    arena_drop(&arena);
+}
+
+/* Freed blocks of one size do not let the arena grow far beyond its limit
+ * when the next ones are larger. */
+static void test_held(void)
+{
+    struct arena arena;
+    size_t limit = 1024 * 1024;
+    arena_init(&arena, limit);
+    static void *blocks[1 << 16];
+    for (size_t size = 16; size <= 2048; size += 16) {
+        unsigned count = 0;
+        while (count < ARRAY_LENGTH(blocks)
+               && (blocks[count] = arena_allocate(&arena, NULL, 0, size)) != NULL)
+            count++;
+        while (count-- > 0)
+            arena_allocate(&arena, blocks[count], size, 0);
+        assert(arena.used == 0);
+        assert(arena.held <= limit + limit / 32 + 64 * 1024);
+    }
+    arena_drop(&arena);
+}
+
+/* A block may be made smaller at any time, also when nothing else can be had. */
+static void test_shrinking(void)
+{
+    static const size_t sizes[] = { 100000, 50000, 3000, 2048, 1500, 300, 100, 16, 1 };
+    struct arena arena;
+    arena_init(&arena, 0);
+    unsigned char *block = arena_allocate(&arena, NULL, 0, sizes[0]);
+    memset(block, 7, sizes[0]);
+    arena.limit = 1; /* from now on nothing new */
+    for (size_t i = 1; i < ARRAY_LENGTH(sizes); i++) {
+        block = arena_allocate(&arena, block, sizes[i - 1], sizes[i]);
+        assert(block != NULL && arena.used == sizes[i]);
+        for (size_t at = 0; at < sizes[i]; at++)
+            assert(block[at] == 7);
+    }
+    arena_allocate(&arena, block, 1, 0);
+    assert(arena.used == 0);
+    arena_drop(&arena);
+}
+
+/* Many arenas at once, dropped in another order and on another thread. */
+static void *drop_arenas(void *arenas)
+{
+    for (size_t i = 0; i < 1000; i++)
+        arena_drop(&((struct arena *)arenas)[(i * 7919) % 1000]);
+    return NULL;
+}
+
+static void test_many(void)
+{
+    static struct arena arenas[1000];
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < ARRAY_LENGTH(arenas); i++) {
+            arena_init(&arenas[i], 0);
+            for (size_t size = 1; size < 3000; size += 97)
+                memset(arena_allocate(&arenas[i], NULL, 0, size), 1, size);
+        }
+        struct thread thread;
+        assert(thread_start(&thread, "drops", 0, drop_arenas, arenas) == 0);
+        thread_join(&thread);
+    }
+}
+
+static void test_threads(void)
+{
+    struct thread threads[4];
+    for (size_t i = 0; i < ARRAY_LENGTH(threads); i++)
+        assert(thread_start(&threads[i], "history", 0, test_history, (void *)(i + 1)) == 0);
+    for (size_t i = 0; i < ARRAY_LENGTH(threads); i++)
+        thread_join(threads + i);
+}
+
+int main(void)
+{
+    test_history((void *)99);
+    test_limit();
+    test_held();
+    test_shrinking();
+    test_many();
+    test_threads();
+    return 0;
+}

@@ -1,0 +1,704 @@
+/*
+ * stage.c -- a host as a Lua module, driven step by step: the native half of
+ * lua/troupe/stage.lua, which says what each function means.
+ *
+ * A stage is a stepped host and one actor of its own, the *probe*: it sends
+ * what the spec sends, and keeps what is answered to it. Everything runs on
+ * the thread of the Lua program that drives it.
+ */
+#include "stage.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "host_internal.h"
+#include "script/pack_lua.h"
+#include "script/ref.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <string.h>
+
+#define STAGE_METATABLE "troupe.stage"
+#define STEP_LIMIT      50000000u
+#define TRACE_LIMIT     (256u << 20)
+
+/* A message that has left the stage's actors. */
+struct departed {
+    struct departed *next;
+    struct message  *message; /* owned */
+    char to[ADDRESS_NAME_LIMIT + ADDRESS_ENDPOINT_LIMIT + 2];
+    char from[ADDRESS_NAME_LIMIT + 1];
+};
+
+struct line {
+    struct line *next;
+    size_t size;
+    enum log_level level;
+    char text[];
+};
+
+struct lines {
+    struct line *head, **tail;
+};
+
+struct stage {
+    struct host *host; /* NULL: closed */
+    actor_id     probe;
+    uint64_t     asked;  /* number of the question under way */
+    struct message *answer;
+    struct departed *outbox_head, **outbox_tail;
+    struct lines printed, logged;
+    struct bytes trace;
+    uint64_t     letters_seen;
+    size_t       states_before; /* vms there were when it was opened */
+};
+
+static struct stage *listening; /* whose log it is: the last one opened */
+
+static struct system *system_of(struct stage *stage)
+{
+    return &stage->host->system;
+}
+
+/* ---- what is kept ---- */
+
+static void lines_init(struct lines *lines)
+{
+    lines->head = NULL;
+    lines->tail = &lines->head;
+}
+
+static void lines_add(struct lines *lines, enum log_level level, const char *text, size_t size)
+{
+    struct line *line = memory_get(sizeof *line + size + 1);
+    if (line == NULL)
+        return;
+    line->next = NULL;
+    line->size = size;
+    line->level = level;
+    memcpy(line->text, text, size);
+    line->text[size] = '\0';
+    *lines->tail = line;
+    lines->tail = &line->next;
+}
+
+static void lines_drop(struct lines *lines)
+{
+    while (lines->head != NULL) {
+        struct line *line = lines->head;
+        lines->head = line->next;
+        memory_put(line, sizeof *line + line->size + 1);
+    }
+    lines->tail = &lines->head;
+}
+
+static void keep_print(void *context, const char *line, size_t size)
+{
+    struct stage *stage = context;
+    if (size > 0 && line[size - 1] == '\n')
+        size--;
+    lines_add(&stage->printed, LOG_INFO, line, size);
+}
+
+static void keep_log(void *context, enum log_level level, const char *line)
+{
+    struct stage *stage = context;
+    lines_add(&stage->logged, level, line, strlen(line));
+}
+
+static void keep_departed(struct stage *stage, struct message **message, const char *to,
+                          const char *from)
+{
+    struct departed *departed = memory_get(sizeof *departed);
+    if (departed == NULL) {
+        message_free(*message);
+        *message = NULL;
+        return;
+    }
+    departed->next = NULL;
+    departed->message = *message;
+    *message = NULL;
+    snprintf(departed->to, sizeof departed->to, "%s", to);
+    snprintf(departed->from, sizeof departed->from, "%s", from != NULL ? from : "");
+    *stage->outbox_tail = departed;
+    stage->outbox_tail = &departed->next;
+}
+
+static enum router_answer carry(void *context, const struct address *to, const char *from_name,
+                                struct message **message, char *why, size_t room)
+{
+    (void)why, (void)room;
+    struct stage *stage = context;
+    char text[ADDRESS_NAME_LIMIT + ADDRESS_ENDPOINT_LIMIT + 2];
+    snprintf(text, sizeof text, "%s@%s", address_name(to), address_endpoint(to));
+    keep_departed(stage, message, text, from_name);
+    return ROUTER_OK;
+}
+
+static const char *no_endpoint(void *context)
+{
+    (void)context;
+    return "";
+}
+
+static void observe(struct system *system, const struct actor *actor, const struct message *message)
+{
+    struct stage *stage = system->remote.context;
+    const char *kinds[] = { "", "", "reply ", "failure ", "timer ", "", "", "wake " };
+    char name[ADDRESS_NAME_LIMIT + 1];
+    registry_name(&system->registry, actor_self(actor), name, sizeof name);
+    bytes_printf(&stage->trace, "%s %s%s\n", name, kinds[message->kind],
+                 message->type != TYPE_NONE ? type_name(message->type) : "");
+}
+
+/* ---- the probe ---- */
+
+static enum verdict probe_receive(struct actor *actor, struct message *message)
+{
+    struct stage *stage = actor->state;
+    bool answers = message->kind == MESSAGE_REPLY || message->kind == MESSAGE_FAILURE;
+    if (answers && message->request == stage->asked) {
+        message_free(stage->answer);
+        stage->answer = message;
+    } else if (message->kind == MESSAGE_ORDINARY || message->kind == MESSAGE_ASK) {
+        char from[ADDRESS_NAME_LIMIT + 1];
+        registry_name(&actor->system->registry, message->from, from, sizeof from);
+        keep_departed(stage, &message, "stage", from);
+    } else {
+        message_free(message);
+    }
+    return VERDICT_DONE;
+}
+
+static enum verdict probe_done(struct actor *actor)
+{
+    (void)actor;
+    return VERDICT_DONE;
+}
+
+static void probe_end(struct actor *actor)
+{
+    (void)actor;
+}
+
+static const struct behaviour probe_behaviour = {
+    .receive = probe_receive,
+    .go_on = probe_done,
+    .cut = probe_done,
+    .shut_down = probe_done,
+    .end = probe_end,
+};
+
+/* ---- Lua's side ---- */
+
+static struct stage *check_stage(lua_State *L)
+{
+    struct stage *stage = luaL_checkudata(L, 1, STAGE_METATABLE);
+    if (stage->host == NULL)
+        luaL_error(L, "this stage is closed");
+    return stage;
+}
+
+static int stage_new(lua_State *L)
+{
+    uint64_t seed = (uint64_t)luaL_optinteger(L, 1, 0);
+    struct stage *stage = lua_newuserdatauv(L, sizeof *stage, 0);
+    memset(stage, 0, sizeof *stage);
+    luaL_setmetatable(L, STAGE_METATABLE);
+    lines_init(&stage->printed);
+    lines_init(&stage->logged);
+    stage->outbox_tail = &stage->outbox_head;
+    bytes_init(&stage->trace, TRACE_LIMIT);
+    stage->states_before = vm_count();
+
+    message_ledger_begin();
+    char why[HOST_WHY];
+    struct host_options options = { .stepped = true, .seed = seed };
+    if (host_make(&stage->host, &options, why, sizeof why) != 0) {
+        message_ledger_end();
+        return luaL_error(L, "no stage: %s", why);
+    }
+    stage->host->world.print = keep_print;
+    stage->host->world.print_context = stage;
+    system_of(stage)->remote =
+        (struct remote_port){ .context = stage, .carry = carry, .own_endpoint = no_endpoint };
+    struct spawn spawn = { .name = "stage",
+                           .behaviour = &probe_behaviour,
+                           .state = stage,
+                           .mailbox = { .limit = MAILBOX_LIMIT_MAX, .bytes = UINT64_C(1) << 38 } };
+    if (lifecycle_spawn(system_of(stage), &spawn, &stage->probe, why, sizeof why) != 0)
+        return luaL_error(L, "no stage: %s", why);
+    lifecycle_start(system_of(stage), stage->probe, NULL, 0);
+    while (scheduler_step(system_of(stage)))
+        continue;
+    system_of(stage)->observe = observe;
+    listening = stage;
+    log_set_sink(keep_log, stage);
+    return 1;
+}
+
+/* The actor that a spec means: a ref, or a name. */
+static actor_id check_actor(lua_State *L, struct stage *stage, int index)
+{
+    actor_id id;
+    struct address *address;
+    if (lua_type(L, index) == LUA_TSTRING) {
+        size_t size;
+        const char *name = lua_tolstring(L, index, &size);
+        id = registry_find_name(&system_of(stage)->registry, name, size);
+        if (id == 0)
+            luaL_error(L, "no actor on this stage is named '%s'", name);
+        return id;
+    }
+    if (!ref_get(L, index, &id, &address) || address != NULL)
+        luaL_error(L, "an actor of this stage or its name is expected, not %s",
+                   lua_isnil(L, index) ? "nil (did the spawn fail?)" : luaL_typename(L, index));
+    return id;
+}
+
+static const char *text_field(lua_State *L, int index, const char *name)
+{
+    lua_getfield(L, index, name);
+    const char *text = lua_tostring(L, -1);
+    lua_pop(L, 1); /* the table keeps it */
+    return text;
+}
+
+static int stage_spawn(lua_State *L)
+{
+    struct stage *stage = check_stage(L);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    struct script_options options = { .name = text_field(L, 2, "name"),
+                                      .thread = text_field(L, 2, "thread"),
+                                      .failure = text_field(L, 2, "failure") };
+    const char *path = text_field(L, 2, "path");
+    const char *text = text_field(L, 2, "source");
+    if (path == NULL && text == NULL)
+        return luaL_error(L, "spawn takes a path or a table with a source");
+
+    size_t size;
+    const uint8_t *packed = pack_lua_message(L, 3, &size);
+    lua_pushlstring(L, (const char *)packed, size); /* kept: loading may pack, too */
+    const char *config = lua_tostring(L, -1);
+    options.config = (const uint8_t *)config;
+    options.config_size = size;
+
+    actor_id id;
+    char why[HOST_WHY];
+    int error;
+    if (path != NULL) {
+        error = script_spawn(&stage->host->world, path, NULL, 0, &options, &id, why, sizeof why);
+    } else {
+        struct source *source;
+        char chunk_name[128];
+        snprintf(chunk_name, sizeof chunk_name, "@%s.lua",
+                 options.name != NULL ? options.name : "actor");
+        error = source_from_text(chunk_name, text, strlen(text), &source, why, sizeof why);
+        if (error == 0) {
+            error = script_spawn_source(&stage->host->world, source, 0, &options, &id, why,
+                                        sizeof why);
+            source_unref(source);
+        }
+    }
+    if (error == 0)
+        error = lifecycle_start(system_of(stage), id, config, size);
+    if (error != 0) {
+        lua_pushnil(L);
+        lua_pushstring(L, why);
+        return 2;
+    }
+    ref_push_actor(L, id);
+    return 1;
+}
+
+/* The message of send(to, type, msg) and ask(to, type, msg). */
+static struct message *check_message(lua_State *L, struct stage *stage, enum message_kind kind,
+                                     actor_id *to)
+{
+    *to = check_actor(L, stage, 2);
+    size_t type_size, size;
+    const char *type_text = luaL_checklstring(L, 3, &type_size);
+    type_id type = type_intern(type_text, type_size);
+    if (type == TYPE_NONE)
+        luaL_error(L, "'%s' cannot be a message type", type_text);
+    const uint8_t *packed = pack_lua_message(L, 4, &size);
+    struct message *message = message_new(kind, type, packed, size);
+    if (message == NULL)
+        luaL_error(L, "out of memory");
+    message->to = *to;
+    message->from = stage->probe;
+    return message;
+}
+
+static int push_why(lua_State *L, enum failure_reason reason, const char *text)
+{
+    lua_pushnil(L);
+    lua_createtable(L, 0, 2);
+    lua_pushstring(L, failure_reason_name(reason));
+    lua_setfield(L, -2, "reason");
+    lua_pushstring(L, text);
+    lua_setfield(L, -2, "text");
+    return 2;
+}
+
+static int push_router_answer(lua_State *L, enum router_answer answer)
+{
+    switch (answer) {
+    case ROUTER_OK:
+        lua_pushboolean(L, true);
+        return 1;
+    case ROUTER_FULL:
+        return push_why(L, FAILURE_FULL, "the mailbox is full");
+    default:
+        return push_why(L, FAILURE_DOWN, "the actor has ended");
+    }
+}
+
+static int stage_send(lua_State *L)
+{
+    struct stage *stage = check_stage(L);
+    actor_id to;
+    struct message *message = check_message(L, stage, MESSAGE_ORDINARY, &to);
+    enum router_answer answer = router_send(system_of(stage), &message, 0);
+    message_free(message);
+    return push_router_answer(L, answer);
+}
+
+static unsigned run_until_idle(lua_State *L, struct stage *stage, bool until_answer)
+{
+    unsigned steps = 0;
+    while (!(until_answer && stage->answer != NULL) && scheduler_step(system_of(stage)))
+        if (++steps == STEP_LIMIT)
+            luaL_error(L, "the stage is still busy after %d steps: do actors send to each other "
+                          "without end?", (int)steps);
+    return steps;
+}
+
+static int stage_run(lua_State *L)
+{
+    lua_pushinteger(L, run_until_idle(L, check_stage(L), false));
+    return 1;
+}
+
+static void move_clock(struct stage *stage, uint64_t to_ns)
+{
+    timers_advance(system_of(stage)->timers, to_ns);
+    clock_set(&system_of(stage)->clock, to_ns);
+    atomic_store_explicit(&system_of(stage)->born_ms, (uint32_t)(to_ns / NS_PER_MS),
+                          memory_order_relaxed);
+}
+
+static uint64_t after_seconds(struct stage *stage, double seconds)
+{
+    return clock_now(&system_of(stage)->clock) + (uint64_t)(seconds * 1e9 + 0.5);
+}
+
+static int stage_advance(lua_State *L)
+{
+    struct stage *stage = check_stage(L);
+    uint64_t end_ns = after_seconds(stage, luaL_checknumber(L, 2));
+    run_until_idle(L, stage, false);
+    for (;;) {
+        uint64_t next_ns = timers_next(system_of(stage)->timers);
+        if (next_ns > end_ns)
+            break;
+        move_clock(stage, next_ns);
+        run_until_idle(L, stage, false);
+    }
+    move_clock(stage, end_ns);
+    run_until_idle(L, stage, false);
+    return 0;
+}
+
+static int push_answer(lua_State *L, struct stage *stage)
+{
+    struct message *answer = stage->answer;
+    if (answer == NULL)
+        return push_why(L, FAILURE_TIMEOUT, "no answer by the deadline");
+    int results;
+    if (answer->kind == MESSAGE_FAILURE) {
+        char text[256];
+        snprintf(text, sizeof text, "%.*s", (int)answer->size, (const char *)answer->payload);
+        results = push_why(L, (enum failure_reason)answer->reason, text);
+    } else {
+        pack_lua_push(L, answer->payload, answer->size);
+        lua_createtable(L, 0, 1);
+        lua_pushstring(L, type_name(answer->type));
+        lua_setfield(L, -2, "type");
+        results = 2;
+    }
+    stage->answer = NULL;
+    message_free(answer);
+    return results;
+}
+
+static int stage_ask(lua_State *L)
+{
+    struct stage *stage = check_stage(L);
+    double seconds = luaL_checknumber(L, 5);
+    actor_id to;
+    struct message *message = check_message(L, stage, MESSAGE_ASK, &to);
+    message->request = ++stage->asked;
+    enum router_answer sent = router_send(system_of(stage), &message, 0);
+    message_free(message);
+    if (sent != ROUTER_OK)
+        return push_router_answer(L, sent);
+
+    uint64_t deadline_ns = after_seconds(stage, seconds);
+    run_until_idle(L, stage, true);
+    while (stage->answer == NULL) {
+        uint64_t next_ns = timers_next(system_of(stage)->timers);
+        bool late = next_ns > deadline_ns;
+        move_clock(stage, late ? deadline_ns : next_ns);
+        run_until_idle(L, stage, true);
+        if (late)
+            break;
+    }
+    int results = push_answer(L, stage);
+    stage->asked++; /* an answer from now on is late */
+    return results;
+}
+
+static int stage_outbox(lua_State *L)
+{
+    struct stage *stage = check_stage(L);
+    lua_newtable(L);
+    for (lua_Integer i = 1; stage->outbox_head != NULL; i++) {
+        struct departed *each = stage->outbox_head;
+        lua_createtable(L, 0, 4);
+        lua_pushstring(L, each->to);
+        lua_setfield(L, -2, "to");
+        if (each->from[0] != '\0') {
+            lua_pushstring(L, each->from);
+            lua_setfield(L, -2, "from");
+        }
+        lua_pushstring(L, type_name(each->message->type));
+        lua_setfield(L, -2, "type");
+        pack_lua_push(L, each->message->payload, each->message->size);
+        lua_setfield(L, -2, "msg");
+        lua_rawseti(L, -2, i);
+        stage->outbox_head = each->next;
+        message_free(each->message);
+        memory_put(each, sizeof *each);
+    }
+    stage->outbox_tail = &stage->outbox_head;
+    return 1;
+}
+
+static int stage_output(lua_State *L)
+{
+    struct stage *stage = check_stage(L);
+    lua_newtable(L);
+    lua_Integer i = 0;
+    for (struct line *line = stage->printed.head; line != NULL; line = line->next) {
+        lua_pushlstring(L, line->text, line->size);
+        lua_rawseti(L, -2, ++i);
+    }
+    lines_drop(&stage->printed);
+    return 1;
+}
+
+static int stage_log(lua_State *L)
+{
+    static const char *const levels[] = { "debug", "info", "warn", "error" };
+    struct stage *stage = check_stage(L);
+    lua_newtable(L);
+    lua_Integer i = 0;
+    for (struct line *line = stage->logged.head; line != NULL; line = line->next) {
+        lua_createtable(L, 0, 2);
+        lua_pushstring(L, levels[line->level]);
+        lua_setfield(L, -2, "level");
+        lua_pushlstring(L, line->text, line->size);
+        lua_setfield(L, -2, "text");
+        lua_rawseti(L, -2, ++i);
+    }
+    lines_drop(&stage->logged);
+    return 1;
+}
+
+struct letters_visit {
+    lua_State *L;
+    struct stage *stage;
+    lua_Integer count;
+};
+
+static void push_letter(void *context, const struct dead_letter *letter)
+{
+    struct letters_visit *visit = context;
+    lua_State *L = visit->L;
+    if (letter->id <= visit->stage->letters_seen)
+        return;
+    visit->stage->letters_seen = letter->id;
+    lua_createtable(L, 0, 5);
+    lua_pushstring(L, type_name(letter->message->type));
+    lua_setfield(L, -2, "type");
+    lua_pushstring(L, letter->target);
+    lua_setfield(L, -2, "to");
+    lua_pushstring(L, letter->sender);
+    lua_setfield(L, -2, "from");
+    lua_pushstring(L, failure_reason_name(letter->reason));
+    lua_setfield(L, -2, "reason");
+    lua_pushstring(L, letter->text);
+    lua_setfield(L, -2, "text");
+    lua_rawseti(L, -2, ++visit->count);
+}
+
+static int stage_dead_letters(lua_State *L)
+{
+    struct letters_visit visit = { .L = L, .stage = check_stage(L) };
+    lua_newtable(L);
+    dead_letters_each(&system_of(visit.stage)->letters, push_letter, &visit);
+    return 1;
+}
+
+static int stage_trace(lua_State *L)
+{
+    struct stage *stage = check_stage(L);
+    const char *text = bytes_text(&stage->trace);
+    lua_newtable(L);
+    for (lua_Integer i = 1; *text != '\0'; i++) {
+        const char *end = strchr(text, '\n');
+        lua_pushlstring(L, text, (size_t)(end - text));
+        lua_rawseti(L, -2, i);
+        text = end + 1;
+    }
+    return 1;
+}
+
+static int stage_stop(lua_State *L)
+{
+    struct stage *stage = check_stage(L);
+    lua_pushboolean(L, lifecycle_stop(system_of(stage), check_actor(L, stage, 2),
+                                      lua_toboolean(L, 3)));
+    return 1;
+}
+
+static int stage_alive(lua_State *L)
+{
+    struct stage *stage = check_stage(L);
+    actor_id id;
+    struct address *address;
+    if (lua_type(L, 2) == LUA_TSTRING) {
+        size_t size;
+        const char *name = lua_tolstring(L, 2, &size);
+        lua_pushboolean(L, registry_find_name(&system_of(stage)->registry, name, size) != 0);
+        return 1;
+    }
+    lua_pushboolean(L, ref_get(L, 2, &id, &address) && address == NULL &&
+                           registry_find(&system_of(stage)->registry, id) != NULL);
+    return 1;
+}
+
+static int stage_now(lua_State *L)
+{
+    struct stage *stage = check_stage(L);
+    lua_pushnumber(L, (double)(clock_now(&system_of(stage)->clock) - NS_PER_SEC) / 1e9);
+    return 1;
+}
+
+static void say_what_was_kept(struct stage *stage)
+{
+    for (struct line *line = stage->printed.head; line != NULL; line = line->next)
+        printf("%s\n", line->text);
+    fflush(stdout);
+    for (struct line *line = stage->logged.head; line != NULL; line = line->next)
+        if (line->level >= LOG_WARN)
+            fprintf(stderr, "%s\n", line->text);
+}
+
+static void drop_kept(struct stage *stage)
+{
+    lines_drop(&stage->printed);
+    lines_drop(&stage->logged);
+    bytes_fini(&stage->trace);
+    message_free(stage->answer);
+    stage->answer = NULL;
+    while (stage->outbox_head != NULL) {
+        struct departed *each = stage->outbox_head;
+        stage->outbox_head = each->next;
+        message_free(each->message);
+        memory_put(each, sizeof *each);
+    }
+}
+
+/* Returns nothing, or what was left behind. */
+static int stage_close(lua_State *L)
+{
+    struct stage *stage = luaL_checkudata(L, 1, STAGE_METATABLE);
+    if (stage->host == NULL)
+        return 0;
+    struct system *system = system_of(stage);
+    struct shutdown_account account;
+    char where[512];
+    luaL_Buffer left;
+
+    system->observe = NULL;
+    lifecycle_shut_down(system, clock_now(&system->clock) + 5 * NS_PER_SEC, &account);
+    size_t timers = timers_count(system->timers);
+    uint32_t living = atomic_load_explicit(&system->registry.living, memory_order_relaxed);
+    if (listening == stage) {
+        listening = NULL;
+        log_set_sink(NULL, NULL);
+    }
+    say_what_was_kept(stage);
+    drop_kept(stage);
+    host_free(stage->host);
+    stage->host = NULL;
+    size_t states = vm_count();
+    size_t messages = message_ledger_left(where, sizeof where);
+    message_ledger_end();
+
+    luaL_buffinit(L, &left);
+    if (living > 0) {
+        lua_pushfstring(L, "actors that did not end: %s; ", account.names);
+        luaL_addvalue(&left);
+    }
+    if (timers > 0) {
+        lua_pushfstring(L, "%d timers; ", (int)timers);
+        luaL_addvalue(&left);
+    }
+    if (messages > 0) {
+        lua_pushfstring(L, "%d messages: %s; ", (int)messages, where);
+        luaL_addvalue(&left);
+    }
+    if (states > stage->states_before) {
+        lua_pushfstring(L, "%d Lua states; ", (int)(states - stage->states_before));
+        luaL_addvalue(&left);
+    }
+    luaL_pushresult(&left);
+    if (lua_rawlen(L, -1) == 0)
+        return 0;
+    return 1;
+}
+
+static int stage_collect(lua_State *L)
+{
+    lua_settop(L, 1);
+    stage_close(L);
+    return 0;
+}
+
+int stage_core_open(struct lua_State *L)
+{
+    static const luaL_Reg methods[] = {
+        { "spawn", stage_spawn },   { "send", stage_send },
+        { "ask", stage_ask },       { "run", stage_run },
+        { "advance", stage_advance }, { "outbox", stage_outbox },
+        { "output", stage_output }, { "log", stage_log },
+        { "dead_letters", stage_dead_letters }, { "trace", stage_trace },
+        { "stop", stage_stop },     { "alive", stage_alive },
+        { "now", stage_now },       { "close", stage_close },
+        { NULL, NULL },
+    };
+    if (luaL_newmetatable(L, STAGE_METATABLE)) {
+        luaL_newlib(L, methods);
+        lua_setfield(L, -2, "__index");
+        lua_pushcfunction(L, stage_collect);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_pop(L, 1);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, stage_new);
+    lua_setfield(L, -2, "stage");
+    return 1;
+}

@@ -1,0 +1,138 @@
+--- The command line: finds the command, reads its arguments, runs it.
+---
+--- ```lua
+--- local cli = require "troupe.cli"
+--- os.exit(cli{ [0] = "troupe", "ask", "pong@:5001", "Ping", "count:=1" })
+--- ```
+---
+--- Each command is a module beside this one: `define(parser)` says what it
+--- takes, `run(options)` does it and returns the exit code.
+local argparse = require "argparse"
+local port = require "troupe.port"
+
+local EXIT_OK, EXIT_USAGE = 0, 2
+
+local COMMANDS = { "run", "send", "ask", "test" }
+
+local SHORT_HELP = [[
+Troupe runs actors written as Lua scripts.
+
+  troupe run SCRIPT...                  run scripts, each as one actor
+  troupe -e CHUNK                       run a one-line actor
+  troupe ask pong@:5001 Ping count:=1   ask an actor, print its answer
+  troupe send pong@:5001 Ping count:=1  send to an actor
+  troupe test                           run the specs in spec/
+
+troupe --help says more, troupe COMMAND --help all about one of them.
+]]
+
+local EPILOG = [[
+A one-line actor and a question to it:
+   troupe -e 'function on_ping(self, msg, env) env:reply("Pong", {count = msg.count}) end' \
+          --name pong --bind :5001
+   troupe ask pong@:5001 Ping count:=1
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no answer in time, 4 rejected,
+5 unreachable, 130 interrupted.]]
+
+--- Takes the arguments apart at the first `--`.
+---@param arguments string[]
+---@return string[] before, string[] after
+local function split(arguments)
+  local before, after = {}, {}
+  local target = before
+  for _, argument in ipairs(arguments) do
+    if argument == "--" and target == before then
+      target = after
+    else
+      table.insert(target, argument)
+    end
+  end
+  return before, after
+end
+
+---@class cli.UsageError
+---@field text string     what was wrong
+---@field command string  whose --help to read
+
+--- Where argparse would print its own usage and exit with 1.
+local function raise_usage(parser, text)
+  if text:find("^unknown command") then
+    text = text .. "\nThere are: " .. table.concat(COMMANDS, ", ") .. "."
+  end
+  error({ text = text, command = parser:get_usage():match("^Usage: (troupe %l+) ") or "troupe" }, 0)
+end
+
+local function show_version()
+  print("troupe " .. port.version)
+  os.exit(EXIT_OK, true)
+end
+
+local function make_parser(commands)
+  local parser = argparse("troupe")
+    :description "Runs actors written as Lua scripts."
+    :epilog(EPILOG)
+    :usage "Usage: troupe COMMAND [options] ...\n       troupe -e CHUNK [options] [-- ARGS]"
+    :command_target "command"
+    :require_command(true)
+    :help_max_width(80)
+  parser:flag("--version", "Print the version and exit."):action(show_version)
+  for _, name in ipairs(COMMANDS) do
+    commands[name].define(parser:command(name))
+  end
+  parser:add_help_command()
+  parser.error = raise_usage
+  return parser
+end
+
+--- `troupe -e CHUNK`, `troupe --name N -e CHUNK`: options but no command.
+local function has_no_command(first)
+  return first:sub(1, 1) == "-" and first ~= "-h" and first ~= "--help" and first ~= "--version"
+end
+
+local function parse(commands, arguments)
+  local before, after = split(arguments)
+  if has_no_command(before[1] or "--") then
+    local evaluate = require "troupe.cli.evaluate"
+    local parser = evaluate.define(argparse("troupe"))
+    parser.error = raise_usage
+    local options = evaluate.parse(parser, before)
+    options.arguments = after
+    return evaluate, options
+  end
+  local options = make_parser(commands):parse(before)
+  options.arguments = after
+  return commands[options.command], options
+end
+
+---@param arguments string[]  as `arg`
+---@return integer code  exit code
+return function(arguments)
+  if #arguments == 0 then
+    io.stderr:write(SHORT_HELP)
+    return EXIT_USAGE
+  end
+  local commands = {}
+  for _, name in ipairs(COMMANDS) do
+    commands[name] = require("troupe.cli." .. name)
+  end
+  if arguments[1] == "test" then -- its options are busted's
+    return commands.test.run(table.move(arguments, 2, #arguments, 1, {}))
+  end
+
+  local ok, command, options = pcall(parse, commands, arguments)
+  if not ok then
+    local mistake = command
+    if type(mistake) ~= "table" then
+      error(mistake, 0)
+    end
+    io.stderr:write(("%s: %s\nTry '%s --help'.\n"):format(mistake.command, mistake.text,
+                                                          mistake.command))
+    return EXIT_USAGE
+  end
+  local code, why = command.run(options)
+  if why and why ~= "" then
+    io.stderr:write(why:find("^[^:]+:%d+: ") and "" or "troupe: ", why, "\n")
+  end
+  return code
+end

@@ -1,0 +1,413 @@
+---@meta troupe
+--- The types of everything that Troupe gives to scripts. Never loaded: read by
+--- the Lua language server, and by people.
+---
+--- In all of it: a *duration* is a text such as "250ms", "2s", "1.5s", "1m",
+--- "1h", or a number of seconds; it may not be negative or more than 1e9 s.
+--- *Misuse* (a wrong type, an unknown option, a value that cannot be sent)
+--- raises an error at the caller's line; what may happen to correct code is
+--- returned as `nil, why`. *Waiting* suspends the handler, never a thread, and
+--- the actor handles no other message meanwhile.
+
+---@alias troupe.Duration string|number
+
+--- Why something did not happen. `tostring(why)` is a sentence for people.
+---@class troupe.Why
+---@field reason "timeout"|"rejected"|"failed"|"down"|"deadlock"|"full"|"unreachable"|"no_reply"|"stopping"
+---@field text string  that sentence
+
+--- A message: a table with string keys, copied when it is sent. Values: booleans,
+--- integers, floats, strings, refs, `json.null`, and arrays and string-keyed
+--- tables of them, to a depth of 64. No message (nil) arrives as `{}`.
+---@alias troupe.Message table<string, any>
+
+---------------------------------------------------------------- scripts ----
+
+--- What a script returns: `on_<type>` functions, called with `self`, the message
+--- and its env, and what the script wants for itself where its spawner says
+--- nothing. `MarketDepth` arrives at `on_marketdepth` or `on_market_depth`.
+---@class troupe.Script
+---@field version? integer|string  shown in reports
+---@field mailbox? troupe.MailboxOptions
+---@field thread? "pool"|"own"|string  default "pool"; "group:NAME" shares one thread
+---@field failure? "continue"|"stop"  default "continue": a failed handler is reported, the actor goes on
+---@field memory? string|integer  bytes, or "256MiB" (the default): what its Lua state may hold
+---@field slice? troupe.Duration  default 5 s: how long a handler may run before it is reported
+---@field slow? "report"|"stop"  default "report"; "stop" fails a handler that outruns its slice
+---@field on_start? fun(self: troupe.Self, msg: troupe.Message, env: troupe.Env)  the first of all
+---@field on_shutdown? fun(self: troupe.Self, msg: troupe.Message, env: troupe.Env)  the last
+---@field on_timeout? fun(self: troupe.Self, msg: troupe.Timeout, env: troupe.Env)
+---@field on_reject? fun(self: troupe.Self, msg: troupe.Reject, env: troupe.Env)
+---@field on_any? fun(self: troupe.Self, msg: troupe.Message, env: troupe.Env)  what nothing else takes; see env.type
+
+--- The actor's state: a table of its own, empty at first but for `config`.
+---@class troupe.Self
+---@field config table  what the spawner passed; never nil
+---@field [string] any
+
+---@class troupe.MailboxOptions
+---@field limit? integer  messages, 1 to 4000000; default 1024
+---@field bytes? string|integer  "16MiB" (the default), "512KiB", or a number of bytes
+---@field overflow? "wait"|"fail"|"drop_old"|"drop_new"  default "wait": who sends waits for room
+
+--- The family's timer message, for timers that were made with a number.
+---@class troupe.Timeout
+---@field id integer
+---@field missed? integer  of actor.every: ticks left out because the actor was busy
+
+--- What comes back for a message that could not be handled elsewhere.
+---@class troupe.Reject
+---@field message_type string
+---@field reason string
+---@field rejected_by string  the receiver that was asked for
+
+------------------------------------------------------------------ actor ----
+
+--- The actor that runs, and what it may do.
+---@class troupe.Actor
+---@field self troupe.Ref  the ref of this actor; not yet known while the top level loads
+---@field name string  unique in this host; not yet known while the top level loads
+---@field args string[]  what stood behind `--` on the command line; the same in all actors
+actor = {}
+
+--- A ref from its text: "pong" (of this host), "pong@tcp://10.0.0.7:5001",
+--- "pong@:5001" (which is 127.0.0.1). A name that a living actor of this host
+--- has now becomes that very actor; any other is looked for at each use. An
+--- address at our own endpoint is an actor of this host.
+---@param text string
+---@return troupe.Ref
+function actor.ref(text) end
+
+---@class troupe.SpawnOptions: troupe.ScriptOptions
+---@field name? string  [A-Za-z0-9_.-]+, at most 255; default: the file's name, "#" and a number
+---@field config? table  with string keys; copied, becomes `self.config` there
+
+--- What a spawner may set over the script's own fields of these names.
+---@class troupe.ScriptOptions
+---@field mailbox? troupe.MailboxOptions
+---@field thread? "pool"|"own"|string
+---@field failure? "continue"|"stop"
+---@field memory? string|integer
+---@field slice? troupe.Duration
+---@field slow? "report"|"stop"
+
+--- Makes an actor and starts it; it is a child of this one, and ends with it.
+--- The name is taken and mail is kept from now on, so it may be sent to at once.
+--- `nil, why` if there is no such script, it does not load, the name is taken
+--- ("failed"), the host has its limit of actors ("full") or is "stopping".
+---@param script string  a path, with or without ".lua": beside this script, in the current folder, among the shipped actors
+---@param options? troupe.SpawnOptions
+---@return troupe.Ref? ref
+---@return troupe.Why? why
+function actor.spawn(script, options) end
+
+--- Ends this actor, here: no pcall catches it. Its children and timers end too.
+---@param reason? string  shown to people; default none
+function actor.exit(reason) end
+
+--- Asks the host to stop: every actor handles what it has and runs on_shutdown.
+--- Returns; the handler goes on.
+---@param code? integer  the program's exit code, 0 (the default) to 255
+function actor.stop_host(code) end
+
+--- Waits until all the questions have their answers, or cannot have them.
+---@generic K
+---@param questions table<K, troupe.Question>  from ref:start_ask; an array, or by name
+---@param options? { timeout?: troupe.Duration }  one deadline for all of them; default 5 s
+---@return table<K, troupe.Message> answers  under the keys of their questions
+---@return table<K, troupe.Why>? failures  likewise; nil if every question was answered
+function actor.all(questions, options) end
+
+--- Waits for the first answer to any of the questions; the others can still be
+--- awaited. `nil, why` when none can be answered, or in time.
+---@generic K
+---@param questions table<K, troupe.Question>
+---@param options? { timeout?: troupe.Duration }  default 5 s
+---@return K? key  of the question that was answered
+---@return troupe.Message|troupe.Why msg_or_why
+---@return troupe.Env? env
+function actor.any(questions, options) end
+
+--- Waits inside a handler for the next message of a type; others stay queued,
+--- in order.
+---@param types string|string[]
+---@param options? { timeout?: troupe.Duration }  default 5 s
+---@return troupe.Message? msg
+---@return troupe.Env|troupe.Why env_or_why
+function actor.receive(types, options) end
+
+--- Waits.
+---@param duration troupe.Duration
+---@return true? slept
+---@return troupe.Why? why  it was cut short: "stopping"
+function actor.sleep(duration) end
+
+--- Sends a message once, after a delay: to this actor, or to another of this
+--- host. It ends with this actor. `nil, why` if the host has its limit of timers
+--- ("full"), or nobody has the name in `to` ("down").
+---@param delay troupe.Duration  0 is fine
+---@param type string|integer  a message's type, or the id of a Timeout{id}
+---@param msg? troupe.Message  not with an id
+---@param options? { to?: troupe.Ref }  default: this actor
+---@return troupe.Timer? timer
+---@return troupe.Why? why
+function actor.after(delay, type, msg, options) end
+
+--- The same each `interval`, without drift. A tick is never queued twice: how
+--- many were left out stands in `msg.missed`.
+---@param interval troupe.Duration  more than 0; also the delay of the first
+---@param type string|integer
+---@param msg? troupe.Message
+---@param options? { to?: troupe.Ref }
+---@return troupe.Timer? timer
+---@return troupe.Why? why
+function actor.every(interval, type, msg, options) end
+
+--- A number that no other timer of this actor has: 1, 2, 3...
+---@return integer
+function actor.next_timer_id() end
+
+--- Seconds of a clock that never goes back, from an arbitrary start.
+---@return number
+function actor.now() end
+
+--- Seconds since 1970 by the wall clock. On the stage: since its clock began,
+--- and 946684800 (2000-01-01 UTC).
+---@return number
+function actor.time() end
+
+------------------------------------------------------------------- refs ----
+
+--- An actor, wherever it is. Refs of one actor are equal by `==` and as keys of
+--- tables; they may be put into messages. `tostring(ref)` is its address.
+---@class troupe.Ref
+local Ref = {}
+
+--- Sends a message. If the mailbox there is full it waits for room.
+---@param type string
+---@param msg? troupe.Message
+---@param options? { timeout?: troupe.Duration, priority?: "high"|"normal", after?: troupe.Duration }
+---  timeout: for room, default 5 s; priority: before all ordinary mail there;
+---  after: a delayed send, which returns its timer
+---@return true|troupe.Timer|nil sent
+---@return troupe.Why? why  "full", "down", "unreachable", "deadlock", "stopping"
+function Ref:send(type, msg, options) end
+
+--- The same, but never waits: a full mailbox is `nil, why`.
+---@param type string
+---@param msg? troupe.Message
+---@param options? { priority?: "high"|"normal" }
+---@return true? sent
+---@return troupe.Why? why
+function Ref:try_send(type, msg, options) end
+
+--- Sends a question and waits for its answer.
+---@param type string
+---@param msg? troupe.Message
+---@param options? { timeout?: troupe.Duration, priority?: "high"|"normal" }  timeout: default 5 s
+---@return troupe.Message? msg  the answer
+---@return troupe.Env|troupe.Why env_or_why
+function Ref:ask(type, msg, options) end
+
+--- Sends a question and goes on; actor.all or actor.any waits for its answer,
+--- in the same handler. Never fails: what goes wrong is found among the answers.
+---@param type string
+---@param msg? troupe.Message
+---@param options? { priority?: "high"|"normal" }
+---@return troupe.Question
+function Ref:start_ask(type, msg, options) end
+
+--- Asks the actor to end: it finishes the message in hand, runs on_shutdown,
+--- and what is still in its mailbox goes to the dead letters.
+---@param options? { drain?: boolean }  drain: handles what is in its mailbox first
+---@return true? asked
+---@return troupe.Why? why
+function Ref:stop(options) end
+
+--- A question on its way; for actor.all and actor.any, once, in this handler.
+---@class troupe.Question
+
+-------------------------------------------------------------------- env ----
+
+--- About the message in hand. Made only for handlers that declare it. It may be
+--- kept after env:defer(); else it is over when the handler ends.
+---@class troupe.Env
+---@field from troupe.Ref?  the sender; nil if there is none to answer to
+---@field type string  the message's type, as it was sent
+---@field remote boolean  it came from another host
+---@field asked boolean  its sender waits for an answer
+local Env = {}
+
+--- Answers: the question, if it was asked, else with a message to the sender.
+---@param type string
+---@param msg? troupe.Message
+---@return true? sent
+---@return troupe.Why? why
+function Env:reply(type, msg) end
+
+--- Passes the message on as it is: whoever gets it answers the first sender.
+---@param ref troupe.Ref
+---@return true? sent
+---@return troupe.Why? why
+function Env:forward(ref) end
+
+--- Tells who asked that there is no answer: `nil, why` there, with reason
+--- "failed"; to a sender elsewhere that did not ask, a Reject.
+---@param reason? string
+---@return true? sent
+---@return troupe.Why? why
+function Env:fail(reason) end
+
+--- Keeps the question open after the handler has ended: keep the env, and
+--- answer later. The asker's deadline goes on; it is told when the env is
+--- collected, or this actor ends.
+---@return troupe.Env env  the same
+function Env:defer() end
+
+----------------------------------------------------------------- timers ----
+
+---@class troupe.Timer
+local Timer = {}
+
+--- Cancels. A timer for this actor can be cancelled until its handler begins,
+--- even if its message lies in the mailbox; one for another actor until it fires.
+---@return boolean prevented  whether this call prevented a delivery
+function Timer:cancel() end
+
+------------------------------------------------------------- json, log ----
+
+--- JSON that keeps integers, floats, `[]` and null what they are.
+---@class troupe.Json
+---@field null userdata  a JSON null; equal only to itself, and true in a condition
+json = {}
+
+--- Raises if there is no JSON for the value, naming the path to what is wrong.
+---@param value any
+---@param options? { indent?: integer|string, spaced?: boolean, ascii?: boolean }
+---  indent: spaces, or a text, for each level; default all on one line.
+---  spaced: ", " and ": ", default true. ascii: \uXXXX for the rest, default false
+---@return string text  keys are in bytewise order
+function json.encode(value, options) end
+
+---@param text string
+---@return any value  nil if the text is no JSON
+---@return string? why  with the place
+function json.decode(text) end
+
+--- Marks a table as an array, so that it is written as `[]` even when it is empty.
+---@param table? any[]  default a new one
+---@return any[] table  the same
+function json.array(table) end
+
+--- What is at the end of a path through tables; nil if a step is missing, or null.
+---@param value any
+---@param ... any  keys
+---@return any
+function json.get(value, ...) end
+
+--- Lines on stderr with time, level, actor and script. Fields are shown behind
+--- the text, sorted: `order taken {id=7 price=1.5}`. Other values than strings
+--- are shown as by tostring, tables with their members.
+---@class troupe.Log
+log = {}
+
+--- Not shown unless the host was told to.
+---@param text string
+---@param fields? table<string, any>
+function log.debug(text, fields) end
+
+---@param text string
+---@param fields? table<string, any>
+function log.info(text, fields) end
+
+---@param text string
+---@param fields? table<string, any>
+function log.warn(text, fields) end
+
+---@param text string
+---@param fields? table<string, any>
+function log.error(text, fields) end
+
+------------------------------------------------------------------ stage ----
+
+--- The stage: the real host with no threads and a clock that moves only when
+--- told, for specs: `local Stage = require "troupe.stage"`. Where it takes an
+--- actor it takes a ref of its own or a name.
+---@class troupe.Stage
+local Stage = {}
+
+--- A stage with nothing on it; its clock stands.
+---@param options? { seed?: integer }  the same seed gives the same run; default:
+---  whoever was ready first runs first
+---@return troupe.Stage
+function Stage.new(options) end
+
+--- Makes an actor; its on_start runs with the next run(), ask() or advance().
+---@param script string|{ source: string, name?: string, thread?: string, failure?: string }
+---  a path, or the text of a script
+---@param config? table  becomes `self.config`
+---@return userdata? actor
+---@return string? why
+function Stage:spawn(script, config) end
+
+--- Queues a message; nothing runs yet. An answer to it is found in outbox().
+---@param to userdata|string
+---@param type string
+---@param msg? troupe.Message
+---@return true? sent
+---@return string? why
+function Stage:send(to, type, msg) end
+
+--- Asks and runs until the answer is there, moving the clock if it must.
+---@param to userdata|string
+---@param type string
+---@param msg? troupe.Message
+---@param timeout? troupe.Duration  of the stage's clock; default 5 s
+---@return troupe.Message? msg
+---@return { type: string }|troupe.Why env_or_why
+function Stage:ask(to, type, msg, timeout) end
+
+--- Runs until nobody has anything to do; the clock stands.
+---@return integer steps  how many times an actor ran
+function Stage:run() end
+
+--- Moves the clock on; timers fire at their time, in order. Until idle.
+---@param duration troupe.Duration
+function Stage:advance(duration) end
+
+--- Takes what has left for elsewhere since the last call.
+---@return { to: string, type: string, msg: troupe.Message, from: string? }[]
+function Stage:outbox() end
+
+--- Takes the lines that scripts have printed since the last call.
+---@return string[]
+function Stage:output() end
+
+--- Takes the lines of the log since the last call.
+---@return { level: string, text: string }[]
+function Stage:log() end
+
+--- Takes what went to the dead letters since the last call.
+---@return { type: string, to: string, from: string, reason: string, text: string }[]
+function Stage:dead_letters() end
+
+--- A line for each step so far: who handled what.
+---@return string[]
+function Stage:trace() end
+
+--- Stops an actor, as ref:stop() does.
+---@param to userdata|string
+---@param options? { drain?: boolean }
+function Stage:stop(to, options) end
+
+---@param to userdata|string
+---@return boolean
+function Stage:alive(to) end
+
+--- Seconds on the stage's clock since it was opened.
+---@return number
+function Stage:now() end
+
+--- Stops the actors, then raises if a message, a timer or a state was left
+--- behind, and says where it was made. Closing twice is fine.
+function Stage:close() end
