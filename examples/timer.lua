@@ -1,7 +1,7 @@
 -- timer: one timer that ticks, one that fires once, told apart by their ids.
 --
 --   troupe run examples/timer.lua
---   troupe run examples/timer.lua -- 10      the same, ten times as fast
+--   troupe run examples/timer.lua -- 10    ten times as fast (it says the same)
 --
 --   Timeout  { id = integer }   from its own timers
 --

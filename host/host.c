@@ -186,11 +186,11 @@ static void shut_down(struct host *host, uint64_t budget_ns)
         return;
     host->shut_down = true;
     lifecycle_shut_down(system, began_ns + budget_ns, &account);
-    if (account.left > 0)
-        log_warn("host: %u actor%s had not ended %.1f s after being told to: %s", account.left,
-                 account.left == 1 ? "" : "s",
-                 (double)(clock_now(&system->clock) - began_ns) / (double)NS_PER_SEC,
-                 account.names);
+    host->left = account.left;
+    if (account.left > 0 && budget_ns > 0)
+        log_warn("host: %u actor%s had not ended when the %.1f s for it were over: %s",
+                 account.left, account.left == 1 ? "" : "s",
+                 (double)budget_ns / (double)NS_PER_SEC, account.names);
     uint64_t end_ns = clock_now(&system->clock) + GATEWAY_LINGER_NS;
     if (host->gateway != NULL && host->started)
         gateway_stop(host->gateway, end_ns);
@@ -241,7 +241,7 @@ int host_run(struct host *host)
     lock_release(&system->lock);
 
     shut_down(host, host->shutdown_ns);
-    return code;
+    return code == 0 && host->left > 0 ? 1 : code;
 }
 
 void host_stop(struct host *host, int code)

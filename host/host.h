@@ -144,8 +144,8 @@ HOST_API int host_start(struct host *host);
 
 /* Runs until the last actor has ended or somebody stopped the host; then shuts
  * down: every actor is stopped with its mail handled, in reverse order of
- * birth, within the budget. Returns the exit code: 0, host_stop()'s, or 1 if
- * the last actor ended by an error. */
+ * birth, within the budget. Returns the exit code: host_stop()'s, or 1 if the
+ * last actor ended by an error, or 0; and 1 for 0 if the budget was too short. */
 HOST_API int host_run(struct host *host);
 
 /* Asks the host to stop with this exit code; the first one counts. Any thread,

@@ -193,15 +193,18 @@ static int explain_silence(struct host *host, const struct asker *asker, const c
     return -ETIMEDOUT;
 }
 
-static int explain_failure(const struct message *failure, const char *to, char *why, size_t room)
+static int explain_failure(const struct message *failure, const char *to, const char *type,
+                           char *why, size_t room)
 {
+    enum failure_reason reason = (enum failure_reason)failure->reason;
     int size = (int)failure->size;
     if (size > 0)
         snprintf(why, room, "%.*s", size, (const char *)failure->payload);
+    else if (reason == FAILURE_NO_REPLY)
+        snprintf(why, room, "%s gave no answer to %s", to, type);
     else
-        snprintf(why, room, "%s: %s", to,
-                 failure_reason_name((enum failure_reason)failure->reason));
-    switch ((enum failure_reason)failure->reason) {
+        snprintf(why, room, "%s cannot answer %s: %s", to, type, failure_reason_name(reason));
+    switch (reason) {
     case FAILURE_TIMEOUT:
         return -ETIMEDOUT;
     case FAILURE_REJECTED:
@@ -327,7 +330,7 @@ int host_ask(struct host *host, const char *to, const char *type, const char *js
         error = asker->error;
         snprintf(why, room, "%s", asker->why);
     } else if (asker->answer->kind == MESSAGE_FAILURE) {
-        error = explain_failure(asker->answer, to, why, room);
+        error = explain_failure(asker->answer, to, type, why, room);
     } else if (asker->answer->type == TYPE_REJECT) {
         error = explain_reject(asker->answer, why, room);
     } else {

@@ -57,7 +57,7 @@ static void show(struct actor *actor, const struct message *content)
     in_hand = outer;
     if (message.owed)
         router_fail(actor->system, content->from, content->request, FAILURE_NO_REPLY,
-                    "its handler ended without an answer");
+                    NULL);
     bytes_fini(&message.json);
 }
 

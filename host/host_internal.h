@@ -27,6 +27,7 @@ struct host {
     uint64_t            shutdown_ns;  /* budget */
     bool                started;
     bool                shut_down;    /* all actors have ended, or were given up */
+    unsigned            left;         /* actors that had not ended within the budget */
     bool                stuck;        /* a thread was left behind in C code */
     struct lock         lock;
     struct held_config *held;         /* guarded by lock */

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -272,12 +273,18 @@ static void forget_lua_environment(void)
         unsetenv(names[i]);
 }
 
+static bool reader_has_gone(void)
+{
+    struct pollfd output = { .fd = STDOUT_FILENO, .events = POLLOUT };
+    return poll(&output, 1, 0) == 1 && (output.revents & POLLERR) != 0;
+}
+
 /* What was printed may have met a full disk. A reader that has gone away
  * wanted no more, and that is no failure. */
 static int flush_output(int code)
 {
     errno = 0;
-    if ((fflush(stdout) == 0 && !ferror(stdout)) || errno == EPIPE || code != EXIT_OK)
+    if ((fflush(stdout) == 0 && !ferror(stdout)) || code != EXIT_OK || reader_has_gone())
         return code;
     fprintf(stderr, "troupe: cannot write the output: %s\n",
             errno != 0 ? strerror(errno) : "a write failed");

@@ -66,12 +66,14 @@ describe("the house", function()
   end)
 
   it("has no stairs going up", function()
+    local up = {}
     for _, step in ipairs(includes()) do
-      local from, to = FLOOR[step.from], FLOOR[step.to]
-      assert.is_not_nil(to, step.path .. " includes " .. step.target .. ", which is in no room")
-      local down = to < from or step.to == step.from
-      assert.is_true(down, step.path .. " includes " .. step.target)
+      local from, to = FLOOR[step.from] or -1, FLOOR[step.to] or math.huge
+      if to >= from and step.to ~= step.from then
+        table.insert(up, step.path .. " includes " .. step.target)
+      end
     end
+    assert.same({}, up)
   end)
 
   it("speaks Lua only in script/, in stage.c and in tests", function()

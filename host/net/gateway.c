@@ -449,6 +449,15 @@ static bool serve_busy_inlets(struct gateway *gateway)
     return busy;
 }
 
+/* From this machine anybody may; from elsewhere, who was asked something. */
+static bool may_connect(void *context, const char *host)
+{
+    struct gateway *gateway = context;
+    char            endpoint[ADDRESS_ENDPOINT_LIMIT];
+    snprintf(endpoint, sizeof endpoint, "tcp://%.200s:1", host);
+    return address_endpoint_is_loopback(endpoint) || peers_expect(&gateway->peers, host);
+}
+
 /* ---- the thread ---- */
 
 static void told(struct gateway *gateway, struct watch *watch)
@@ -459,6 +468,9 @@ static void told(struct gateway *gateway, struct watch *watch)
         break;
     case WATCH_INLET:
         inlet_told(gateway, watch->owner);
+        break;
+    case WATCH_DOOR:
+        admission_told(watch->owner);
         break;
     case WATCH_MONITOR:
         peer_monitor_told(watch->owner);
@@ -582,7 +594,7 @@ int gateway_open(struct gateway **out, struct system *system,
     wire_envelope_init(&gateway->envelope);
     zmq_msg_init(&gateway->frame);
 
-    inlets_init(&gateway->inlets, gateway->zmq, gateway->epoll);
+    inlets_init(&gateway->inlets, gateway->zmq, gateway->epoll, may_connect, gateway);
     peers_init(&gateway->peers, gateway->zmq, gateway->epoll, gateway->wake,
                &(struct peers_options){ .limit = peers_we_can_afford(options->peers),
                                         .queue_messages = options->queue_messages,

@@ -6,7 +6,8 @@
  * polls all sockets, takes frames apart and gives them to router_receive();
  * it never waits for an actor, a peer or a name server.
  *
- * What comes in is believed in nothing: a malformed frame is counted and
+ * What comes in is believed in nothing: only this machine and hosts that were
+ * asked something may connect; a malformed frame is counted and
  * logged at a bounded rate; a sender's endpoint must be a numeric address that
  * is not our own, or the sender counts as unknown.
  *

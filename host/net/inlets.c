@@ -17,6 +17,7 @@ static void set_options(void *pull, const char *endpoint)
 {
     int64_t frame_limit = WIRE_FRAME_LIMIT;
     zmq_setsockopt(pull, ZMQ_MAXMSGSIZE, &frame_limit, sizeof frame_limit);
+    zmq_setsockopt(pull, ZMQ_ZAP_DOMAIN, ADMISSION_DOMAIN, strlen(ADMISSION_DOMAIN));
 
     const struct {
         int option, value;
@@ -34,10 +35,14 @@ static void set_options(void *pull, const char *endpoint)
         zmq_setsockopt(pull, options[i].option, &options[i].value, sizeof options[i].value);
 }
 
-void inlets_init(struct inlets *inlets, void *zmq, int epoll)
+void inlets_init(struct inlets *inlets, void *zmq, int epoll, admission_judge *judge,
+                 void *context)
 {
     inlets->zmq = zmq;
     inlets->epoll = epoll;
+    inlets->judge = judge;
+    inlets->context = context;
+    inlets->admission.door = NULL;
     inlets->closed = false;
     atomic_init(&inlets->count, 0);
     lock_init(&inlets->lock);
@@ -53,6 +58,7 @@ void inlets_close(struct inlets *inlets)
         watch_remove(inlets->epoll, inlets->list[i].descriptor);
         zmq_close(inlets->list[i].pull);
     }
+    admission_close(&inlets->admission);
 }
 
 void inlets_fini(struct inlets *inlets)
@@ -109,7 +115,12 @@ static int add_locked(struct inlets *inlets, const char *endpoint, const struct 
         return -ESHUTDOWN;
     if (count == INLETS_MAX)
         return -EMFILE;
-    int err = open_inlet(inlets, endpoint, &inlets->list[count]);
+    int err = 0;
+    if (inlets->admission.door == NULL)
+        err = admission_open(&inlets->admission, inlets->zmq, inlets->epoll, inlets->judge,
+                             inlets->context);
+    if (err == 0)
+        err = open_inlet(inlets, endpoint, &inlets->list[count]);
     if (err != 0)
         return err;
     *inlet = &inlets->list[count];

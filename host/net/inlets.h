@@ -10,6 +10,7 @@
 
 #include "base/thread.h"
 #include "message/address.h"
+#include "net/admission.h"
 #include "net/watch.h"
 
 #define INLETS_MAX 8
@@ -23,16 +24,21 @@ struct inlet {
 };
 
 struct inlets {
-    void            *zmq;   /* borrowed */
-    int              epoll; /* borrowed */
-    struct lock      lock;  /* of adding */
-    bool             closed; /* guarded by lock */
+    void            *zmq;       /* borrowed */
+    int              epoll;     /* borrowed */
+    admission_judge *judge;     /* fixed, as is its context */
+    void            *context;
+    struct lock      lock;      /* of adding */
+    bool             closed;    /* guarded by lock */
+    struct admission admission; /* opened with the first inlet */
     /* Written with release when list[count] is whole, read with acquire. */
     _Atomic unsigned count;
     struct inlet     list[INLETS_MAX];
 };
 
-void inlets_init(struct inlets *inlets, void *zmq, int epoll);
+/* `judge` decides who may connect. */
+void inlets_init(struct inlets *inlets, void *zmq, int epoll, admission_judge *judge,
+                 void *context);
 
 /* Closes all, and opens no more. The gateway's thread must have ended. */
 void inlets_close(struct inlets *inlets);

@@ -389,6 +389,25 @@ struct peer *peers_find(struct peers *peers, const char *endpoint)
     return peer;
 }
 
+bool peers_expect(struct peers *peers, const char *host)
+{
+    char   start[ADDRESS_ENDPOINT_LIMIT + 8];
+    size_t size = (size_t)snprintf(start, sizeof start, "tcp://%.*s:", ADDRESS_ENDPOINT_LIMIT - 1,
+                                   host);
+    bool                    expected = false;
+    const struct map_entry *entry;
+    size_t                  position = 0;
+
+    lock_acquire(&peers->lock);
+    while (!expected && (entry = map_next(&peers->table, &position)) != NULL) {
+        struct peer *peer = entry->value;
+        expected = strncmp(peer->numeric, start, size) == 0 &&
+                   atomic_load_explicit(&peer->reply_endpoint, memory_order_relaxed) != NULL;
+    }
+    lock_release(&peers->lock);
+    return expected;
+}
+
 /* The peer unused longest, of those with an empty queue, or (`waiting`) of
  * those that are not connected. */
 static struct peer *oldest_locked(struct peers *peers, bool waiting)

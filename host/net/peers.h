@@ -116,6 +116,9 @@ struct peer *peers_get(struct peers *peers, const char *endpoint, char *why, siz
 struct peer *peers_find(struct peers *peers, const char *endpoint);
 void         peer_unref(struct peer *peer);
 
+/* Whether answers are expected from this host (as in a numeric endpoint). Any thread. */
+bool peers_expect(struct peers *peers, const char *host);
+
 static inline enum peer_state peer_state(struct peer *peer)
 {
     return (enum peer_state)atomic_load_explicit(&peer->state, memory_order_relaxed);

@@ -8,11 +8,18 @@
 #include "message/pack.h"
 #include "message/wire.h"
 #include "net/gateway.h"
+#include "net/inlets.h"
+#include "net/resolve.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #define PATIENCE_NS (10 * NS_PER_SEC)
@@ -273,10 +280,17 @@ static const char *raw_receive(void *pull)
     return text;
 }
 
-static void an_endpoint_nobody_listens_on(char *endpoint)
+/* An endpoint that nobody listens on, nor can, until the descriptor is closed. */
+static int hold_endpoint(char *endpoint)
 {
-    snprintf(endpoint, ADDRESS_ENDPOINT_LIMIT, "tcp://127.0.0.1:*");
-    zmq_close(raw_pull(endpoint));
+    struct sockaddr_in here = { .sin_family = AF_INET,
+                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof here;
+    int       holder = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert(bind(holder, (struct sockaddr *)&here, size) == 0);
+    assert(getsockname(holder, (struct sockaddr *)&here, &size) == 0);
+    snprintf(endpoint, ADDRESS_ENDPOINT_LIMIT, "tcp://127.0.0.1:%u", ntohs(here.sin_port));
+    return holder;
 }
 
 /* ---- the promises ---- */
@@ -572,18 +586,118 @@ static void test_senders(void)
     host_free(host);
 }
 
+/* Bytes from somebody who does not shake hands as ZeroMQ 3 does are no frames. */
+static void test_no_handshake(void)
+{
+    struct host *host = host_new("pong", ":0");
+    const char  *const hellos[] = { "\x01", "GET / HTTP/1.0\r\n\r\n", "\x29" };
+    const char   frame[] = "{\"receiver\":\"pong\",\"message_type\":\"T\"}";
+    unsigned     port;
+    assert(sscanf(gateway_endpoint(host->gateway), "tcp://127.0.0.1:%u", &port) == 1);
+
+    for (size_t i = 0; i < ARRAY_LENGTH(hellos); i++) {
+        struct sockaddr_in there = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+                                     .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+        int  tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        char bytes[100] = "", *at = bytes + strlen(hellos[i]) + 1;
+        memcpy(bytes, hellos[i], strlen(hellos[i])); /* an identity of no bytes, or nonsense */
+        *at++ = (char)sizeof frame;                  /* with its flags, without its NUL */
+        *at++ = 0;
+        memcpy(at, frame, sizeof frame - 1);
+        assert(connect(tcp, (struct sockaddr *)&there, sizeof there) == 0);
+        assert(send(tcp, bytes, (size_t)(at - bytes) + sizeof frame - 1, MSG_NOSIGNAL) > 0);
+        while (recv(tcp, bytes, sizeof bytes, 0) > 0)
+            ;
+        close(tcp); /* it has hung up */
+    }
+    void *push = raw_push(gateway_endpoint(host->gateway));
+    raw_send(push, frame);
+    diary_wait(&host->diary, 1);
+    assert(gateway_counts(host->gateway).frames_in == 1);
+    zmq_close(push);
+    host_free(host);
+}
+
+/* Who is asked on another machine is told the address that leads back from
+ * there, whatever we listen on for this one. (Played on an address of ours.) */
+static void test_beyond_loopback(void)
+{
+    char local[ADDRESS_ENDPOINT_LIMIT], peer[ADDRESS_ENDPOINT_LIMIT];
+    if (resolve_local_host("tcp://203.0.113.1:9", local) != 0 || strncmp(local, "127.", 4) == 0)
+        return; /* this machine has no other */
+    snprintf(peer, sizeof peer, "tcp://%.200s:*", local);
+    void        *pull = raw_pull(peer);
+    struct host *host = host_new("ping", ":0");
+
+    assert(send_from(host, host->id, "pong", peer, "Ping", 1) == ROUTER_OK);
+    const char *frame = raw_receive(pull), *key = "\"sender_endpoint\": \"";
+    const char *start = strstr(frame, key) + strlen(key);
+    char        back[ADDRESS_ENDPOINT_LIMIT], expected[ADDRESS_ENDPOINT_LIMIT + 8];
+    snprintf(back, sizeof back, "%.*s", (int)(strchr(start, '"') - start), start);
+    size_t size = (size_t)snprintf(expected, sizeof expected, "tcp://%s:", local);
+    assert(strncmp(back, expected, size) == 0);
+    assert(strcmp(gateway_endpoint(host->gateway), back) != 0);
+
+    void *push = raw_push(back);
+    raw_send(push, "{\"receiver\":\"ping\",\"message_type\":\"Pong\"}");
+    assert(strcmp(diary_wait(&host->diary, 1).type, "Pong") == 0);
+    zmq_close(push);
+    zmq_close(pull);
+    host_free(host);
+}
+
+static bool nobody_may(void *context, const char *host)
+{
+    assert(strcmp(host, "127.0.0.1") == 0);
+    ++*(unsigned *)context;
+    return false;
+}
+
+/* Who may not connect is asked after, and not heard. */
+static void test_admission(void)
+{
+    struct inlets       inlets;
+    const struct inlet *inlet;
+    char                why[200], frame[100];
+    unsigned            asked = 0;
+    void               *context = zmq_ctx_new();
+    int                 epoll = epoll_create1(EPOLL_CLOEXEC);
+    inlets_init(&inlets, context, epoll, nobody_may, &asked);
+    assert(inlets_add(&inlets, "tcp://127.0.0.1:0", &inlet, why, sizeof why) == 0);
+
+    void *push = raw_push(inlet->endpoint);
+    zmq_setsockopt(push, ZMQ_LINGER, &(int){ 0 }, sizeof(int));
+    raw_send(push, "{}");
+    while (asked == 0) {
+        struct epoll_event event;
+        assert(epoll_wait(epoll, &event, 1, (int)(PATIENCE_NS / NS_PER_MS)) == 1);
+        struct watch *watch = event.data.ptr;
+        if (watch->kind == WATCH_DOOR)
+            admission_told(watch->owner);
+        else
+            assert(zmq_recv(inlet->pull, frame, sizeof frame, ZMQ_DONTWAIT) < 0);
+    }
+    assert(zmq_recv(inlet->pull, frame, sizeof frame, ZMQ_DONTWAIT) < 0 && errno == EAGAIN);
+    zmq_close(push);
+    inlets_close(&inlets);
+    inlets_fini(&inlets);
+    zmq_ctx_term(context);
+    close(epoll);
+}
+
 /* What is sent before its peer is there waits, and arrives in order when it comes. */
 static void test_queue_before_the_peer(void)
 {
     struct host *ping = host_new("ping", NULL);
     char         there[ADDRESS_ENDPOINT_LIMIT];
-    an_endpoint_nobody_listens_on(there);
+    int          holder = hold_endpoint(there);
 
     for (unsigned i = 1; i <= 500; i++)
         assert(send_from(ping, 0, "pong", there, "Tick", i) == ROUTER_OK);
     assert(gateway_peer_state(ping->gateway, there) == PEER_CONNECTING);
     assert(!gateway_flush(ping->gateway, there, clock_now(&the_clock) + 10 * NS_PER_MS));
 
+    close(holder);
     struct host *pong = host_new("pong", there);
     for (unsigned i = 501; i <= 600; i++)
         assert(send_from(ping, 0, "pong", there, "Tick", i) == ROUTER_OK);
@@ -621,7 +735,7 @@ static void test_full_and_stop(void)
 {
     struct host *ping = host_new("ping", NULL), *pong = host_new("pong", ":0");
     char         there[ADDRESS_ENDPOINT_LIMIT], why[200] = "";
-    an_endpoint_nobody_listens_on(there);
+    int          holder = hold_endpoint(there);
 
     for (unsigned i = 1; i <= 1000; i++)
         assert(send_from(ping, 0, "pong", there, "Tick", i) == ROUTER_OK);
@@ -637,6 +751,7 @@ static void test_full_and_stop(void)
     dead_letters_each(&ping->system.letters, count_letter, &letters);
     assert(letters == 1000 && gateway_counts(ping->gateway).lost == 1000);
     assert(send_from(ping, 0, "pong", there, "Tick", 1) == ROUTER_UNREACHABLE);
+    close(holder);
     host_free(ping);
     host_free(pong);
 }
@@ -784,6 +899,9 @@ int main(void)
     test_reject_rate();
     test_malformed();
     test_senders();
+    test_no_handshake();
+    test_beyond_loopback();
+    test_admission();
     test_queue_before_the_peer();
     test_full_and_stop();
     test_slow_peer();

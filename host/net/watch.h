@@ -12,6 +12,7 @@
 enum watch_kind {
     WATCH_WAKE,    /* somebody wants the gateway's attention */
     WATCH_INLET,   /* frames may have come in */
+    WATCH_DOOR,    /* somebody asks whether he may connect */
     WATCH_MONITOR, /* a peer's connection has changed */
     WATCH_ROOM,    /* a peer may take more frames; told once for each asking */
 };

@@ -82,8 +82,8 @@ static void push_resolved(lua_State *L, struct address *address)
 static int actor_ref(lua_State *L)
 {
     if (lua_type(L, 1) != LUA_TSTRING)
-        return luaL_error(L, "actor.ref: \"name\" or \"name@tcp://host:port\" is expected, not a %s",
-                          luaL_typename(L, 1));
+        return luaL_error(L, "actor.ref: \"name\" or \"name@tcp://host:port\" is expected, "
+                             "not a %s", luaL_typename(L, 1));
     size_t size;
     const char *text = lua_tolstring(L, 1, &size);
     api_install_refs(L);
@@ -227,7 +227,8 @@ static int refuse_field(lua_State *L)
         suggest_offer(&suggest, fields[i].name);
     if (suggest.best == NULL)
         return luaL_error(L, "actor has no '%s'", lua_tostring(L, 2));
-    return luaL_error(L, "actor has no '%s' (did you mean '%s'?)", lua_tostring(L, 2), suggest.best);
+    return luaL_error(L, "actor has no '%s' (did you mean '%s'?)", lua_tostring(L, 2),
+                      suggest.best);
 }
 
 /* __index(actor, name): what is read for the first time. */

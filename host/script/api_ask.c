@@ -136,10 +136,11 @@ static int go_on_after_ask(lua_State *L, int status, lua_KContext context)
     struct script *script = script_of(L);
     struct wait *wait = &script->wait;
     enum failure_reason reason = wait->failure;
-    char text[TEXT_ROOM] = "";
+    char text[TEXT_ROOM];
     (void)status;
     (void)context;
 
+    text[0] = '\0';
     if (LIKELY(wait->answer != NULL && !is_refusal(wait->answer, &reason, text, sizeof text))) {
         pack_lua_push(L, wait->answer->payload, wait->answer->size);
         api_push_env_of(L, script, &wait->answer);
@@ -322,6 +323,7 @@ static void close_asking(struct script *script, struct asking *asking)
 int api_ref_start_ask(lua_State *L)
 {
     struct script *script = script_of(L);
+    lua_settop(L, 4);
     api_refuse_loading(L, "start_ask");
     struct target target = api_check_target(L, 1, "start_ask");
     type_id type = api_check_type(L, script, 2, "start_ask");

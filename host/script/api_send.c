@@ -279,8 +279,9 @@ int api_send_message(lua_State *L, struct script *script, const char *what, stru
 {
     struct system *system = script->world->system;
     enum router_answer answer;
-    char why[TEXT_ROOM] = "";
+    char why[TEXT_ROOM];
 
+    why[0] = '\0'; /* not all of it: this is a hot path */
     if (LIKELY(target.address == NULL)) {
         message->to = target.id;
         answer = router_send(system, &message, 0);

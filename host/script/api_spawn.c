@@ -274,8 +274,9 @@ static int read_mailbox(const struct reading *reading, struct script_options *op
     lua_pushnil(L);
     while (answer > 0 && lua_next(L, reading->index)) {
         struct reading member = { L, lua_gettop(L), reading->why, reading->room };
-        const struct option *option =
-            lua_type(L, -2) == LUA_TSTRING ? find_option(mailbox_options, lua_tostring(L, -2)) : NULL;
+        const struct option *option = NULL;
+        if (lua_type(L, -2) == LUA_TSTRING)
+            option = find_option(mailbox_options, lua_tostring(L, -2));
         answer = option != NULL ? option->read(&member, options)
                                 : refuse_option(L, -2, "options of the mailbox", mailbox_options,
                                                 reading->why, reading->room);

@@ -183,6 +183,7 @@ static void push_metatable(lua_State *L)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &metatable_key);
 }
 
+/* Pushes a handle without a timer: all that may raise is done before there is one. */
 static struct timer_handle *push_handle(lua_State *L)
 {
     struct script *script = script_of(L);
@@ -202,13 +203,6 @@ static struct timer_handle *push_handle(lua_State *L)
         handle->next->link = &handle->next;
     script->timers = handle;
     return handle;
-}
-
-struct timer **api_push_timer(lua_State *L, struct timer *timer)
-{
-    struct timer_handle *handle = push_handle(L);
-    handle->timer = timer;
-    return &handle->timer;
 }
 
 void api_timers_end(struct script *script)
@@ -281,7 +275,8 @@ static struct target check_options(lua_State *L, int index, const char *what)
             luaL_error(L, "%s: options have names, and this has a %s for a key", what,
                        luaL_typename(L, -2));
         if (strcmp(lua_tostring(L, -2), "to") != 0)
-            luaL_error(L, "%s: no option is called '%s'; there is 'to'", what, lua_tostring(L, -2));
+            luaL_error(L, "%s: no option is called '%s'; there is 'to'", what,
+                       lua_tostring(L, -2));
         target = check_target(L, lua_gettop(L), what);
         lua_pop(L, 1);
     }
@@ -294,7 +289,8 @@ static const uint8_t *pack_timeout(lua_State *L, int index, const char *what, si
     int whole;
     lua_Integer id = lua_tointegerx(L, index, &whole);
     if (!whole)
-        luaL_error(L, "%s: a timer's id is an integer, not %s", what, luaL_tolstring(L, index, NULL));
+        luaL_error(L, "%s: a timer's id is an integer, not %s", what,
+                   luaL_tolstring(L, index, NULL));
     if (!lua_isnoneornil(L, index + 1))
         luaL_error(L, "%s: with an id the message is Timeout{id}, and carries nothing else", what);
     struct bytes *out = scratch_take(SCRATCH_PACK);

@@ -98,7 +98,7 @@ bool guard_can_go_out(const struct vm *vm, lua_State *L)
 static void end_from_hook(struct vm *vm, lua_State *L, enum vm_death death)
 {
     if (vm->dying == VM_ALIVE || death == VM_STOPPED)
-        vm->dying = death;
+        vm->dying = (sig_atomic_t)death;
     vm->instructions = 0; /* as many again for what has to be closed */
     if (lua_isyieldable(L) && guard_is_innermost(vm, L) && !guard_in_xpcall(L)) {
         vm->outward = true;

@@ -276,7 +276,13 @@ static enum verdict run(struct script *script)
     script->serial++;
     script->stopping = false;
     script->began_stopping = script->actor->phase >= PHASE_DRAINING;
-    lua_settop(L, 0);
+#ifdef DIRECT
+    const struct handler_cache *h = dispatch_cached(script, script->type);
+    if (h != NULL && h->reference != LUA_NOREF && script->self_reference != LUA_NOREF && lua_checkstack(L, 20)) {
+        int arguments = dispatch_push(L, script, h);
+        return settle(script, vm_resume(&script->vm, L, arguments));
+    }
+#endif
     lua_pushcfunction(L, entry);
     return settle(script, vm_resume(&script->vm, L, 0));
 }

@@ -234,10 +234,6 @@ void api_refuse_loading(lua_State *L, const char *what);
  * be the thread's scratch. */
 int api_start_timer(lua_State *L, actor_id to, type_id type, const uint8_t *packed, size_t size,
                     uint64_t delay_ns, uint64_t interval_ns);
-/* Pushes a handle that takes over the caller's reference to `timer`. Raises on
- * no memory, and then the reference is lost: so pass NULL, and store the timer
- * where the result points. */
-struct timer **api_push_timer(lua_State *L, struct timer *timer);
 /* The actor ends: its handles let go of their timers. Before vm_close(). */
 void api_timers_end(struct script *script);
 

@@ -50,6 +50,7 @@ static struct interrupter {
     struct vm *volatile vm;
     volatile sig_atomic_t what;
     volatile sig_atomic_t count;
+    char c_function[64];    /* filled in if not empty: what the vm was found in */
 } interrupter;
 
 static inline void on_urgent(int number)
@@ -58,6 +59,8 @@ static inline void on_urgent(int number)
     if (interrupter.vm == NULL)
         return;
     interrupter.count++;
+    if (interrupter.c_function[0] != '\0')
+        vm_name_c_function(interrupter.vm, interrupter.c_function, sizeof interrupter.c_function);
     vm_interrupt(interrupter.vm, (enum vm_interrupt)interrupter.what);
 }
 

@@ -74,7 +74,7 @@ function fields.message(arguments)
   end
   local ok, text = pcall(json.encode, message)
   if not ok then
-    return nil, text
+    return nil, (text:gsub("^value%.", ""))
   end
   return text
 end

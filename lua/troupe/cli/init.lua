@@ -27,8 +27,8 @@ troupe --help says more, troupe COMMAND --help all about one of them.
 ]]
 
 local EPILOG = [[
-A one-line actor and a question to it:
-   troupe -e 'function on_ping(self, msg, env) env:reply("Pong", {count = msg.count}) end' \
+A one-line actor (its options are those of troupe run) and a question to it:
+   troupe -e 'function on_ping(self, msg, env) env:reply("Pong", msg) end' \
           --name pong --bind :5001
    troupe ask pong@:5001 Ping count:=1
 
@@ -51,21 +51,32 @@ local function split(arguments)
   return before, after
 end
 
----@class cli.UsageError
----@field text string     what was wrong
----@field command string  whose --help to read
+---@class cli.Ending  raised to leave argparse
+---@field code integer     exit code
+---@field text string?     what was wrong
+---@field command string?  whose --help to read
 
 --- Where argparse would print its own usage and exit with 1.
 local function raise_usage(parser, text)
   if text:find("^unknown command") then
     text = text .. "\nThere are: " .. table.concat(COMMANDS, ", ") .. "."
   end
-  error({ text = text, command = parser:get_usage():match("^Usage: (troupe %l+) ") or "troupe" }, 0)
+  local command = parser:get_usage():match("^Usage: (troupe %l+) ") or "troupe"
+  error({ code = EXIT_USAGE, text = text, command = command }, 0)
 end
 
 local function show_version()
   print("troupe " .. port.version)
-  os.exit(EXIT_OK, true)
+  error({ code = EXIT_OK }, 0)
+end
+
+--- What others said must not command the terminal, nor forge a line.
+local function printable(text)
+  return (text:gsub("[\0-\31\127]", function(byte)
+    return byte == "\n" and "\\n" or ("\\x%02x"):format(byte:byte())
+  end):gsub("\xC2([\x80-\x9F])", function(byte)
+    return ("\\x%02x"):format(byte:byte())
+  end))
 end
 
 local function make_parser(commands)
@@ -122,17 +133,20 @@ return function(arguments)
 
   local ok, command, options = pcall(parse, commands, arguments)
   if not ok then
-    local mistake = command
-    if type(mistake) ~= "table" then
-      error(mistake, 0)
+    local ending = command
+    if type(ending) ~= "table" then
+      error(ending, 0)
     end
-    io.stderr:write(("%s: %s\nTry '%s --help'.\n"):format(mistake.command, mistake.text,
-                                                          mistake.command))
-    return EXIT_USAGE
+    if ending.text then
+      io.stderr:write(("%s: %s\nTry '%s --help'.\n"):format(ending.command, ending.text,
+                                                            ending.command))
+    end
+    return ending.code
   end
   local code, why = command.run(options)
   if why and why ~= "" then
-    io.stderr:write(why:find("^[^:]+:%d+: ") and "" or "troupe: ", why, "\n")
+    local prefix = why:find("^[^:]+:%d+: ") and "" or "troupe: " -- file:line stays in front
+    io.stderr:write(prefix, printable(why), "\n")
   end
   return code
 end

@@ -24,6 +24,7 @@ end
 
 function run.define(command)
   command:summary "Run scripts, each as one actor."
+  command:usage "Usage: troupe run SCRIPT... [options] [-- ARGS]"
   command:description("Runs each script as one actor named after its file, until the last has ended.\n"
                       .. "All are made first; then they start in the order given.")
   command:epilog("What follows -- is actor.args in the scripts.\n\n"

@@ -10,23 +10,23 @@ function test.define(command)
   command:argument("option", "See troupe test --help."):args "*"
 end
 
---- busted's options as it would read them; nil and an exit code if it ends there.
+--- Whether busted would accept these options; else the exit code. (It would
+--- exit with 1 for a wrong one, and show its help as an error.)
 local function check(arguments)
-  local cli = require "busted.modules.cli"(require "busted.options")
+  local options = setmetatable({ standalone = false }, { __index = require "busted.options" })
+  local cli = require "busted.modules.cli"(options) -- standalone ones take no paths
   cli:set_name("troupe test")
-  for _, argument in ipairs(arguments) do
-    if argument == "-h" or argument == "--help" then
-      local _, help = pcall(cli.parse, cli, arguments)
-      print(help)
-      return nil, EXIT_OK
-    end
+  local accepted, why = cli:parse(arguments)
+  if accepted then
+    return true
   end
-  local parsed, why = cli:parse(arguments)
-  if not parsed then
-    io.stderr:write(why, "\n")
-    return nil, EXIT_USAGE
+  local help = why:match("error: (Usage:.*); re%-run with")
+  if help then
+    print(help)
+    return false, EXIT_OK
   end
-  return parsed
+  io.stderr:write(why, "\n")
+  return false, EXIT_USAGE
 end
 
 ---@param arguments string[]  those after `test`
@@ -37,8 +37,8 @@ function test.run(arguments)
   end
   package.path = "./?.lua;./?/init.lua;" .. package.path
   table.insert(arguments, 1, "--ignore-lua") -- it is this program that runs them
-  local parsed, code = check(arguments)
-  if not parsed then
+  local accepted, code = check(arguments)
+  if not accepted then
     return code
   end
   arguments[0] = "troupe test"
