@@ -166,13 +166,17 @@ free_host:
 int host_start(struct host *host)
 {
     if (host->started)
-        return 0;
-    int error = system_start(&host->system);
-    if (error == 0 && host->gateway != NULL)
-        error = gateway_start(host->gateway);
-    if (error == 0)
-        host->started = true;
-    return error;
+        return host->start_error;
+    host->started = true;
+    host->start_error = system_start(&host->system);
+    if (host->start_error == 0 && host->gateway != NULL)
+        host->start_error = gateway_start(host->gateway);
+    return host->start_error;
+}
+
+static bool has_living(struct system *system)
+{
+    return atomic_load_explicit(&system->registry.living, memory_order_acquire) > 0;
 }
 
 /* Ends all actors within `budget_ns`, then the threads. */
@@ -192,10 +196,12 @@ static void shut_down(struct host *host, uint64_t budget_ns)
                  account.left, account.left == 1 ? "" : "s",
                  (double)budget_ns / (double)NS_PER_SEC, account.names);
     uint64_t end_ns = clock_now(&system->clock) + GATEWAY_LINGER_NS;
-    if (host->gateway != NULL && host->started)
+    if (host->gateway != NULL && host->start_error == 0)
         gateway_stop(host->gateway, end_ns);
     host->stuck = !scheduler_stop(system, clock_now(&system->clock) + NS_PER_SEC);
     watchdog_stop(system);
+    if (host->start_error != 0 && has_living(system))
+        host->stuck = true; /* nobody ran them, so nobody could end them */
 }
 
 static bool is_over_locked(const struct system *system)
@@ -274,10 +280,9 @@ bool host_free(struct host *host)
     if (host == NULL)
         return true;
     struct system *system = &host->system;
-    bool has_actors = atomic_load_explicit(&system->registry.living, memory_order_acquire) > 0;
-    if (has_actors)
+    if (has_living(system))
         host_start(host); /* somebody has to end them */
-    if (has_actors || host->started)
+    if (host->started)
         shut_down(host, 0);
     if (host->stuck)
         return false;
@@ -403,7 +408,7 @@ bool host_end_actor(struct host *host, host_actor actor, bool drain)
     return lifecycle_stop(&host->system, actor, drain);
 }
 
-/* ---- Finding and sending ----------------------------------------------- */
+/* ---- What it says of itself -------------------------------------------- */
 
 host_actor host_find(struct host *host, const char *name)
 {
@@ -432,123 +437,6 @@ size_t host_living(struct host *host, char *text, size_t room)
     bytes_fini(&names);
     return living;
 }
-
-int host_pack(const char *json, struct bytes *packed, char *why, size_t room)
-{
-    if (json == NULL)
-        return 0;
-    struct json_error error;
-    int answer = json_read(json, strlen(json), &JSON_LIMITS_DEFAULT, packed, &error);
-    if (answer == -ENOMEM)
-        return refuse(answer, why, room, "out of memory");
-    if (answer != 0) {
-        snprintf(why, room, "bad JSON: %s", error.reason);
-        return answer;
-    }
-    if (packed->data[0] != PACK_MAP)
-        return refuse(-EINVAL, why, room, "the payload must be a JSON object");
-    return 0;
-}
-
-static size_t write_actor_text(void *context, uint64_t actor, char *text, size_t room)
-{
-    struct host *host = context;
-    return strlen(registry_name(&host->system.registry, actor, text, room));
-}
-
-bool host_write_json(const struct host *host, const struct message *message, struct bytes *json,
-                     char *why, size_t room)
-{
-    struct json_error error = { .reason = "out of memory" };
-    if (json_write(message->payload, message->size, JSON_SPACED, write_actor_text,
-                   (void *)(uintptr_t)host, json, &error) == 0)
-        return true;
-    snprintf(why, room, "%s", error.reason);
-    return false;
-}
-
-int host_compose(enum message_kind kind, const char *to, const char *type, const char *json,
-                 struct address **address, struct message **message, char *why, size_t room)
-{
-    if (type_is_reserved(type, strlen(type))) {
-        snprintf(why, room, "%s is a type that only the host itself sends", type);
-        return -EINVAL;
-    }
-    type_id number = type_intern(type, strlen(type));
-    if (number == TYPE_NONE) {
-        snprintf(why, room, "'%.60s' cannot be a message type", type);
-        return -EINVAL;
-    }
-    int error = address_parse(to, strlen(to), address, why, room);
-    if (error != 0)
-        return error;
-
-    struct bytes packed;
-    bytes_init(&packed, 0);
-    error = host_pack(json, &packed, why, room);
-    if (error == 0) {
-        *message = message_new(kind, number, packed.data, packed.size);
-        if (*message == NULL)
-            error = refuse(-ENOMEM, why, room, "out of memory");
-    }
-    bytes_fini(&packed);
-    if (error != 0)
-        address_unref(*address);
-    return error;
-}
-
-int host_error_of(enum router_answer answer)
-{
-    switch (answer) {
-    case ROUTER_OK:
-    case ROUTER_PARKED:
-        return 0;
-    case ROUTER_FULL:
-        return -EAGAIN;
-    case ROUTER_DOWN:
-        return -ESRCH;
-    case ROUTER_UNREACHABLE:
-        return -EHOSTUNREACH;
-    case ROUTER_REFUSED:
-        return -EINVAL;
-    }
-    UNREACHABLE();
-}
-
-int host_send(struct host *host, const char *to, const char *type, const char *json, char *why,
-              size_t room)
-{
-    struct address *address;
-    struct message *message;
-    int error = host_compose(MESSAGE_ORDINARY, to, type, json, &address, &message, why, room);
-    if (error != 0)
-        return error;
-    message->from = host_sender(host);
-    error = host_error_of(router_send_address(&host->system, address, &message, 0, why, room));
-    message_free(message);
-    address_unref(address);
-    return error;
-}
-
-int host_flush(struct host *host, const char *to, uint64_t timeout_ms, char *why, size_t room)
-{
-    struct address *address;
-    int error = address_parse(to, strlen(to), &address, why, room);
-    if (error != 0)
-        return error;
-    uint64_t deadline_ns = clock_now(&host->system.clock) + timeout_ms * NS_PER_MS;
-    const char *endpoint = address_endpoint(address);
-    if (*endpoint != '\0' &&
-        (host->gateway == NULL || !gateway_flush(host->gateway, endpoint, deadline_ns))) {
-        snprintf(why, room, "nobody answers at %s: no connection in %.1f s", endpoint,
-                 (double)timeout_ms / 1000);
-        error = -EHOSTUNREACH;
-    }
-    address_unref(address);
-    return error;
-}
-
-/* ---- What it says of itself -------------------------------------------- */
 
 const char *host_endpoint(const struct host *host)
 {

@@ -25,7 +25,8 @@ struct host {
     struct script_world world;
     struct gateway     *gateway;      /* NULL: a stepped host, which has no way out of its own */
     uint64_t            shutdown_ns;  /* budget */
-    bool                started;
+    bool                started;      /* or tried to */
+    int                 start_error;
     bool                shut_down;    /* all actors have ended, or were given up */
     unsigned            left;         /* actors that had not ended within the budget */
     bool                stuck;        /* a thread was left behind in C code */

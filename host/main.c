@@ -37,19 +37,17 @@ struct process {
 /* The host that signals are about. */
 static struct {
     struct lock  lock;
-    struct host *host;     /* guarded by lock; NULL: none, or no more */
-    unsigned     stops;    /* SIGINT and SIGTERM so far; the signal thread's */
+    struct host *host;    /* guarded by lock, as all here; NULL: not yet, or no more */
+    int          stopped; /* by which signal; 0: none */
 } target = { .lock = { PTHREAD_MUTEX_INITIALIZER } };
 
 /* ---- Signals ----------------------------------------------------------- */
 
 /* The second one: what is not done yet never will be. */
-static void leave_at_once(int number)
+static void leave_at_once_locked(int number)
 {
     char left[400];
-    lock_acquire(&target.lock);
     size_t count = target.host != NULL ? host_living(target.host, left, sizeof left) : 0;
-    lock_release(&target.lock);
     if (count > 0)
         log_warn("host: stopped at once; lost with their mail: %s", left);
     else
@@ -57,13 +55,19 @@ static void leave_at_once(int number)
     _exit(number == SIGINT ? EXIT_INTERRUPTED : EXIT_TERMINATED);
 }
 
+static void stop_host_locked(void)
+{
+    if (target.host != NULL && target.stopped != 0)
+        host_stop(target.host, target.stopped == SIGINT ? EXIT_INTERRUPTED : EXIT_OK);
+}
+
 static void stop(int number)
 {
-    if (++target.stops > 1)
-        leave_at_once(number);
     lock_acquire(&target.lock);
-    if (target.host != NULL)
-        host_stop(target.host, number == SIGINT ? EXIT_INTERRUPTED : EXIT_OK);
+    if (target.stopped != 0)
+        leave_at_once_locked(number);
+    target.stopped = number;
+    stop_host_locked();
     lock_release(&target.lock);
 }
 
@@ -111,6 +115,7 @@ static void set_target(struct host *host)
 {
     lock_acquire(&target.lock);
     target.host = host;
+    stop_host_locked(); /* a signal may have come before */
     lock_release(&target.lock);
 }
 
@@ -121,6 +126,12 @@ static void ignore(int number)
 }
 
 /* ---- troupe run -------------------------------------------------------- */
+
+/* What was named on the command line is no file of the user's. */
+static bool cannot_be_read(int error)
+{
+    return error == -ENOENT || error == -EACCES || error == -EISDIR || error == -ENOTDIR;
+}
 
 static int spawn_all(struct host *host, const struct program_run *run, host_actor *actors,
                      char *why, size_t room)
@@ -133,7 +144,7 @@ static int spawn_all(struct host *host, const struct program_run *run, host_acto
                         : host_spawn_text(host, "=(command line)", script->text, &options,
                                           &actors[i], why, room);
         if (error != 0)
-            return error == -ENOENT ? EXIT_USAGE : EXIT_FAILED;
+            return cannot_be_read(error) ? EXIT_USAGE : EXIT_FAILED;
     }
     return EXIT_OK;
 }

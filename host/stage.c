@@ -8,186 +8,16 @@
  */
 #include "stage.h"
 
-#include "base/log.h"
-#include "base/memory.h"
-#include "host_internal.h"
 #include "script/pack_lua.h"
 #include "script/ref.h"
+#include "stage_kept.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
 #include <string.h>
 
 #define STAGE_METATABLE "troupe.stage"
-#define STEP_LIMIT      50000000u
-#define TRACE_LIMIT     (256u << 20)
-
-/* A message that has left the stage's actors. */
-struct departed {
-    struct departed *next;
-    struct message  *message; /* owned */
-    char to[ADDRESS_NAME_LIMIT + ADDRESS_ENDPOINT_LIMIT + 2];
-    char from[ADDRESS_NAME_LIMIT + 1];
-};
-
-struct line {
-    struct line *next;
-    size_t size;
-    enum log_level level;
-    char text[];
-};
-
-struct lines {
-    struct line *head, **tail;
-};
-
-struct stage {
-    struct host *host; /* NULL: closed */
-    actor_id     probe;
-    uint64_t     asked;  /* number of the question under way */
-    struct message *answer;
-    struct departed *outbox_head, **outbox_tail;
-    struct lines printed, logged;
-    struct bytes trace;
-    uint64_t     letters_seen;
-    size_t       states_before; /* vms there were when it was opened */
-};
-
-static struct stage *listening; /* whose log it is: the last one opened */
-
-static struct system *system_of(struct stage *stage)
-{
-    return &stage->host->system;
-}
-
-/* ---- what is kept ---- */
-
-static void lines_init(struct lines *lines)
-{
-    lines->head = NULL;
-    lines->tail = &lines->head;
-}
-
-static void lines_add(struct lines *lines, enum log_level level, const char *text, size_t size)
-{
-    struct line *line = memory_get(sizeof *line + size + 1);
-    if (line == NULL)
-        return;
-    line->next = NULL;
-    line->size = size;
-    line->level = level;
-    memcpy(line->text, text, size);
-    line->text[size] = '\0';
-    *lines->tail = line;
-    lines->tail = &line->next;
-}
-
-static void lines_drop(struct lines *lines)
-{
-    while (lines->head != NULL) {
-        struct line *line = lines->head;
-        lines->head = line->next;
-        memory_put(line, sizeof *line + line->size + 1);
-    }
-    lines->tail = &lines->head;
-}
-
-static void keep_print(void *context, const char *line, size_t size)
-{
-    struct stage *stage = context;
-    if (size > 0 && line[size - 1] == '\n')
-        size--;
-    lines_add(&stage->printed, LOG_INFO, line, size);
-}
-
-static void keep_log(void *context, enum log_level level, const char *line)
-{
-    struct stage *stage = context;
-    lines_add(&stage->logged, level, line, strlen(line));
-}
-
-static void keep_departed(struct stage *stage, struct message **message, const char *to,
-                          const char *from)
-{
-    struct departed *departed = memory_get(sizeof *departed);
-    if (departed == NULL) {
-        message_free(*message);
-        *message = NULL;
-        return;
-    }
-    departed->next = NULL;
-    departed->message = *message;
-    *message = NULL;
-    snprintf(departed->to, sizeof departed->to, "%s", to);
-    snprintf(departed->from, sizeof departed->from, "%s", from != NULL ? from : "");
-    *stage->outbox_tail = departed;
-    stage->outbox_tail = &departed->next;
-}
-
-static enum router_answer carry(void *context, const struct address *to, const char *from_name,
-                                struct message **message, char *why, size_t room)
-{
-    (void)why, (void)room;
-    struct stage *stage = context;
-    char text[ADDRESS_NAME_LIMIT + ADDRESS_ENDPOINT_LIMIT + 2];
-    snprintf(text, sizeof text, "%s@%s", address_name(to), address_endpoint(to));
-    keep_departed(stage, message, text, from_name);
-    return ROUTER_OK;
-}
-
-static const char *no_endpoint(void *context)
-{
-    (void)context;
-    return "";
-}
-
-static void observe(struct system *system, const struct actor *actor, const struct message *message)
-{
-    struct stage *stage = system->remote.context;
-    const char *kinds[] = { "", "", "reply ", "failure ", "timer ", "", "", "wake " };
-    char name[ADDRESS_NAME_LIMIT + 1];
-    registry_name(&system->registry, actor_self(actor), name, sizeof name);
-    bytes_printf(&stage->trace, "%s %s%s\n", name, kinds[message->kind],
-                 message->type != TYPE_NONE ? type_name(message->type) : "");
-}
-
-/* ---- the probe ---- */
-
-static enum verdict probe_receive(struct actor *actor, struct message *message)
-{
-    struct stage *stage = actor->state;
-    bool answers = message->kind == MESSAGE_REPLY || message->kind == MESSAGE_FAILURE;
-    if (answers && message->request == stage->asked) {
-        message_free(stage->answer);
-        stage->answer = message;
-    } else if (message->kind == MESSAGE_ORDINARY || message->kind == MESSAGE_ASK) {
-        char from[ADDRESS_NAME_LIMIT + 1];
-        registry_name(&actor->system->registry, message->from, from, sizeof from);
-        keep_departed(stage, &message, "stage", from);
-    } else {
-        message_free(message);
-    }
-    return VERDICT_DONE;
-}
-
-static enum verdict probe_done(struct actor *actor)
-{
-    (void)actor;
-    return VERDICT_DONE;
-}
-
-static void probe_end(struct actor *actor)
-{
-    (void)actor;
-}
-
-static const struct behaviour probe_behaviour = {
-    .receive = probe_receive,
-    .go_on = probe_done,
-    .cut = probe_done,
-    .shut_down = probe_done,
-    .end = probe_end,
-};
+#define STEP_LIMIT      50000000
 
 /* ---- Lua's side ---- */
 
@@ -203,12 +33,8 @@ static int stage_new(lua_State *L)
 {
     uint64_t seed = (uint64_t)luaL_optinteger(L, 1, 0);
     struct stage *stage = lua_newuserdatauv(L, sizeof *stage, 0);
-    memset(stage, 0, sizeof *stage);
+    stage_kept_init(stage);
     luaL_setmetatable(L, STAGE_METATABLE);
-    lines_init(&stage->printed);
-    lines_init(&stage->logged);
-    stage->outbox_tail = &stage->outbox_head;
-    bytes_init(&stage->trace, TRACE_LIMIT);
     stage->states_before = vm_count();
 
     message_ledger_begin();
@@ -218,22 +44,8 @@ static int stage_new(lua_State *L)
         message_ledger_end();
         return luaL_error(L, "no stage: %s", why);
     }
-    stage->host->world.print = keep_print;
-    stage->host->world.print_context = stage;
-    system_of(stage)->remote =
-        (struct remote_port){ .context = stage, .carry = carry, .own_endpoint = no_endpoint };
-    struct spawn spawn = { .name = "stage",
-                           .behaviour = &probe_behaviour,
-                           .state = stage,
-                           .mailbox = { .limit = MAILBOX_LIMIT_MAX, .bytes = UINT64_C(1) << 38 } };
-    if (lifecycle_spawn(system_of(stage), &spawn, &stage->probe, why, sizeof why) != 0)
+    if (stage_kept_begin(stage, why, sizeof why) != 0)
         return luaL_error(L, "no stage: %s", why);
-    lifecycle_start(system_of(stage), stage->probe, NULL, 0);
-    while (scheduler_step(system_of(stage)))
-        continue;
-    system_of(stage)->observe = observe;
-    listening = stage;
-    log_set_sink(keep_log, stage);
     return 1;
 }
 
@@ -245,7 +57,7 @@ static actor_id check_actor(lua_State *L, struct stage *stage, int index)
     if (lua_type(L, index) == LUA_TSTRING) {
         size_t size;
         const char *name = lua_tolstring(L, index, &size);
-        id = registry_find_name(&system_of(stage)->registry, name, size);
+        id = registry_find_name(&stage_system(stage)->registry, name, size);
         if (id == 0)
             luaL_error(L, "no actor on this stage is named '%s'", name);
         return id;
@@ -301,7 +113,7 @@ static int stage_spawn(lua_State *L)
         }
     }
     if (error == 0)
-        error = lifecycle_start(system_of(stage), id, config, size);
+        error = lifecycle_start(stage_system(stage), id, config, size);
     if (error != 0) {
         lua_pushnil(L);
         lua_pushstring(L, why);
@@ -359,7 +171,7 @@ static int stage_send(lua_State *L)
     struct stage *stage = check_stage(L);
     actor_id to;
     struct message *message = check_message(L, stage, MESSAGE_ORDINARY, &to);
-    enum router_answer answer = router_send(system_of(stage), &message, 0);
+    enum router_answer answer = router_send(stage_system(stage), &message, 0);
     message_free(message);
     return push_router_answer(L, answer);
 }
@@ -367,8 +179,8 @@ static int stage_send(lua_State *L)
 static unsigned run_until_idle(lua_State *L, struct stage *stage, bool until_answer)
 {
     unsigned steps = 0;
-    while (!(until_answer && stage->answer != NULL) && scheduler_step(system_of(stage)))
-        if (++steps == STEP_LIMIT)
+    while (!(until_answer && stage->answer != NULL) && scheduler_step(stage_system(stage)))
+        if (++steps == (unsigned)STEP_LIMIT)
             luaL_error(L, "the stage is still busy after %d steps: do actors send to each other "
                           "without end?", (int)steps);
     return steps;
@@ -382,15 +194,15 @@ static int stage_run(lua_State *L)
 
 static void move_clock(struct stage *stage, uint64_t to_ns)
 {
-    timers_advance(system_of(stage)->timers, to_ns);
-    clock_set(&system_of(stage)->clock, to_ns);
-    atomic_store_explicit(&system_of(stage)->born_ms, (uint32_t)(to_ns / NS_PER_MS),
+    timers_advance(stage_system(stage)->timers, to_ns);
+    clock_set(&stage_system(stage)->clock, to_ns);
+    atomic_store_explicit(&stage_system(stage)->born_ms, (uint32_t)(to_ns / NS_PER_MS),
                           memory_order_relaxed);
 }
 
 static uint64_t after_seconds(struct stage *stage, double seconds)
 {
-    return clock_now(&system_of(stage)->clock) + (uint64_t)(seconds * 1e9 + 0.5);
+    return clock_now(&stage_system(stage)->clock) + (uint64_t)(seconds * 1e9 + 0.5);
 }
 
 static int stage_advance(lua_State *L)
@@ -399,7 +211,7 @@ static int stage_advance(lua_State *L)
     uint64_t end_ns = after_seconds(stage, luaL_checknumber(L, 2));
     run_until_idle(L, stage, false);
     for (;;) {
-        uint64_t next_ns = timers_next(system_of(stage)->timers);
+        uint64_t next_ns = timers_next(stage_system(stage)->timers);
         if (next_ns > end_ns)
             break;
         move_clock(stage, next_ns);
@@ -439,7 +251,7 @@ static int stage_ask(lua_State *L)
     actor_id to;
     struct message *message = check_message(L, stage, MESSAGE_ASK, &to);
     message->request = ++stage->asked;
-    enum router_answer sent = router_send(system_of(stage), &message, 0);
+    enum router_answer sent = router_send(stage_system(stage), &message, 0);
     message_free(message);
     if (sent != ROUTER_OK)
         return push_router_answer(L, sent);
@@ -447,7 +259,7 @@ static int stage_ask(lua_State *L)
     uint64_t deadline_ns = after_seconds(stage, seconds);
     run_until_idle(L, stage, true);
     while (stage->answer == NULL) {
-        uint64_t next_ns = timers_next(system_of(stage)->timers);
+        uint64_t next_ns = timers_next(stage_system(stage)->timers);
         bool late = next_ns > deadline_ns;
         move_clock(stage, late ? deadline_ns : next_ns);
         run_until_idle(L, stage, true);
@@ -463,8 +275,8 @@ static int stage_outbox(lua_State *L)
 {
     struct stage *stage = check_stage(L);
     lua_newtable(L);
-    for (lua_Integer i = 1; stage->outbox_head != NULL; i++) {
-        struct departed *each = stage->outbox_head;
+    struct departed *each;
+    for (lua_Integer i = 1; (each = stage_kept_departed(stage)) != NULL; i++) {
         lua_createtable(L, 0, 4);
         lua_pushstring(L, each->to);
         lua_setfield(L, -2, "to");
@@ -477,11 +289,8 @@ static int stage_outbox(lua_State *L)
         pack_lua_push(L, each->message->payload, each->message->size);
         lua_setfield(L, -2, "msg");
         lua_rawseti(L, -2, i);
-        stage->outbox_head = each->next;
-        message_free(each->message);
-        memory_put(each, sizeof *each);
+        stage_departed_free(each);
     }
-    stage->outbox_tail = &stage->outbox_head;
     return 1;
 }
 
@@ -494,7 +303,7 @@ static int stage_output(lua_State *L)
         lua_pushlstring(L, line->text, line->size);
         lua_rawseti(L, -2, ++i);
     }
-    lines_drop(&stage->printed);
+    stage_lines_drop(&stage->printed);
     return 1;
 }
 
@@ -512,7 +321,7 @@ static int stage_log(lua_State *L)
         lua_setfield(L, -2, "text");
         lua_rawseti(L, -2, ++i);
     }
-    lines_drop(&stage->logged);
+    stage_lines_drop(&stage->logged);
     return 1;
 }
 
@@ -547,7 +356,7 @@ static int stage_dead_letters(lua_State *L)
 {
     struct letters_visit visit = { .L = L, .stage = check_stage(L) };
     lua_newtable(L);
-    dead_letters_each(&system_of(visit.stage)->letters, push_letter, &visit);
+    dead_letters_each(&stage_system(visit.stage)->letters, push_letter, &visit);
     return 1;
 }
 
@@ -568,7 +377,7 @@ static int stage_trace(lua_State *L)
 static int stage_stop(lua_State *L)
 {
     struct stage *stage = check_stage(L);
-    lua_pushboolean(L, lifecycle_stop(system_of(stage), check_actor(L, stage, 2),
+    lua_pushboolean(L, lifecycle_stop(stage_system(stage), check_actor(L, stage, 2),
                                       lua_toboolean(L, 3)));
     return 1;
 }
@@ -581,44 +390,19 @@ static int stage_alive(lua_State *L)
     if (lua_type(L, 2) == LUA_TSTRING) {
         size_t size;
         const char *name = lua_tolstring(L, 2, &size);
-        lua_pushboolean(L, registry_find_name(&system_of(stage)->registry, name, size) != 0);
+        lua_pushboolean(L, registry_find_name(&stage_system(stage)->registry, name, size) != 0);
         return 1;
     }
     lua_pushboolean(L, ref_get(L, 2, &id, &address) && address == NULL &&
-                           registry_find(&system_of(stage)->registry, id) != NULL);
+                           registry_find(&stage_system(stage)->registry, id) != NULL);
     return 1;
 }
 
 static int stage_now(lua_State *L)
 {
     struct stage *stage = check_stage(L);
-    lua_pushnumber(L, (double)(clock_now(&system_of(stage)->clock) - NS_PER_SEC) / 1e9);
+    lua_pushnumber(L, (double)(clock_now(&stage_system(stage)->clock) - NS_PER_SEC) / 1e9);
     return 1;
-}
-
-static void say_what_was_kept(struct stage *stage)
-{
-    for (struct line *line = stage->printed.head; line != NULL; line = line->next)
-        printf("%s\n", line->text);
-    fflush(stdout);
-    for (struct line *line = stage->logged.head; line != NULL; line = line->next)
-        if (line->level >= LOG_WARN)
-            fprintf(stderr, "%s\n", line->text);
-}
-
-static void drop_kept(struct stage *stage)
-{
-    lines_drop(&stage->printed);
-    lines_drop(&stage->logged);
-    bytes_fini(&stage->trace);
-    message_free(stage->answer);
-    stage->answer = NULL;
-    while (stage->outbox_head != NULL) {
-        struct departed *each = stage->outbox_head;
-        stage->outbox_head = each->next;
-        message_free(each->message);
-        memory_put(each, sizeof *each);
-    }
 }
 
 /* Returns nothing, or what was left behind. */
@@ -627,21 +411,16 @@ static int stage_close(lua_State *L)
     struct stage *stage = luaL_checkudata(L, 1, STAGE_METATABLE);
     if (stage->host == NULL)
         return 0;
-    struct system *system = system_of(stage);
+    struct system *system = stage_system(stage);
     struct shutdown_account account;
     char where[512];
     luaL_Buffer left;
 
-    system->observe = NULL;
     lifecycle_shut_down(system, clock_now(&system->clock) + 5 * NS_PER_SEC, &account);
     size_t timers = timers_count(system->timers);
     uint32_t living = atomic_load_explicit(&system->registry.living, memory_order_relaxed);
-    if (listening == stage) {
-        listening = NULL;
-        log_set_sink(NULL, NULL);
-    }
-    say_what_was_kept(stage);
-    drop_kept(stage);
+    stage_kept_end(stage);
+    stage_kept_fini(stage);
     host_free(stage->host);
     stage->host = NULL;
     size_t states = vm_count();

@@ -15,7 +15,7 @@
 
 #if defined(__SANITIZE_THREAD__)
 /* The thread sanitizer cannot see how libzmq's own threads keep order. */
-const char *__tsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__tsan_default_suppressions(void);
 const char *__tsan_default_suppressions(void)
 {
     return "race:libzmq.so\n";

@@ -82,13 +82,12 @@ struct actor {
     bool             vital;           /* ENDED_AT_START ends the host; set before it begins */
     uint32_t         drain_left;      /* messages still to be handled while draining */
     uint32_t         waits;           /* number of the last wait: unique for this id */
-    actor_id         waits_for_room;  /* in whose mailbox its message is parked, or 0 */
 
     struct alarm     alarm;           /* the deadline of its wait */
     struct timer    *timers;          /* it owns, armed; guarded by the timers' lock */
 
     /* Between the watchdog and the worker: */
-    uint64_t         slice_ns;        /* how long a handler may run; fixed by the spawn */
+    _Atomic uint64_t slice_ns;        /* how long a handler may run; set by the spawn */
     _Atomic bool     watched;         /* the watchdog has seen the handler in hand twice */
     _Atomic bool     overdue_told;    /* and it was reported */
     _Atomic uint64_t ran_ns;          /* of the handler in hand, before it was last preempted */

@@ -71,10 +71,10 @@ int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *
     actor->busy = actor->preempted = actor->has_children = false;
     actor->hidden = spawn->hidden;
     actor->vital = false;
-    actor->slice_ns = spawn->slice_ns != 0 ? spawn->slice_ns : 5 * NS_PER_SEC;
+    atomic_store_explicit(&actor->slice_ns, spawn->slice_ns != 0 ? spawn->slice_ns : 5 * NS_PER_SEC,
+                          memory_order_relaxed);
     actor->drain_left = 0;
     actor->waits = 0;
-    actor->waits_for_room = 0;
     atomic_store_explicit(&actor->edge, 0, memory_order_relaxed);
     actor->home = NULL;
     if (spawn->thread != NULL && strcmp(spawn->thread, "pool") != 0) {

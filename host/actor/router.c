@@ -115,7 +115,7 @@ enum router_answer router_send_address(struct system *system, const struct addre
 
     char from[ADDRESS_NAME_LIMIT + 1], one_shot[ADDRESS_NAME_LIMIT + 32];
     const char *sender = NULL;
-    if ((*message)->from != 0) {
+    if (registry_find(&system->registry, (*message)->from) != NULL) {
         sender = registry_name(&system->registry, (*message)->from, from, sizeof from);
         if ((*message)->kind == MESSAGE_ASK) {
             snprintf(one_shot, sizeof one_shot, "%s" ASK_MARK "%llu", from,

@@ -5,7 +5,7 @@
 #include "actor/scheduler.h"
 
 #include "actor/system.h"
-#include "actor/watchdog.h"
+#include "actor/workers.h"
 #include "base/log.h"
 #include "base/memory.h"
 
@@ -17,12 +17,14 @@
 #define SLOT_TURNS     64     /* of the next slot in a row, before the queue has its turn */
 #define INJECT_TURNS   61     /* look at the injected work at least this often */
 #define SPIN_NS        20000  /* before a worker sleeps */
+#define FRUITLESS_SPINS 4     /* in a row: then it spins no more, but each ... */
+#define RETRY_SPIN     32     /* ... so-manieth time */
 #define STEAL_SLOT_NS  3000   /* a next slot that has lain so long is anybody's */
 #define SENDS_WAKE     8      /* the so-manieth send of an activation wakes another worker */
 
 _Thread_local struct worker *worker_self __attribute__((tls_model("initial-exec")));
 
-static void worker_init(struct worker *worker, struct system *system, enum worker_kind kind,
+void worker_init(struct worker *worker, struct system *system, enum worker_kind kind,
                         unsigned index)
 {
     memset(worker, 0, sizeof *worker);
@@ -33,7 +35,7 @@ static void worker_init(struct worker *worker, struct system *system, enum worke
 
 /* ---- queues ---- */
 
-static void queue_push(struct worker *worker, struct actor *actor)
+void queue_push(struct worker *worker, struct actor *actor)
 {
     actor->run_next = NULL;
     spin_acquire(&worker->lock);
@@ -48,7 +50,7 @@ static void queue_push(struct worker *worker, struct actor *actor)
     spin_release(&worker->lock);
 }
 
-static struct actor *queue_pop(struct worker *worker)
+struct actor *queue_pop(struct worker *worker)
 {
     if (atomic_load_explicit(&worker->length, memory_order_relaxed) == 0)
         return NULL;
@@ -217,8 +219,18 @@ static struct actor *steal_any_slot(struct scheduler *scheduler, struct worker *
     return NULL;
 }
 
+/* Spinning pays when work comes in bursts, and steals the processor from
+ * everybody else (the gateway, the peer's process) when it does not: after a
+ * few spins for nothing only now and then one more is tried. */
+static bool spinning_pays(struct worker *self)
+{
+    return self->fruitless < FRUITLESS_SPINS || self->fruitless++ % RETRY_SPIN == 0;
+}
+
 static struct actor *spin_for_work(struct scheduler *scheduler, struct worker *self)
 {
+    if (!spinning_pays(self))
+        return NULL;
     struct lookout lookout = { .seen = { NULL } };
     struct actor *actor = NULL;
     uint64_t now_ns = clock_now(&self->system->clock);
@@ -235,6 +247,7 @@ static struct actor *spin_for_work(struct scheduler *scheduler, struct worker *s
             actor = steal_slot(scheduler, self, &lookout, now_ns);
     }
     atomic_fetch_sub_explicit(&scheduler->spinning, 1, memory_order_seq_cst);
+    self->fruitless = actor != NULL ? 0 : self->fruitless + 1;
     return actor;
 }
 
@@ -256,7 +269,7 @@ static struct actor *sleep_for_work(struct scheduler *scheduler, struct worker *
 
 /* ---- worker threads ---- */
 
-static void run_actor(struct worker *self, struct actor *actor)
+void worker_run(struct worker *self, struct actor *actor)
 {
     if (actor_run(actor, BATCH_MESSAGES) == FATE_READY) {
         queue_push(self, actor);
@@ -307,7 +320,7 @@ static void *pool_main(void *argument)
         if (actor == NULL && (actor = spin_for_work(scheduler, self)) == NULL)
             actor = sleep_for_work(scheduler, self);
         if (actor != NULL)
-            run_actor(self, actor);
+            worker_run(self, actor);
         if (UNLIKELY(atomic_load_explicit(&self->stuck, memory_order_relaxed))) {
             atomic_store_explicit(&self->stuck, false, memory_order_relaxed);
             atomic_fetch_add_explicit(&scheduler->surplus, 1, memory_order_relaxed);
@@ -317,119 +330,6 @@ static void *pool_main(void *argument)
     }
     atomic_store_explicit(&self->alive, false, memory_order_release);
     return NULL;
-}
-
-static void *pinned_main(void *argument)
-{
-    struct worker *self = argument;
-    struct scheduler *scheduler = &self->system->scheduler;
-
-    worker_self = self;
-    atomic_store_explicit(&self->alive, true, memory_order_release);
-    while (!atomic_load_explicit(&scheduler->stopping, memory_order_relaxed)) {
-        struct actor *actor = queue_pop(self);
-        if (actor != NULL) {
-            run_actor(self, actor);
-            continue;
-        }
-        unsigned seen = atomic_load_explicit(&self->parking, memory_order_relaxed);
-        atomic_store_explicit(&self->parked, true, memory_order_relaxed);
-        full_fence();
-        if (atomic_load_explicit(&self->length, memory_order_relaxed) == 0 &&
-            !atomic_load_explicit(&self->retired, memory_order_relaxed))
-            park_wait(&self->parking, seen, UINT64_MAX);
-        atomic_store_explicit(&self->parked, false, memory_order_relaxed);
-        if (atomic_load_explicit(&self->retired, memory_order_acquire))
-            break;
-    }
-    atomic_store_explicit(&self->alive, false, memory_order_release);
-    return NULL;
-}
-
-/* ---- pinned workers ---- */
-
-struct worker *scheduler_pin(struct system *system, const char *thread, int *error)
-{
-    struct scheduler *scheduler = &system->scheduler;
-    const char *group = strncmp(thread, "group:", 6) == 0 ? thread + 6 : "";
-    struct worker *worker = NULL;
-
-    if (scheduler->regular == 0) { /* the stage has but one thread */
-        *error = 0;
-        return &scheduler->stage;
-    }
-    lock_acquire(&scheduler->lock);
-    if (group[0] != '\0')
-        for (worker = scheduler->pinned; worker != NULL; worker = worker->pinned_next)
-            if (strcmp(worker->group, group) == 0)
-                break;
-    if (worker == NULL) {
-        void *block;
-        if (posix_memalign(&block, CACHE_LINE, sizeof *worker) != 0) {
-            *error = -ENOMEM;
-            goto release;
-        }
-        worker = block;
-        worker_init(worker, system, WORKER_PINNED, 0);
-        snprintf(worker->group, sizeof worker->group, "%s", group);
-        *error = thread_start(&worker->thread, group[0] != '\0' ? group : "own", WORKER_STACK,
-                              pinned_main, worker);
-        if (*error != 0) {
-            free(worker);
-            worker = NULL;
-            goto release;
-        }
-        worker->pinned_next = scheduler->pinned;
-        scheduler->pinned = worker;
-    }
-    worker->users++;
-release:
-    lock_release(&scheduler->lock);
-    return worker;
-}
-
-void scheduler_unpin(struct system *system, struct worker *worker)
-{
-    struct scheduler *scheduler = &system->scheduler;
-    if (worker->kind != WORKER_PINNED)
-        return;
-    lock_acquire(&scheduler->lock);
-    if (--worker->users == 0) {
-        /* No name finds it any more; it is joined at the latest when the host stops. */
-        worker->group[0] = '\0';
-        atomic_store_explicit(&worker->retired, true, memory_order_release);
-        atomic_fetch_add_explicit(&worker->parking, 1, memory_order_relaxed);
-        park_wake(&worker->parking, 1);
-    }
-    lock_release(&scheduler->lock);
-}
-
-/* Frees pinned workers whose threads have ended; `all`: waits for those that
- * have not. With scheduler->lock held. */
-static void reap_pinned_locked(struct scheduler *scheduler, bool all)
-{
-    struct worker **link = &scheduler->pinned;
-    while (*link != NULL) {
-        struct worker *worker = *link;
-        bool ended = atomic_load_explicit(&worker->retired, memory_order_acquire) &&
-                     !atomic_load_explicit(&worker->alive, memory_order_acquire);
-        if (!all && !ended) {
-            link = &worker->pinned_next;
-            continue;
-        }
-        *link = worker->pinned_next;
-        thread_join(&worker->thread);
-        watchdog_forget(worker);
-        free(worker);
-    }
-}
-
-void scheduler_reap(struct system *system)
-{
-    struct scheduler *scheduler = &system->scheduler;
-    lock_acquire(&scheduler->lock);
-    reap_pinned_locked(scheduler, false);
-    lock_release(&scheduler->lock);
 }
 
 /* ---- opening and closing ---- */
@@ -495,7 +395,7 @@ void scheduler_wake(struct system *system)
 
 /* Whether the thread ends before the deadline: looked at in short naps, for
  * there is nothing to wait on when one is stuck in C. */
-static bool ends_in_time(struct worker *worker, uint64_t deadline_ns)
+bool worker_ends_in_time(struct worker *worker, uint64_t deadline_ns)
 {
     atomic_uint nothing = 0;
     while (atomic_load_explicit(&worker->alive, memory_order_acquire)) {
@@ -520,22 +420,14 @@ bool scheduler_stop(struct system *system, uint64_t deadline_ns)
         atomic_fetch_add_explicit(&scheduler->workers[i].parking, 1, memory_order_seq_cst);
         park_wake(&scheduler->workers[i].parking, 1);
     }
-    lock_acquire(&scheduler->lock);
-    for (struct worker *each = scheduler->pinned; each != NULL; each = each->pinned_next) {
-        atomic_store_explicit(&each->retired, true, memory_order_release);
-        atomic_fetch_add_explicit(&each->parking, 1, memory_order_seq_cst);
-        park_wake(&each->parking, 1);
-    }
     for (unsigned i = 0; i < started; i++)
-        ended = ends_in_time(&scheduler->workers[i], deadline_ns) && ended;
-    for (struct worker *each = scheduler->pinned; each != NULL; each = each->pinned_next)
-        ended = ends_in_time(each, deadline_ns) && ended;
+        ended = worker_ends_in_time(&scheduler->workers[i], deadline_ns) && ended;
+    ended = pinned_end_in_time(system, deadline_ns) && ended;
     if (ended) {
         for (unsigned i = 0; i < started; i++)
             thread_join(&scheduler->workers[i].thread);
-        reap_pinned_locked(scheduler, true);
+        pinned_join(system);
     }
-    lock_release(&scheduler->lock);
     return ended;
 }
 

@@ -55,6 +55,7 @@ struct worker {
     unsigned index;
     unsigned turns;                       /* actors run; for fairness */
     unsigned slot_turns;                  /* of these in a row from the next slot */
+    unsigned fruitless;                   /* spins in a row that found nothing */
     unsigned sends;                       /* in the batch under way */
     struct thread thread;
     atomic_uint parking;                  /* pinned workers park here */

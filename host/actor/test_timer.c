@@ -704,6 +704,58 @@ static void test_alarms(void)
     close_system();
 }
 
+/* This thread plays the worker of an actor that wishes anew at the very moment
+ * when the heap, armed for a wish that was withdrawn, comes to look: one of the
+ * two sees the other, or the actor would sleep for ever. */
+static void test_alarm_meets_heap(void)
+{
+    struct actor *actor;
+    struct message *wakes, *message;
+    struct parked *parked;
+    open_system(2);
+    assert(registry_add(&system_.registry, NULL, "a", 0, &actor) == 0);
+    actor->system = &system_;
+    mailbox_open(&actor->box, &MAILBOX_OPTIONS_DEFAULT);
+    actor_id me = registry_publish(&system_.registry, actor);
+    /* Keeps the timers' thread from going to sleep, so that it is in time. */
+    struct timer *restless = start('r', me, 0, 0, 500);
+
+    unsigned rounds = 0;
+    for (uint64_t until_ns = now() + NS_PER_SEC; now() < until_ns; rounds++) {
+        uint64_t first_ns = now() + 2000;
+        alarm_set(actor, first_ns);
+        alarm_set(actor, UINT64_MAX);
+        while (now() + 200 < first_ns + rounds % 64 * 32)
+            cpu_relax();
+        uint64_t wish_ns = first_ns + 4000;
+        alarm_set(actor, wish_ns);
+        for (bool rung = false; !rung;) {
+            assert(now() < wish_ns + 10 * NS_PER_SEC);
+            message = mailbox_take(&actor->box, APPETITE_CONTROL, NULL, NULL, &wakes);
+            if (message != NULL) {
+                rung = alarm_rang(actor);
+                assert(!rung || now() >= wish_ns);
+            }
+        }
+        alarm_set(actor, UINT64_MAX);
+    }
+    printf("  alarms: %u met the heap\n", rounds);
+
+    timer_cancel(restless, 0);
+    timer_unref(restless);
+    mailbox_close(&actor->box, &message, &parked);
+    while (message != NULL) {
+        struct message *each = message;
+        message = atomic_load(&each->next);
+        message_free(each);
+    }
+    registry_remove(&system_.registry, actor);
+    alarm_fini(actor);
+    registry_release(&system_.registry, actor);
+    atomic_fetch_sub(&system_.registry.living, 1);
+    close_system();
+}
+
 static void set_short(struct actor *actor, const struct message *content, uint64_t missed)
 {
     (void)missed;
@@ -757,6 +809,7 @@ int main(void)
     test_race_with_others();
     test_bunch();
     test_alarms();
+    test_alarm_meets_heap();
     test_alarm_ends();
     puts("timer: ok");
     return 0;

@@ -1,3 +1,6 @@
+/*
+ * bytes.c -- see bytes.h. Memory comes from base/memory.h, so that faults can be injected.
+ */
 #include "base/bytes.h"
 
 #include "base/memory.h"

@@ -1,3 +1,6 @@
+/*
+ * fault.c -- see fault.h: one counter for all threads.
+ */
 #include "base/fault.h"
 
 #ifdef TROUPE_FAULTS

@@ -1,3 +1,6 @@
+/*
+ * log.c -- see log.h.
+ */
 #include "base/log.h"
 
 #include "base/memory.h"

@@ -1,3 +1,6 @@
+/*
+ * map.c -- see map.h: open addressing, seeded hashing, deletion by moving up.
+ */
 #include "base/map.h"
 
 #include "base/memory.h"

@@ -1,3 +1,6 @@
+/*
+ * suggest.c -- see suggest.h.
+ */
 #include "base/suggest.h"
 
 #include <string.h>

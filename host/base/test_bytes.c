@@ -1,3 +1,6 @@
+/*
+ * test_bytes.c -- the promises of bytes.h.
+ */
 #include "base/bytes.h"
 #include "base/fault.h"
 #include "base/memory.h"

@@ -1,3 +1,6 @@
+/*
+ * test_log.c -- the promises of log.h.
+ */
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/memory.h"

@@ -1,3 +1,6 @@
+/*
+ * test_map.c -- the promises of map.h, against a plain list.
+ */
 #include "base/fault.h"
 #include "base/map.h"
 #include "base/memory.h"

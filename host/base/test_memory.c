@@ -1,3 +1,6 @@
+/*
+ * test_memory.c -- the promises of memory.h, alone and between threads.
+ */
 #include "base/base.h"
 #include "base/fault.h"
 #include "base/memory.h"

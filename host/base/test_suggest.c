@@ -1,3 +1,6 @@
+/*
+ * test_suggest.c -- the promises of suggest.h.
+ */
 #include "base/suggest.h"
 
 #include <assert.h>

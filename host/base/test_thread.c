@@ -1,3 +1,6 @@
+/*
+ * test_thread.c -- the promises of thread.h.
+ */
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/memory.h"

@@ -1,3 +1,6 @@
+/*
+ * thread.c -- see thread.h.
+ */
 #include "base/thread.h"
 
 #include "base/memory.h"

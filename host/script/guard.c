@@ -31,13 +31,16 @@ static const char *death_text(const struct vm *vm, enum vm_death death)
 
 void guard_push_reason(lua_State *L, lua_State *where, enum vm_death death)
 {
-    const char *text = death_text(vm_of(L), death);
+    struct vm *vm = vm_of(L);
+    const char *text = death_text(vm, death);
     lua_Debug activation;
-    if (lua_getstack(where, 0, &activation) && lua_getinfo(where, "Sl", &activation)
-        && activation.currentline > 0)
-        lua_pushfstring(L, "%s:%d: %s", activation.short_src, activation.currentline, text);
-    else
+    if (!lua_getstack(where, 0, &activation) || !lua_getinfo(where, "Sl", &activation)
+        || activation.currentline <= 0) {
         lua_pushstring(L, text);
+        return;
+    }
+    int line = L == where ? activation.currentline : vm->stopped_line;
+    lua_pushfstring(L, "%s:%d: %s", activation.short_src, line, text);
 }
 
 static bool is_memory_error(lua_State *L, int status)
@@ -103,6 +106,10 @@ static void end_from_hook(struct vm *vm, lua_State *L, enum vm_death death)
     if (lua_isyieldable(L) && guard_is_innermost(vm, L) && !guard_in_xpcall(L)) {
         vm->outward = true;
         vm->preempted = false;
+        lua_Debug activation;
+        lua_getstack(L, 0, &activation);
+        lua_getinfo(L, "l", &activation);
+        vm->stopped_line = activation.currentline;
         lua_yield(L, 0);
         return;
     }

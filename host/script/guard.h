@@ -67,7 +67,8 @@ static inline void guard_switch(struct vm *vm, lua_State *active)
 bool guard_passes(lua_State *L, int status);
 
 /* Pushes onto L "file:line: why" for a death, with the line at which `where`
- * stands. May raise, for lack of memory. */
+ * stands: L itself, or one that the hook has suspended. May raise, for lack of
+ * memory. */
 void guard_push_reason(lua_State *L, lua_State *where, enum vm_death death);
 
 /* Whether an xpcall is under way in the coroutine; if in doubt, yes. */

@@ -235,6 +235,7 @@ static struct script *script_new(struct script_world *world, struct source *sour
     }
     if (vm_open(&script->vm, &script->vm_options) != 0)
         goto free_script;
+    lua_atpanic(script->vm.L, script_panic);
     script->coroutine = vm_coroutine(&script->vm, &script->coroutine_reference);
     if (script->coroutine == NULL)
         goto close_vm;

@@ -2,23 +2,27 @@
  * script.c -- see script.h.
  *
  * What a message costs. An ordinary message runs no Lua but its handler: the
- * handler is found by a number, its arguments are pushed and the one handler
- * coroutine is resumed. Pushing needs memory of the state, and without memory
- * Lua raises; where nothing would catch that, it ends the process. So what is
- * pushed outside the coroutine must be sure to fit (see is_sure()); for all
- * else the coroutine runs `entry`, a C function that does the pushing and then
- * calls the handler, at the price of one more call.
+ * handler is found by a number, its arguments are pushed onto the one handler
+ * coroutine, and that is resumed. Pushing may raise, for want of memory, while
+ * the coroutine does not run and nothing catches. The tidy way is to have the
+ * coroutine run a C function, `entry`, which does the pushing and calls the
+ * handler; but that call costs 150 instructions of a message's 5,000, and a
+ * setjmp 30. So what was pushed often before is pushed outside; should it
+ * raise, Lua resets the coroutine and calls our panic function, which jumps
+ * back, and the message goes the tidy way, where it may fail as a handler does.
  */
 #include "script/script.h"
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "message/pack.h"
 #include "script/api.h"
 #include "script/dispatch.h"
 #include "script/pack_lua.h"
 #include "script/report.h"
 
 #include <lauxlib.h>
+#include <setjmp.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -231,6 +235,16 @@ static inline enum verdict settle(struct script *script, enum vm_result result)
 
 /* ---- How a handler begins ----------------------------------------------- */
 
+/* Refs get their methods when a script first meets one: it may in the message
+ * in hand. (A byte that looks like a ref's tag will do.) */
+static inline bool needs_refs(const struct script *script)
+{
+    const struct message *content = script->type == TYPE_START ? script->current : script->content;
+    return UNLIKELY(!script->refs_installed) && content != NULL && content->size > 0 &&
+           (memchr(content->payload, PACK_ACTOR, content->size) != NULL ||
+            memchr(content->payload, PACK_ADDRESS, content->size) != NULL);
+}
+
 /* self, with the config in it. */
 static void make_self(lua_State *L, struct script *script)
 {
@@ -257,7 +271,8 @@ static int entry_over(lua_State *L, int status, lua_KContext context)
 static int entry(lua_State *L)
 {
     struct script *script = script_of(L);
-    api_install_refs(L);
+    if (needs_refs(script))
+        api_install_refs(L);
     if (UNLIKELY(script->self_reference == LUA_NOREF))
         make_self(L, script);
     const struct handler_cache *handler = dispatch_find(L, script, script->type);
@@ -270,21 +285,46 @@ static int entry(lua_State *L)
     return 0;
 }
 
+/* Where to go on if a push outside of any protected call raises. */
+static _Thread_local jmp_buf *rescue __attribute__((tls_model("initial-exec")));
+
+int script_panic(lua_State *L)
+{
+    if (rescue != NULL)
+        longjmp(*rescue, 1);
+    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "no message";
+    log_error("script: unprotected error in Lua: %s", text);
+    abort();
+}
+
+/* Pushes what `entry` would, outside of the coroutine. False: it raised. */
+static bool push_outside(struct script *script, const struct handler_cache *handler, int *arguments)
+{
+    jmp_buf here;
+    bool pushed = false;
+    rescue = &here;
+    if (LIKELY(_setjmp(here) == 0)) {
+        *arguments = dispatch_push(script->coroutine, script, handler);
+        pushed = true;
+    }
+    rescue = NULL;
+    return pushed;
+}
+
+/* Runs the handler of the message in hand, until it ends or waits. */
 static enum verdict run(struct script *script)
 {
     lua_State *L = script->coroutine;
     script->serial++;
     script->stopping = false;
     script->began_stopping = script->actor->phase >= PHASE_DRAINING;
-#ifdef DIRECT
-    const struct handler_cache *h = dispatch_cached(script, script->type);
-    if (h != NULL && h->reference != LUA_NOREF && script->self_reference != LUA_NOREF && lua_checkstack(L, 20)) {
-        int arguments = dispatch_push(L, script, h);
-        return settle(script, vm_resume(&script->vm, L, arguments));
-    }
-#endif
-    lua_pushcfunction(L, entry);
-    return settle(script, vm_resume(&script->vm, L, 0));
+    const struct handler_cache *handler = dispatch_cached(script, script->type);
+    int arguments = 0;
+    if (UNLIKELY(handler == NULL || handler->reference == LUA_NOREF ||
+                 script->self_reference == LUA_NOREF || needs_refs(script) ||
+                 !push_outside(script, handler, &arguments)))
+        lua_pushcfunction(L, entry);
+    return settle(script, vm_resume(&script->vm, L, arguments));
 }
 
 /* Takes the message in hand to its handler. */

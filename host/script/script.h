@@ -160,6 +160,8 @@ extern const struct behaviour script_behaviour;
 
 /* Frees a script that runs nothing, and its state. */
 void script_free(struct script *script);
+/* Its lua_atpanic(). */
+int  script_panic(lua_State *L);
 
 /* ---- Waits: script.c. In this order: script_may_wait(), all that may raise,
  * script_wait_begin(), what needs the wait's number, then script_wait() or

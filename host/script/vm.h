@@ -89,6 +89,7 @@ struct vm {
     uint8_t globals_warned;               /* how many globals set in handlers were warned about */
     int    environment;                   /* registry reference of the script's environment table */
     lua_State *handler;                   /* the coroutine that vm_resume() runs, or NULL */
+    int    stopped_line;                  /* where the hook has ended a handler: its frame says one instruction less */
     lua_State *raised_in;                 /* a coroutine in which the hook raised: see guard.h */
     struct coroutine_frame *frames;       /* the coroutines between `handler` and `active`, innermost first */
     const char *stack_base;               /* where the thread's C stack stood in vm_resume() */
