@@ -12,9 +12,10 @@ local PONG = [[
 
 local PING = [[
   return {
-    on_go = function(self, msg, env) self.boss = env.from; self.config.peer:send("Ping", { count = self.config.rounds }) end,
-    on_pong = function(self, msg, env)
-      if msg.count > 1 then env.from:send("Ping", { count = msg.count - 1 }) else self.boss:send("Done") end
+    on_start = function(self) self.peer, self.boss = self.config.peer, self.config.boss end,
+    on_go = function(self) self.peer:send("Ping", { count = self.config.rounds }) end,
+    on_pong = function(self, msg)
+      if msg.count > 1 then self.peer:send("Ping", { count = msg.count - 1 }) else self.boss:send("Done") end
     end,
   }
 ]]
@@ -28,7 +29,7 @@ function Boss:on_start()
   local pings = {}
   for i = 1, self.pairs do
     local pong = support.spawn("pong", PONG)
-    pings[i] = support.spawn("ping", PING, { peer = pong, rounds = self.rounds })
+    pings[i] = support.spawn("ping", PING, { peer = pong, boss = actor.self, rounds = self.rounds })
   end
   self.started = actor.now()
   for _, ping in ipairs(pings) do ping:send("Go") end

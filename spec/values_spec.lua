@@ -158,7 +158,7 @@ describe("a message", function()
 
   describe("is a copy", function()
     it("of what it was at the send", function()
-      assert.same({ "1" }, run [[
+      assert.same({ "1" }, run([[
         local order = { list = { 1 } }
         actor.self:send("Order", order)
         order.list[1] = 2
@@ -187,30 +187,30 @@ describe("a message", function()
     for _, refused in ipairs {
       { "a function", "{ cb = { fn = print } }", "msg.cb.fn: a function cannot be sent" },
       { "a Lua function in a list", "{ list = { 1, function() end } }",
-          "msg.list[2]: a function cannot be sent" },
+        "msg.list[2]: a function cannot be sent" },
       { "a coroutine", "{ co = coroutine.create(print) }", "msg.co: a coroutine cannot be sent" },
       { "a file", "{ file = io.stdout }", "msg.file: a userdata (FILE*) cannot be sent" },
       { "an env", "{ env = env }", "msg.env: a userdata (env) cannot be sent" },
       { "a timer", "{ timer = actor.after('1h', 'Never') }", "msg.timer: a userdata (timer) cannot be sent" },
       { "a key that is no identifier", "{ ['a b'] = print }", 'msg["a b"]: a function cannot be sent' },
       { "a message that contains itself", "(function() local t = {} t.me = t return t end)()",
-          "msg.me: cycle" },
+        "msg.me: cycle" },
       { "a cycle further down", "(function() local t = { list = {} } t.list[1] = { up = t.list } return t end)()",
-          "msg.list[1].up: cycle" },
+        "msg.list[1].up: cycle" },
       { "a hole", "{ list = { 1, nil, 3 } }", "msg.list: a hole at [2] (the last is [3])" },
       { "a list that does not begin at 1", "{ list = { [2] = 'b' } }",
-          "msg.list: a hole at [1] (the last is [2])" },
+        "msg.list: a hole at [1] (the last is [2])" },
       { "mixed keys", "{ list = { 1, n = 1 } }", "msg.list: mixed keys ('n' and 1)" },
       { "a json.array with a name in it", "{ list = json.array { n = 1 } }",
-          "msg.list: an array (json.array) with the key 'n'" },
+        "msg.list: an array (json.array) with the key 'n'" },
       { "a key that is a boolean", "{ map = { [true] = 1 } }",
-          "msg.map: the key true is neither a string nor one of 1, 2, 3..." },
+        "msg.map: the key true is neither a string nor one of 1, 2, 3..." },
       { "a key that is a float", "{ map = { [1.5] = 1 } }",
-          "msg.map: the key 1.5 is neither a string nor one of 1, 2, 3..." },
+        "msg.map: the key 1.5 is neither a string nor one of 1, 2, 3..." },
       { "a key that is 0", "{ map = { [0] = 1 } }",
-          "msg.map: the key 0 is neither a string nor one of 1, 2, 3..." },
+        "msg.map: the key 0 is neither a string nor one of 1, 2, 3..." },
       { "a key that is a table", "{ map = { [{}] = 1 } }",
-          "msg.map: the key (a table) is neither a string nor one of 1, 2, 3..." },
+        "msg.map: the key (a table) is neither a string nor one of 1, 2, 3..." },
     } do
       it(refused[1], function()
         assert.same({ "sender.lua:2: " .. refused[3] }, run(([[

@@ -120,34 +120,46 @@ static enum vm_result run_top_level(struct script *script)
 
 /* ---- What the script says of itself ------------------------------------- */
 
+/* `version`, whose value is on top of the stack. */
 static void read_version(lua_State *L, struct script *script)
 {
-    lua_pushliteral(L, "version");
-    int type = lua_rawget(L, -2);
-    if (type == LUA_TNUMBER || type == LUA_TSTRING) {
-        lua_pushvalue(L, -1);
-        snprintf(script->version, sizeof script->version, "%s", lua_tostring(L, -1));
-        lua_pop(L, 1);
-    } else if (type != LUA_TNIL) {
+    int type = lua_type(L, -1);
+    if (type != LUA_TNUMBER && type != LUA_TSTRING)
         luaL_error(L, "%s: version is a number or a string, not a %s", source_path(script->source),
-                   luaL_typename(L, -1));
-    }
+                   lua_typename(L, type));
+    lua_pushvalue(L, -1);
+    snprintf(script->version, sizeof script->version, "%s", lua_tostring(L, -1));
     lua_pop(L, 1);
+}
+
+/* Whether a field of the script's table is a setting that script_read_option()
+ * knows: all options but those that only a spawner can give. */
+static bool is_setting(const char *name)
+{
+    static const char *const names[] = { "mailbox", "thread", "failure", "slow", "memory", "slice" };
+    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
 }
 
 /* Reads the settings in the script's table, on top of the stack. Their texts
  * live as long as the table. */
 static void read_settings(lua_State *L, struct script *script, struct script_options *own)
 {
-    static const char *const names[] = { "mailbox", "thread", "failure", "slow", "memory", "slice" };
+    int table = lua_gettop(L);
     char why[200];
 
-    for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
-        lua_pushstring(L, names[i]);
-        if (lua_rawget(L, -2) != LUA_TNIL &&
-            script_read_option(L, names[i], lua_gettop(L), own, why, sizeof why) < 0)
+    lua_pushnil(L);
+    for (; lua_next(L, table); lua_pop(L, 1)) {
+        if (lua_isfunction(L, -1) || lua_type(L, -2) != LUA_TSTRING)
+            continue;
+        const char *name = lua_tostring(L, -2);
+        if (strcmp(name, "version") == 0)
+            read_version(L, script);
+        else if (is_setting(name) &&
+                 script_read_option(L, name, lua_gettop(L), own, why, sizeof why) < 0)
             luaL_error(L, "%s: %s", source_path(script->source), why);
-        lua_pop(L, 1);
     }
 }
 
@@ -175,10 +187,8 @@ static int load_entry(lua_State *L)
     lua_pushvalue(L, -1);
     script->handlers = luaL_ref(L, LUA_REGISTRYINDEX);
     dispatch_check(L, script);
-    if (is_table) {
-        read_version(L, script);
+    if (is_table)
         read_settings(L, script, own);
-    }
     return 0;
 }
 
@@ -294,8 +304,10 @@ static void describe_failure(struct script *script, char *why, size_t room)
     bytes_init(&text, room - 1);
     if (script->vm.dying == VM_STOPPED)
         bytes_printf(&text, "%s: its top level ran for more than 1 s", source_path(script->source));
+    else if (script->vm.dying == VM_EXIT)
+        bytes_printf(&text, "%s: its top level calls os.exit", source_path(script->source));
     else
-        report_reason(script->coroutine, -1, &text);
+        report_error(script->coroutine, &text);
     snprintf(why, room, "%s", bytes_text(&text));
     bytes_fini(&text);
 }

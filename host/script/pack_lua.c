@@ -386,7 +386,8 @@ const uint8_t *pack_lua_message(lua_State *L, int index, size_t *size)
 
 const uint8_t *pack_lua_value(lua_State *L, int index, const char *root, size_t *size)
 {
-    struct packing p = { L, scratch_take(SCRATCH_PACK), root, "encoded" };
+    const char *verb = strcmp(root, "config") == 0 ? "sent" : "encoded";
+    struct packing p = { L, scratch_take(SCRATCH_PACK), root, verb };
     int type = lua_type(L, index);
     if (type == LUA_TTABLE)
         pack_table(&p, lua_absindex(L, index), lua_gettop(L), NULL);

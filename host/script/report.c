@@ -341,13 +341,42 @@ static void put_one_line(struct bytes *out, const char *text, size_t size)
         bytes_append_text(out, "...");
 }
 
+/* The text of a `why`, which is what assert(ref:ask(...)) raises: a table with a
+ * metatable and nothing but a reason and a text. NULL: it is none. */
+static const char *text_of_why(lua_State *L, int index, size_t *size)
+{
+    const char *text = NULL;
+    int         members = 0;
+    bool        has_reason = false;
+
+    index = lua_absindex(L, index);
+    if (!lua_istable(L, index) || !lua_checkstack(L, 3) || !lua_getmetatable(L, index))
+        return NULL;
+    lua_pop(L, 1);
+    lua_pushnil(L);
+    while (lua_next(L, index)) {
+        if (++members > 2 || lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING) {
+            lua_pop(L, 2);
+            return NULL;
+        }
+        const char *key = lua_tostring(L, -2);
+        if (strcmp(key, "text") == 0)
+            text = lua_tolstring(L, -1, size);
+        else if (strcmp(key, "reason") == 0)
+            has_reason = true;
+        lua_pop(L, 1);
+    }
+    return has_reason ? text : NULL;
+}
+
 static void put_reason(struct printer *p, int index)
 {
-    lua_State *L = p->L;
-    int        type = lua_type(L, index);
-    if (type == LUA_TSTRING) {
-        size_t size;
-        const char *text = lua_tolstring(L, index, &size);
+    lua_State  *L = p->L;
+    int         type = lua_type(L, index);
+    size_t      size;
+    const char *text = type == LUA_TSTRING ? lua_tolstring(L, index, &size)
+                                           : text_of_why(L, index, &size);
+    if (text != NULL) {
         put_one_line(p->out, text, size);
         return;
     }
@@ -367,8 +396,6 @@ void report_reason(lua_State *L, int index, struct bytes *out)
     put_reason(&p, index);
 }
 
-/* ---- Locals and traceback ---------------------------------------------- */
-
 /* The innermost Lua function: the one that failed, or called what failed. */
 static bool find_failing_frame(lua_State *dead, lua_Debug *frame)
 {
@@ -380,6 +407,32 @@ static bool find_failing_frame(lua_State *dead, lua_Debug *frame)
     return false;
 }
 
+/* Whether the error message begins with "file:line:", as most do. */
+static bool says_where(const char *text)
+{
+    for (; *text != '\0' && *text != '\n'; text++) {
+        if (*text != ':')
+            continue;
+        size_t digits = strspn(text + 1, "0123456789");
+        if (digits > 0 && text[1 + digits] == ':')
+            return true;
+    }
+    return false;
+}
+
+void report_error(lua_State *dead, struct bytes *out)
+{
+    lua_Debug frame;
+    bool      placed = lua_type(dead, -1) == LUA_TSTRING && says_where(lua_tostring(dead, -1));
+    if (!placed && find_failing_frame(dead, &frame)) {
+        lua_getinfo(dead, "l", &frame);
+        bytes_printf(out, "%s:%d: ", frame.short_src, frame.currentline);
+    }
+    report_reason(dead, -1, out);
+}
+
+/* ---- Locals and traceback ---------------------------------------------- */
+
 static void put_locals(struct printer *p)
 {
     lua_State *dead = p->L;
@@ -390,10 +443,12 @@ static void put_locals(struct printer *p)
     struct bytes *out = p->out;
     size_t        line = out->size;
     int           shown = 0;
+    bool          more = false;
     const char   *name;
-    for (int i = 1; (name = lua_getlocal(dead, &frame, i)) != NULL; i++) {
-        bool is_ours = *name == '(' || shown == LOCAL_LIMIT; /* "(for state)" */
-        if (!is_ours) {
+    for (int i = 1; !more && (name = lua_getlocal(dead, &frame, i)) != NULL; i++) {
+        bool is_ours = *name != '('; /* "(for state)" is Lua's */
+        more = is_ours && shown == LOCAL_LIMIT;
+        if (is_ours && !more) {
             if (shown++ == 0) {
                 bytes_append_text(out, "  locals   ");
             } else if (out->size - line > LINE_WIDTH) {
@@ -407,7 +462,7 @@ static void put_locals(struct printer *p)
         }
         lua_pop(dead, 1);
     }
-    if (shown == LOCAL_LIMIT)
+    if (more)
         bytes_append_text(out, "  ...");
     if (shown > 0)
         bytes_append_byte(out, '\n');
@@ -476,7 +531,7 @@ void report_build(lua_State *dead, const struct report_context *context, struct 
                          .out = out,
                          .actor_text = context->actor_text,
                          .text_context = context->text_context };
-    put_reason(&p, -1);
+    report_error(dead, out);
     bytes_printf(out, "\n  actor    %s (%s", context->actor, context->script);
     if (context->version != NULL)
         bytes_printf(out, ", version %s", context->version);

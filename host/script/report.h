@@ -29,8 +29,13 @@ struct report_context {
 };
 
 /* One line: "pong.lua:12: attempt to ..." of the error object at `index`
- * ("(error object is a table: {code = 3})", "(error object is nil)"). */
+ * ("(error object is a table: {code = 3})", "(error object is nil)"); of a
+ * `why` its text. */
 void report_reason(lua_State *L, int index, struct bytes *out);
+
+/* The same of the error object on top of `dead`, with the line at which it was
+ * raised if the error itself does not say. */
+void report_error(lua_State *dead, struct bytes *out);
 
 /* The whole report, several lines. The error object is on top of `dead`. */
 void report_build(lua_State *dead, const struct report_context *context, struct bytes *out);

@@ -6,10 +6,9 @@
 #include "base/bytes.h"
 #include "base/map.h"
 #include "base/memory.h"
-#include "base/suggest.h"
 #include "base/thread.h"
+#include "script/script_path.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <lauxlib.h>
@@ -18,11 +17,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SUGGEST_FILES 4096 /* names looked at in one folder for "did you mean" */
-
 struct sources {
     struct lock lock;
     struct map  by_file; /* guarded by lock; resolved path -> struct source, one reference each */
+    struct map  by_request; /* guarded by lock; "path\nfolder" as it was asked for -> the same,
+                               borrowed: the second spawn asks the file system nothing */
     char      **roots;   /* fixed by sources_new(); NULL-terminated */
 };
 
@@ -37,54 +36,17 @@ struct source {
     struct bytes code; /* what lua_dump() made of it */
 };
 
-/* ---- Texts of paths ---------------------------------------------------- */
+/* ---- Texts ---- */
 
-static bool ends_with(const char *text, const char *end)
-{
-    size_t size = strlen(text), end_size = strlen(end);
-    return size >= end_size && strcmp(text + size - end_size, end) == 0;
-}
-
-/* The part of `path` after its last slash. */
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash != NULL ? slash + 1 : path;
-}
-
-/* Writes the folder of `path`: "examples", "." or "/". */
-static void folder_of(const char *path, char *folder, size_t room)
-{
-    const char *slash = strrchr(path, '/');
-    if (slash == NULL)
-        snprintf(folder, room, ".");
-    else if (slash == path)
-        snprintf(folder, room, "/");
-    else
-        snprintf(folder, room, "%.*s", (int)(slash - path), path);
-}
-
-/* Writes folder/name as a person would; false if it does not fit. */
-static bool join(const char *folder, const char *name, const char *end, char *path)
-{
-    while (strncmp(name, "./", 2) == 0)
-        name += 2;
-    bool here = *name == '/' || strcmp(folder, ".") == 0;
-    const char *slash = here || ends_with(folder, "/") ? "" : "/";
-    int size = snprintf(path, PATH_MAX, "%s%s%s%s", here ? "" : folder, slash, name, end);
-    return size > 0 && size < PATH_MAX;
-}
-
-/* "pong" for "examples/pong.lua"; "main" for what is no file. */
 static char *copy_stem(const char *chunk_name)
 {
     if (*chunk_name != '@')
         return memory_copy_text("main");
-    char *stem = memory_copy_text(base_name(chunk_name + 1));
+    char *stem = memory_copy_text(script_path_base(chunk_name + 1));
     if (stem == NULL)
         return NULL;
     size_t size = strlen(stem);
-    if (size <= 4 || !ends_with(stem, ".lua"))
+    if (size <= 4 || !script_path_ends_with(stem, ".lua"))
         return stem;
     char cut[NAME_MAX + 1];
     snprintf(cut, sizeof cut, "%.*s", (int)(size - 4), stem);
@@ -140,7 +102,7 @@ static struct source *source_new(const char *chunk_name, const char *file)
     bool is_named = *chunk_name == '@' || *chunk_name == '=';
     const char *path = is_named ? chunk_name + 1 : chunk_name;
     char folder[PATH_MAX];
-    folder_of(*chunk_name == '@' ? path : "", folder, sizeof folder);
+    script_path_folder(*chunk_name == '@' ? path : "", folder, sizeof folder);
 
     source->path = memory_copy_text(path);
     source->folder = memory_copy_text(folder);
@@ -299,16 +261,13 @@ close_file:
     return err;
 }
 
-/* Reads and compiles `path`, which resolves to `file`. With `old`, an equal
- * text is not compiled: SOURCE_SAME. */
-static int read_source(const char *path, const char *file, const struct source *old,
-                       struct source **source, char *why, size_t room)
+/* Reads and compiles `path`, which resolves to `file`. */
+static int read_source(const char *path, const char *file, struct source **source, char *why,
+                       size_t room)
 {
     struct bytes text;
     bytes_init(&text, SOURCE_LIMIT + 1);
     int answer = read_file(path, file, &text, why, room);
-    if (answer == 0 && old != NULL && hash_of((const char *)text.data, text.size) == old->hash)
-        answer = SOURCE_SAME;
     if (answer == 0) {
         char name[PATH_MAX + 1];
         snprintf(name, sizeof name, "@%s", path);
@@ -316,18 +275,6 @@ static int read_source(const char *path, const char *file, const struct source *
     }
     bytes_fini(&text);
     return answer;
-}
-
-int source_read_again(const struct source *source, struct source **fresh, char *why, size_t room)
-{
-    *fresh = NULL;
-    if (*source->file == '\0')
-        return SOURCE_SAME;
-    /* The path as it is now: a link may have been moved to a new file. */
-    char file[PATH_MAX];
-    if (realpath(source->path, file) == NULL)
-        snprintf(file, sizeof file, "%s", source->file);
-    return read_source(source->path, file, source, fresh, why, room);
 }
 
 /* ---- All of a host ----------------------------------------------------- */
@@ -343,6 +290,7 @@ struct sources *sources_new(const char *const *roots)
         return NULL;
     lock_init(&sources->lock);
     map_init(&sources->by_file);
+    map_init(&sources->by_request);
     sources->roots = calloc(count + 1, sizeof *sources->roots);
     for (size_t i = 0; sources->roots != NULL && i < count; i++) {
         sources->roots[i] = strdup(roots[i]);
@@ -367,6 +315,7 @@ void sources_free(struct sources *sources)
     while ((entry = map_next(&sources->by_file, &position)) != NULL)
         source_unref(entry->value);
     map_fini(&sources->by_file);
+    map_fini(&sources->by_request);
     for (char **root = sources->roots; root != NULL && *root != NULL; root++)
         free(*root);
     free(sources->roots);
@@ -374,34 +323,25 @@ void sources_free(struct sources *sources)
     memory_put(sources, sizeof *sources);
 }
 
-/* Makes *source the one of its file, unless `keep` and there is one: then that
- * one takes its place in *source. */
-static int remember(struct sources *sources, struct source **source, bool keep)
+/* Makes *source the one of its file; if another thread was faster, its source
+ * takes the place of *source. */
+static int remember(struct sources *sources, struct source **source)
 {
-    const char    *file = (*source)->file;
-    struct source *displaced = NULL;
-    int            err = 0;
+    const char *file = (*source)->file;
+    int err = 0;
 
     lock_acquire(&sources->lock);
     struct source *known = map_find(&sources->by_file, file, strlen(file));
-    if (known != NULL && keep) {
-        displaced = *source;
+    if (known != NULL) {
+        source_unref(*source);
         *source = source_ref(known);
     } else {
         err = map_set(&sources->by_file, file, strlen(file), *source);
-        if (err == 0) {
+        if (err == 0)
             source_ref(*source);
-            displaced = known;
-        }
     }
     lock_release(&sources->lock);
-    source_unref(displaced);
     return err;
-}
-
-int sources_adopt(struct sources *sources, struct source *source)
-{
-    return *source->file == '\0' ? 0 : remember(sources, &source, false);
 }
 
 static struct source *find_known(struct sources *sources, const char *file)
@@ -425,10 +365,10 @@ static int open_found(struct sources *sources, const char *path, struct source *
     if (*source != NULL)
         return 0;
 
-    int err = read_source(path, file, NULL, source, why, room);
+    int err = read_source(path, file, source, why, room);
     if (err != 0)
         return err;
-    err = remember(sources, source, true);
+    err = remember(sources, source);
     if (err != 0) {
         source_unref(*source);
         *source = NULL;
@@ -437,136 +377,41 @@ static int open_found(struct sources *sources, const char *path, struct source *
     return 0;
 }
 
-/* ---- Finding ----------------------------------------------------------- */
-
-/* The folders a find looks in, without repetitions, NULL-terminated. */
-struct search {
-    const char *wanted;
-    char        beside[PATH_MAX]; /* folder of the script that spawns */
-    const char *folders[66];
-    size_t      count;
-};
-
-static void add_folder(struct search *search, const char *folder)
+/* What a find is known by. False: too long to be known. */
+static bool request_key(const char *path, const char *beside, char *key, size_t room, size_t *size)
 {
-    for (size_t i = 0; i < search->count; i++)
-        if (strcmp(search->folders[i], folder) == 0)
-            return;
-    if (search->count + 1 < ARRAY_LENGTH(search->folders))
-        search->folders[search->count++] = folder;
-}
-
-static void list_folders(struct search *search, const struct sources *sources, const char *wanted,
-                         const char *beside)
-{
-    search->wanted = wanted;
-    search->count = 0;
-    if (*wanted == '/') {
-        add_folder(search, "/");
-        return;
-    }
-    if (beside != NULL) {
-        folder_of(beside, search->beside, sizeof search->beside);
-        add_folder(search, search->beside);
-    }
-    add_folder(search, ".");
-    for (char **root = sources->roots; *root != NULL; root++)
-        add_folder(search, *root);
-}
-
-static bool exists(const char *path, bool plain_only)
-{
-    struct stat info;
-    if (stat(path, &info) != 0)
-        return errno != ENOENT && errno != ENOTDIR;
-    return !plain_only || S_ISREG(info.st_mode);
-}
-
-/* Whether the wanted script is in `folder`, and its path. */
-static bool look_in(const struct search *search, const char *folder, char *path)
-{
-    if (ends_with(search->wanted, ".lua"))
-        return join(folder, search->wanted, "", path) && exists(path, false);
-    return (join(folder, search->wanted, ".lua", path) && exists(path, false)) ||
-           (join(folder, search->wanted, "", path) && exists(path, true));
-}
-
-/* Offers the scripts that lie where `search` looked in `folder`. `best` keeps
- * the text of the best one. */
-static void offer_files(const struct search *search, const char *folder, struct suggest *suggest,
-                        char *best)
-{
-    char path[PATH_MAX], place[PATH_MAX];
-    if (!join(folder, search->wanted, "", path))
-        return;
-    folder_of(path, place, sizeof place);
-    DIR *directory = opendir(place);
-    if (directory == NULL)
-        return;
-    struct dirent *entry;
-    for (int i = 0; i < SUGGEST_FILES && (entry = readdir(directory)) != NULL; i++) {
-        if (!ends_with(entry->d_name, ".lua"))
-            continue;
-        char stem[NAME_MAX + 1];
-        snprintf(stem, sizeof stem, "%.*s", (int)(strlen(entry->d_name) - 4), entry->d_name);
-        suggest_offer(suggest, stem);
-        if (suggest->best == stem) {
-            snprintf(best, NAME_MAX + 1, "%s", stem);
-            suggest->best = best;
-        }
-    }
-    closedir(directory);
-}
-
-/* "no script 'pnog': looked for pnog.lua in examples/, .; did you mean pong.lua?" */
-static int not_found(const struct search *search, char *why, size_t room)
-{
-    const char  *wanted = search->wanted;
-    const char  *end = ends_with(wanted, ".lua") ? "" : ".lua";
-    struct bytes text;
-    bytes_init(&text, room);
-    bytes_printf(&text, "no script '%s'", wanted);
-
-    for (size_t i = 0; *wanted != '/' && i < search->count; i++) {
-        const char *folder = search->folders[i];
-        if (i == 0)
-            bytes_printf(&text, ": looked for %s%s in ", wanted, end);
-        else
-            bytes_printf(&text, ", ");
-        bool bare = strcmp(folder, ".") == 0 || ends_with(folder, "/");
-        bytes_printf(&text, "%s%s", folder, bare ? "" : "/");
-    }
-
-    char stem[NAME_MAX + 1], best[NAME_MAX + 1];
-    const char *name = base_name(wanted);
-    snprintf(stem, sizeof stem, "%.*s", (int)(strlen(name) - (*end == '\0' ? 4 : 0)), name);
-    struct suggest suggest;
-    suggest_init(&suggest, stem);
-    for (size_t i = 0; i < search->count; i++)
-        offer_files(search, search->folders[i], &suggest, best);
-    if (suggest.best != NULL)
-        bytes_printf(&text, "; did you mean %.*s%s.lua?", (int)(name - wanted), wanted,
-                     suggest.best);
-
-    snprintf(why, room, "%.*s", (int)text.size, (const char *)text.data);
-    bytes_fini(&text);
-    return -ENOENT;
+    char folder[PATH_MAX] = "";
+    if (beside != NULL)
+        script_path_folder(beside, folder, sizeof folder);
+    int length = snprintf(key, room, "%s\n%s", path, folder);
+    *size = (size_t)length;
+    return length > 0 && (size_t)length < room;
 }
 
 int source_find(struct sources *sources, const char *path, const char *beside,
                 struct source **source, char *why, size_t room)
 {
+    char key[PATH_MAX], found[PATH_MAX];
+    size_t size;
+    bool known = request_key(path, beside, key, sizeof key, &size);
+
     *source = NULL;
-    if (*path == '\0') {
-        snprintf(why, room, "no script: its name is empty");
-        return -ENOENT;
+    if (known) {
+        lock_acquire(&sources->lock);
+        struct source *before = map_find(&sources->by_request, key, size);
+        if (before != NULL)
+            *source = source_ref(before);
+        lock_release(&sources->lock);
+        if (*source != NULL)
+            return 0;
     }
-    struct search search;
-    list_folders(&search, sources, path, beside);
-    for (size_t i = 0; i < search.count; i++) {
-        char found[PATH_MAX];
-        if (look_in(&search, search.folders[i], found))
-            return open_found(sources, found, source, why, room);
+    int err = script_path_find(path, beside, sources->roots, found, why, room);
+    if (err == 0)
+        err = open_found(sources, found, source, why, room);
+    if (err == 0 && known) {
+        lock_acquire(&sources->lock);
+        map_set(&sources->by_request, key, size, *source); /* without memory: found anew */
+        lock_release(&sources->lock);
     }
-    return not_found(&search, why, room);
+    return err;
 }

@@ -3,8 +3,7 @@
  *
  * One `struct sources` per host, any thread. A source is immutable; the
  * second spawn of a path takes the compiled form from memory, whatever has
- * become of the file: only a reload (source_read_again, sources_adopt) brings
- * in a new text.
+ * become of the file.
  */
 #ifndef TROUPE_SCRIPT_SOURCE_H
 #define TROUPE_SCRIPT_SOURCE_H
@@ -35,16 +34,6 @@ int source_find(struct sources *sources, const char *path, const char *beside,
  * messages call it ("=(command line)" as in Lua, "@file.lua"). */
 int source_from_text(const char *name, const char *text, size_t size,
                      struct source **source, char *why, size_t room);
-
-enum { SOURCE_SAME = 1 }; /* the text has not changed */
-
-/* Reads the file of `source` as it is now. 0 and a new *fresh, which finds do
- * not give yet; SOURCE_SAME (always so for a text from memory), *fresh is
- * NULL; errors as source_find(). */
-int source_read_again(const struct source *source, struct source **fresh, char *why, size_t room);
-
-/* From now on finds of `source`'s file give this one. 0 or -ENOMEM. */
-int sources_adopt(struct sources *sources, struct source *source);
 
 struct source *source_ref(struct source *source);
 void           source_unref(struct source *source); /* NULL is fine */

@@ -212,7 +212,7 @@ static void test_preemption(void)
     run_preempted("local g = coroutine.wrap(function() for i = 1, 20000 do coroutine.yield(i) end return 0 end)\n"
                   "local s = 0 for i = 1, 20000 do s = s + g() end return s == 200010000 and g() == 0", __LINE__);
     run_preempted("local t = {} for i = 1, 30000 do t[i] = (i * 7919) % 30011 end\n"
-                  "table.sort(t, function(a, b) return a < b end)\n"
+                  "table.sort(t, function(a, b) return a < b end);\n"
                   "for i = 2, #t do if t[i - 1] > t[i] then return false end end return true", __LINE__);
     run_preempted("local n = 0 for i = 1, 30000 do\n"
                   "  local ok, v = xpcall(function(...) local x <close> = setmetatable({}, { __close = function() n = n + 1 end })\n"
@@ -270,7 +270,7 @@ static const char *const busy[] = {
     "local herd = {} while true do local co = coroutine.wrap(function() while true do coroutine.yield({}) end end)\n"
     "  herd[#herd % 50 + 1] = co for i = 1, #herd do herd[i]() end end",
     "while true do local f = load('local a = {...} return #a + 1') f(1, 2, 3) end",
-    "while true do local t = {} for i = 1, 50 do t[i] = (i * 7) % 11 end table.sort(t, function(a, b) return a < b end)\n"
+    "while true do local t = {} for i = 1, 50 do t[i] = (i * 7) % 11 end table.sort(t, function(a, b) return a < b end);\n"
     "  ('abc'):gsub('.', function(c) return c .. c end) end",
     "while true do pcall(function() local x <close> = setmetatable({}, { __close = function() local t = {} end }) error({}) end)\n"
     "  xpcall(error, function(m) return { m } end, 'x') end",

@@ -1,0 +1,28 @@
+-- prober: asks a witness again and again, as long as the host lives.
+--   Report {}   replies Probes { count, failed = integer, slowest = seconds }
+local Prober = {}
+
+function Prober:on_start()
+  if self.config.witness then return end
+  self.witness = assert(actor.spawn("prober", { config = { witness = true } }))
+  self.count, self.failed, self.slowest = 0, 0, 0
+  actor.every("5ms", "Probe")
+end
+
+function Prober:on_probe()
+  local began = actor.now()
+  local pong = self.witness:ask("Ping")
+  self.count = self.count + 1
+  if not pong then self.failed = self.failed + 1 end
+  self.slowest = math.max(self.slowest, actor.now() - began)
+end
+
+function Prober:on_ping(_, env)
+  env:reply("Pong")
+end
+
+function Prober:on_report(_, env)
+  env:reply("Probes", { count = self.count, failed = self.failed, slowest = self.slowest })
+end
+
+return Prober
