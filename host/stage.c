@@ -39,7 +39,10 @@ static int stage_new(lua_State *L)
 
     message_ledger_begin();
     char why[HOST_WHY];
-    struct host_options options = { .stepped = true, .seed = seed };
+    struct host_options options = { .stepped = true,
+                                    .seed = seed,
+                                    .actors = (uint32_t)luaL_optinteger(L, 2, 0),
+                                    .timers = (uint32_t)luaL_optinteger(L, 3, 0) };
     if (host_make(&stage->host, &options, why, sizeof why) != 0) {
         message_ledger_end();
         return luaL_error(L, "no stage: %s", why);
@@ -76,20 +79,46 @@ static const char *text_field(lua_State *L, int index, const char *name)
     return text;
 }
 
+/* The options of actor.spawn, in the table at `index`, which keeps their texts. */
+static void check_spawn_options(lua_State *L, int index, struct script_options *options)
+{
+    char why[256];
+    lua_pushnil(L);
+    while (lua_next(L, index)) {
+        const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
+        if (strcmp(name, "config") == 0)
+            luaL_error(L, "spawn: the config is the second argument, not an option");
+        if (strcmp(name, "path") != 0 && strcmp(name, "source") != 0) {
+            int answer = script_read_option(L, name, lua_gettop(L), options, why, sizeof why);
+            if (answer == 0)
+                luaL_error(L, "spawn: options have no '%s'", name);
+            if (answer < 0)
+                luaL_error(L, "spawn: %s", why);
+        }
+        lua_pop(L, 1);
+    }
+}
+
 static int stage_spawn(lua_State *L)
 {
     struct stage *stage = check_stage(L);
+    lua_settop(L, 3);
     luaL_checktype(L, 2, LUA_TTABLE);
-    struct script_options options = { .name = text_field(L, 2, "name"),
-                                      .thread = text_field(L, 2, "thread"),
-                                      .failure = text_field(L, 2, "failure") };
+    struct script_options options = { 0 };
+    check_spawn_options(L, 2, &options);
     const char *path = text_field(L, 2, "path");
     const char *text = text_field(L, 2, "source");
     if (path == NULL && text == NULL)
         return luaL_error(L, "spawn takes a path or a table with a source");
 
+    if (lua_isnil(L, 3))
+        lua_newtable(L);
+    else
+        lua_pushvalue(L, 3);
+    if (!lua_istable(L, -1))
+        return luaL_error(L, "spawn: config is a table, not a %s", luaL_typename(L, -1));
     size_t size;
-    const uint8_t *packed = pack_lua_message(L, 3, &size);
+    const uint8_t *packed = pack_lua_value(L, -1, "config", &size);
     lua_pushlstring(L, (const char *)packed, size); /* kept: loading may pack, too */
     const char *config = lua_tostring(L, -1);
     options.config = (const uint8_t *)config;

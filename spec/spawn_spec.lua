@@ -19,25 +19,25 @@ local function remove_folder(folder)
   os.execute(("rm -rf '%s'"):format(folder))
 end
 
--- Prints the place it was told, and its name.
-local HELLO = [[
-function on_start(self) print(actor.name .. " says " .. (self.config.word or "hello")) end
-]]
+-- Does nothing, and can therefore be spawned anywhere.
+local IDLE = [[function on_ping(self, msg, env) env:reply("Pong") end]]
 
 describe("an actor's birth", function()
   local stage, folder
 
-  before_each(function() stage = Stage.new() end)
+  before_each(function()
+    stage = Stage.new()
+    folder = make_folder { ["idle.lua"] = IDLE }
+  end)
   after_each(function()
     stage:close()
-    if folder then
-      remove_folder(folder)
-      folder = nil
-    end
+    remove_folder(folder)
   end)
 
-  -- Runs `body` as the on_start of an actor called "parent"; answers what was printed.
+  -- Runs `body`, in which IDLE is the path of a script, as the on_start of an actor
+  -- called "parent"; answers what was printed.
   local function start(body)
+    body = body:gsub("IDLE", folder .. "/idle")
     assert(stage:spawn({ source = "function on_start(self, msg, env)\n" .. body .. "\nend", name = "parent" }))
     stage:run()
     return stage:output()
@@ -52,6 +52,7 @@ describe("an actor's birth", function()
   end
 
   local function folder_of(scripts)
+    remove_folder(folder)
     folder = make_folder(scripts)
     return folder
   end
@@ -79,21 +80,20 @@ describe("an actor's birth", function()
       ]] }
       assert(stage:spawn(folder .. "/boss.lua"))
       stage:run()
-      assert.same({ "counter" }, stage:output())
-      assert.is_true(stage:alive("counter"))
+      assert.equal("counter", stage:output()[1])
     end)
 
     it("takes a path that begins with a slash as it is", function()
-      folder_of { ["hello.lua"] = HELLO }
+      folder_of { ["hello.lua"] = IDLE }
       start(("print(actor.spawn('%s/hello.lua', { name = 'h' }))"):format(folder))
       assert.is_true(stage:alive("h"))
     end)
 
     it("lets .lua be left out, and takes a folder of the same name for no script", function()
-      folder_of { ["sub.lua"] = HELLO }
+      folder_of { ["sub.lua"] = "function on_start() print(actor.name) end" }
       assert(stage:spawn(folder .. "/sub"))
       stage:run()
-      assert.same({ "sub#1 says hello" }, stage:output())
+      assert.same({ "sub#1" }, stage:output())
     end)
 
     it("says where it looked for a missing one, and which may have been meant", function()
@@ -136,7 +136,7 @@ describe("an actor's birth", function()
     end)
 
     it("names file and line of a syntax error", function()
-      assert.equal("hero.lua:3: '=' expected near '<eof>'", refusal("\n\nfoo"))
+      assert.equal("hero.lua:3: syntax error near <eof>", refusal("\n\nfoo"))
     end)
 
     it("names file and line at which its top level failed", function()
@@ -145,8 +145,9 @@ describe("an actor's birth", function()
     end)
 
     it("is named even if what its top level raised is no text", function()
-      assert.equal("hero.lua: (error object is a table: {code = 3})", refusal("error { code = 3 }"))
-      assert.equal("hero.lua: (error object is nil)", refusal("error()"))
+      assert.equal("hero.lua:2: (error object is a table: {code = 3})", refusal("\nerror { code = 3 }"))
+      assert.equal("hero.lua:1: (error object is nil)", refusal("error()"))
+      assert.equal("hero.lua:1: no luck", refusal("assert(false, 'no luck')"))
     end)
 
     it("may define nothing, which is an error", function()
@@ -174,7 +175,7 @@ describe("an actor's birth", function()
 
     it("may be bytecode, which is never loaded", function()
       local why = refusal(string.dump(load("function on_ping() end")))
-      assert.matches("attempt to load a binary chunk", why)
+      assert.equal("hero.lua: compiled Lua (bytecode) is never loaded; give its source", why)
     end)
 
     it("may call os.exit, which is told and does not end the program", function()
@@ -183,7 +184,7 @@ describe("an actor's birth", function()
 
     it("leaves its name free", function()
       refusal("x x x")
-      assert.truthy(stage:spawn({ source = HELLO, name = "hero" }))
+      assert.truthy(stage:spawn({ source = IDLE, name = "hero" }))
     end)
   end)
 
@@ -194,7 +195,7 @@ describe("an actor's birth", function()
       ["ask"] = 'actor.ref("parent"):ask("X")',
       ["start_ask"] = 'actor.ref("parent"):start_ask("X")',
       ["stop"] = 'actor.ref("parent"):stop()',
-      ["actor.spawn"] = 'actor.spawn("examples/counter")',
+      ["actor.spawn"] = 'actor.spawn("IDLE")',
       ["actor.exit"] = 'actor.exit()',
       ["actor.stop_host"] = 'actor.stop_host()',
       ["actor.after"] = 'actor.after(1, "X")',
@@ -277,37 +278,37 @@ describe("an actor's birth", function()
     end)
 
     it("is the file's with a number, if none is given", function()
-      assert.same({ "counter#1\tcounter#2\ttrue" }, start([[
-        local a, b = actor.spawn("examples/counter"), actor.spawn("examples/counter.lua")
+      assert.same({ "idle#1\tidle#2\ttrue" }, start([[
+        local a, b = actor.spawn("IDLE"), actor.spawn("IDLE.lua")
         print(a, b, a ~= b)
       ]]))
     end)
 
     it("is refused while somebody has it, and free when that one has ended", function()
       start([[
-        local first = assert(actor.spawn("examples/counter", { name = "one" }))
-        local none, why = actor.spawn("examples/counter", { name = "one" })
+        local first = assert(actor.spawn("IDLE", { name = "one" }))
+        local none, why = actor.spawn("IDLE", { name = "one" })
         print(none, why.reason, why)
       ]])
       stage:stop("one")
       stage:run()
       assert.is_false(stage:alive("one"))
-      assert.truthy(stage:spawn({ source = HELLO, name = "one" }))
+      assert.truthy(stage:spawn({ source = IDLE, name = "one" }))
     end)
 
     it("says whose it is, when it is refused", function()
       assert.same({ "nil\tfailed\tan actor named 'parent' exists already" }, start([[
-        local none, why = actor.spawn("examples/counter", { name = "parent" })
+        local none, why = actor.spawn("IDLE", { name = "parent" })
         print(none, why.reason, why)
       ]]))
     end)
 
     it("may have letters, digits and _ . -, and nothing else", function()
-      assert.same({ "aZ_9.-x" }, start([[print(actor.spawn("examples/counter", { name = "aZ_9.-x" }))]]))
+      assert.same({ "aZ_9.-x" }, start([[print(actor.spawn("IDLE", { name = "aZ_9.-x" }))]]))
       for _, bad in ipairs { "", "a b", "a@b", "a/b", "ä", "a\0b", ("x"):rep(500) } do
         stage:close()
         stage = Stage.new()
-        local line = start(([[print(pcall(actor.spawn, "examples/counter", { name = %q }))]]):format(bad))[1]
+        local line = start(([[print(pcall(actor.spawn, "IDLE", { name = %q }))]]):format(bad))[1]
         assert.matches("^false\tactor.spawn: name is made of letters, digits, '_', '.' and '-'", line)
       end
     end)
@@ -357,9 +358,9 @@ describe("an actor's birth", function()
         "false\tactor.spawn: config is a table, not 3",
         "false\tactor.spawn: config has string keys, and this is an array",
       }, start([[
-        print(pcall(actor.spawn, "examples/counter", { config = 3 }))
-        print(pcall(actor.spawn, "examples/counter", { config = { 1, 2 } }))
-        local ok, why = pcall(actor.spawn, "examples/counter", { config = { a = { b = print } } })
+        print(pcall(actor.spawn, "IDLE", { config = 3 }))
+        print(pcall(actor.spawn, "IDLE", { config = { 1, 2 } }))
+        local ok, why = pcall(actor.spawn, "IDLE", { config = { a = { b = print } } })
         assert(not ok and why:find("config.a.b: a function", 1, true), why)
       ]]))
     end)
@@ -391,7 +392,7 @@ describe("an actor's birth", function()
       it("refuse " .. option .. " at the caller's line", function()
         local lines = start(([[
           print(pcall(function()
-            actor.spawn("examples/counter", { %s })
+            actor.spawn("IDLE", { %s })
           end))
         ]]):format(option))
         local wanted = "false\tparent.lua:3: actor.spawn: " .. expected
@@ -401,11 +402,11 @@ describe("an actor's birth", function()
 
     it("are a table, if they are given", function()
       assert.same({ "false\tactor.spawn: options are a table, not a string" },
-        start([[print(pcall(actor.spawn, "examples/counter", "counter"))]]))
+        start([[print(pcall(actor.spawn, "IDLE", "me"))]]))
     end)
 
     it("may all be given", function()
-      assert.same({ "all" }, start([[print(actor.spawn("examples/counter", {
+      assert.same({ "all" }, start([[print(actor.spawn("IDLE", {
         name = "all", config = {}, mailbox = { limit = 3, bytes = "1MiB", overflow = "fail" },
         thread = "pool", failure = "stop", memory = "8MiB", slice = "250ms", slow = "stop",
       }))]]))
@@ -525,7 +526,7 @@ describe("an actor's birth", function()
 
     it("end with a parent whose on_start spawned them and then failed", function()
       start([[
-        assert(actor.spawn("examples/counter", { name = "orphan" }))
+        assert(actor.spawn("IDLE", { name = "orphan" }))
         error("cannot start")
       ]])
       assert.is_false(stage:alive("parent"))
@@ -539,6 +540,8 @@ describe("an actor's birth", function()
       stage:run()
       assert.is_false(stage:alive("t.1.2"))
       assert.is_true(stage:alive("t.2.2"))
+      stage:stop("root#1")
+      stage:run()
       stage:output()
     end)
   end)
@@ -582,8 +585,9 @@ describe("an actor's birth", function()
     it("is refused for what is no address", function()
       local lines = start([[
         print(pcall(actor.ref))
-        print(pcall(actor.ref, "a b"))
-        print(pcall(actor.ref, "a@nowhere:5"))
+        print(pcall(actor.ref, ""))
+        print(pcall(actor.ref, "a@tcp://h:0"))
+        print(pcall(actor.ref, {}))
       ]])
       for _, line in ipairs(lines) do assert.matches("^false\tactor.ref: ", line) end
     end)
@@ -594,19 +598,41 @@ describe("an actor's birth", function()
     end)
   end)
 
-  it("is refused with a clear answer when a stopping host has no room for it", function()
-    assert(stage:spawn({ name = "late", source = [[
-      function on_shutdown()
-        local none, why = actor.spawn("examples/counter")
-        print(none, why.reason, why)
+  describe("the limit of actors", function()
+    local BREEDER = [[
+      function on_start(self)
+        local count, why = 0
+        repeat
+          local child
+          child, why = actor.spawn("%s/idle")
+          if child then count = count + 1 end
+        until not child
+        print(count, why.reason, why)
       end
-    ]] }))
-    stage:run()
-    -- close() stops the host, and prints what nobody took: so look at it from within
-    assert.is_true(stage:alive("late"))
-    stage:stop("late")
-    stage:run()
-    local line = stage:output()[1]
-    assert.is_string(line)
+      function on_ping(self, msg, env) env:reply("Pong") end
+    ]]
+
+    it("is an answer to the spawner, and the others go on", function()
+      stage:close()
+      stage = Stage.new { actors = 20 }
+      local breeder = assert(stage:spawn({ source = BREEDER:format(folder) }))
+      local _, env = stage:ask(breeder, "Ping")
+      assert.equal("Pong", env.type)
+      assert.same({ "18\tfull\tthe host has its limit of 20 actors" }, stage:output())
+    end)
+
+    it("leaves room again when some have ended", function()
+      stage:close()
+      stage = Stage.new { actors = 20 }
+      local breeder = assert(stage:spawn({ source = BREEDER:format(folder) }))
+      stage:run()
+      local none, why = stage:spawn({ source = IDLE })
+      assert.is_nil(none)
+      assert.equal("the host has its limit of 20 actors", why)
+      stage:stop(breeder)
+      stage:run()
+      assert.truthy(stage:spawn({ source = IDLE }))
+      stage:output()
+    end)
   end)
 end)

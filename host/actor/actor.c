@@ -180,6 +180,13 @@ uint64_t actor_wait_begin(struct actor *actor, enum appetite appetite, uint64_t 
     return actor->waits;
 }
 
+void actor_settle(struct actor *actor)
+{
+    struct message *wakes = mailbox_settle(&actor->box);
+    if (UNLIKELY(wakes != NULL))
+        send_wakes(actor, wakes);
+}
+
 void actor_wait_over(struct actor *actor)
 {
     alarm_set(actor, UINT64_MAX);

@@ -120,6 +120,9 @@ enum actor_fate actor_run(struct actor *actor, unsigned messages);
  * none): returns its number. actor_wait_over() ends it. */
 uint64_t actor_wait_begin(struct actor *actor, enum appetite appetite, uint64_t deadline_ns);
 void     actor_wait_over(struct actor *actor);
+/* Whoever waits for room that this actor has already made is let in: before it
+ * waits itself, or a circle would be seen that is none. */
+void     actor_settle(struct actor *actor);
 /* Whether a message of kind WAKE or an answer belongs to the wait under way. */
 static inline bool actor_waits_as(const struct actor *actor, uint64_t request)
 {

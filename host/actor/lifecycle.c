@@ -74,7 +74,7 @@ int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *
     atomic_store_explicit(&actor->slice_ns, spawn->slice_ns != 0 ? spawn->slice_ns : 5 * NS_PER_SEC,
                           memory_order_relaxed);
     actor->drain_left = 0;
-    actor->waits = 0;
+    /* actor->waits runs on from tenant to tenant: see waits.h. */
     atomic_store_explicit(&actor->edge, 0, memory_order_relaxed);
     actor->home = NULL;
     if (spawn->thread != NULL && strcmp(spawn->thread, "pool") != 0) {
@@ -226,7 +226,7 @@ static bool await_end(struct system *system, actor_id id, uint64_t deadline_ns)
             if (scheduler_step(system))
                 continue;
             uint64_t next_ns = timers_next(system->timers);
-            if (next_ns > deadline_ns)
+            if (next_ns > deadline_ns || next_ns == UINT64_MAX)
                 return false;
             timers_advance(system->timers, next_ns);
         }

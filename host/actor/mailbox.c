@@ -378,6 +378,11 @@ struct message *mailbox_take(struct mailbox *box, enum appetite appetite, mailbo
     return message;
 }
 
+struct message *mailbox_settle(struct mailbox *box)
+{
+    return give_back(box, true);
+}
+
 void mailbox_reconsider(struct mailbox *box)
 {
     box->passed = NULL;

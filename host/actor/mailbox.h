@@ -127,6 +127,11 @@ struct message *mailbox_take(struct mailbox *box, enum appetite appetite,
 /* Forgets what selective taking has passed over: a new wait begins. */
 void mailbox_reconsider(struct mailbox *box);
 
+/* Gives back at once all the room of messages already taken (it is else given
+ * back in lots): before the taker itself begins to wait for somebody. Returns
+ * wakes as mailbox_take() does. */
+struct message *mailbox_settle(struct mailbox *box);
+
 /* Lets the box fall asleep; false if something has come meanwhile. After true
  * the caller must not touch the actor again. */
 bool mailbox_sleep(struct mailbox *box);

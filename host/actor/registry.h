@@ -27,7 +27,7 @@ struct registry {
     struct actor *free_head, *free_tail; /* guarded by lock */
     struct actor *oldest, *newest;     /* living actors in order of birth; guarded by lock */
     uint64_t births;                   /* numbers unnamed actors; guarded by lock */
-    _Atomic uint32_t living;           /* published; lifecycle takes one off as an actor's last act */
+    _Atomic uint32_t living;           /* published; lifecycle_end() takes one off at last */
     _Atomic uint64_t ended;            /* published and removed */
 };
 

@@ -68,8 +68,9 @@ static struct actor *follow(struct system *system, uint64_t edge, actor_id *id)
     if (actor == NULL)
         return NULL;
     *id = load_id(actor);
-    bool same = (actor_id_generation(*id) & GENERATION_MASK) == (edge >> WAIT_BITS & GENERATION_MASK);
-    return *id != 0 && same ? actor : NULL;
+    uint64_t generation = edge >> WAIT_BITS & GENERATION_MASK;
+    bool lives = *id != 0 && (actor_id_generation(*id) & GENERATION_MASK) == generation;
+    return lives ? actor : NULL;
 }
 
 static void note(struct circle *circle, actor_id id, uint64_t edge)
@@ -138,6 +139,7 @@ static void describe(struct system *system, const struct circle *circle, char *t
 
 bool waits_begin(struct actor *actor, actor_id target, uint64_t wait, char *circle, size_t room)
 {
+    actor_settle(actor);
     struct system *system = actor->system;
     struct actor *other = registry_find(&system->registry, target);
     if (UNLIKELY(other == NULL))

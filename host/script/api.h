@@ -83,6 +83,9 @@ int api_push_undelivered(lua_State *L, enum failure_reason reason, struct target
 int api_push_unanswered(lua_State *L, enum failure_reason reason, struct target target,
                         type_id type, const char *detail, uint64_t timeout_ns);
 
+/* Whether it was an actor of this host that has ended. */
+bool api_is_gone(struct script *script, struct target target);
+
 /* The reason for a router's answer that is neither OK nor PARKED. */
 enum failure_reason api_reason_of(enum router_answer answer);
 

@@ -2,10 +2,10 @@
  * api_ask.c -- questions: ref:ask, which waits for its answer, and
  * ref:start_ask with actor.all and actor.any, which wait for many.
  *
- *     local answers, failures = actor.all({ a = r1:start_ask("Get"), b = r2:start_ask("Get") },
- *                                         { timeout = "2s" })
+ *     local answers, why, some = actor.all({ a = r1:start_ask("Get"), b = r2:start_ask("Get") },
+ *                                          { timeout = "2s" })
  *     -- answers.a, answers.b: the answers' messages
- *     -- failures: nil, or the whys of those without an answer, under the same keys
+ *     -- or nil, why the first that failed did, with why.name == "a", and the answers there are
  *
  *     local name, msg, env = actor.any{ a = r1:start_ask("Get"), b = r2:start_ask("Get") }
  *     -- the first answer; or nil, why when all have failed or the time is over
@@ -67,8 +67,12 @@ int api_push_unanswered(lua_State *L, enum failure_reason reason, struct target 
         snprintf(text, sizeof text, "no answer from %s to %s: its mailbox is full", name, asked);
         break;
     default:
-        snprintf(text, sizeof text, "no answer from %s to %s: %s", name, asked,
-                 detail != NULL ? detail : "it is not running");
+        if (api_is_gone(script_of(L), target)) /* and its name with it */
+            snprintf(text, sizeof text, "no answer to %s: %s", asked,
+                     detail != NULL ? detail : "the actor has ended");
+        else
+            snprintf(text, sizeof text, "no answer from %s to %s: %s", name, asked,
+                     detail != NULL ? detail : "it is not running");
     }
     return script_push_failure(L, reason, text);
 }
@@ -217,6 +221,7 @@ struct asking {
     type_id  type;
     struct target target;         /* address counted */
     enum asking_state state;
+    uint32_t place;               /* a mark of check_questions(), number_closed() */
     bool     awaited;             /* by the all() or any() under way */
     enum failure_reason failure;
     struct message *answer;       /* a REPLY or FAILURE, or NULL */
@@ -466,8 +471,13 @@ static unsigned check_questions(lua_State *L, const char *what, unsigned *open)
     if (!lua_istable(L, 1))
         luaL_error(L, "%s: a table of questions is expected, not a %s", what, luaL_typename(L, 1));
     lua_pushnil(L);
+    for (; lua_next(L, 1); lua_pop(L, 1))
+        check_asking(L, what)->place = 0;
+    lua_pushnil(L);
     for (; lua_next(L, 1); lua_pop(L, 1)) {
         struct asking *asking = check_asking(L, what);
+        if (asking->place++ > 0)
+            luaL_error(L, "%s: a question stands there twice", what);
         if (asking->state == ASKING_OPEN)
             ++*open;
         answered += has_answer(asking);
@@ -515,38 +525,54 @@ static int await(lua_State *L, const char *what, enum wait_kind kind, lua_KFunct
     return script_wait(L, what, go_on);
 }
 
-/* The results, and the table of failures or nil. */
+/* Numbers the questions that are no longer open, the latest first. */
+static void number_closed(struct script *script)
+{
+    uint32_t place = 0;
+    for (struct asking *each = script->asked; each != NULL; each = each->next)
+        each->place = ++place;
+}
+
+/* The answers; or nil, why the first that failed did, and the answers. */
 static int go_on_after_all(lua_State *L, int status, lua_KContext context)
 {
     struct script *script = script_of(L);
+    uint32_t first = 0;
     (void)status;
     (void)context;
+    number_closed(script);
     lua_settop(L, 1);
     lua_newtable(L); /* 2: answers */
-    lua_pushnil(L);  /* 3: failures */
+    lua_pushnil(L);  /* 3: why */
     lua_pushnil(L);
     while (lua_next(L, 1)) {
         struct asking *asking = check_asking(L, "all");
-        bool good = has_answer(asking);
-        lua_pushvalue(L, -2); /* the key */
-        if (good) {
+        if (has_answer(asking)) {
+            lua_pushvalue(L, -2); /* the key */
             pack_lua_push(L, asking->answer->payload, asking->answer->size);
-        } else {
-            if (lua_isnil(L, 3)) {
-                lua_newtable(L);
-                lua_replace(L, 3);
-            }
+            lua_rawset(L, 2);
+        } else if (asking->place > first) {
+            first = asking->place;
             push_asking_failure(L, asking);
-            lua_remove(L, -2); /* the nil before why */
+            lua_pushvalue(L, -4); /* the key */
+            lua_setfield(L, -2, "name");
+            lua_replace(L, 3);
+            lua_pop(L, 1); /* the nil before why */
         }
-        lua_rawset(L, good ? 2 : 3);
         take(script, asking);
         lua_pop(L, 1);
     }
-    return 2;
+    if (lua_isnil(L, 3)) {
+        lua_settop(L, 2);
+        return 1;
+    }
+    lua_pushnil(L);
+    lua_insert(L, 2);  /* nil, answers, why */
+    lua_insert(L, 3);  /* nil, why, answers */
+    return 3;
 }
 
-/* actor.all({key = question...}, {timeout=}) -> answers, failures or nil. */
+/* actor.all({key = question...}, {timeout=}) -> answers, or nil, why, answers. */
 int api_all(lua_State *L)
 {
     return await(L, "all", WAIT_ALL, go_on_after_all);

@@ -134,6 +134,12 @@ enum failure_reason api_reason_of(enum router_answer answer)
     }
 }
 
+bool api_is_gone(struct script *script, struct target target)
+{
+    return target.address == NULL &&
+           registry_find(&script->world->system->registry, target.id) == NULL;
+}
+
 int api_push_undelivered(lua_State *L, enum failure_reason reason, struct target target,
                          type_id type, const char *detail)
 {
@@ -149,6 +155,8 @@ int api_push_undelivered(lua_State *L, enum failure_reason reason, struct target
     else if (reason == FAILURE_STOPPING)
         snprintf(text, sizeof text, "%s was not sent to %s: this actor is stopping",
                  type_name(type), name);
+    else if (api_is_gone(script_of(L), target)) /* and its name with it */
+        snprintf(text, sizeof text, "%s was not sent: the actor has ended", type_name(type));
     else
         snprintf(text, sizeof text, "%s was not sent: %s is not running", type_name(type), name);
     return script_push_failure(L, reason, text);
@@ -397,6 +405,8 @@ static int ref_stop(lua_State *L)
     }
     char name[REF_TEXT_ROOM], text[REF_TEXT_ROOM + 32];
     api_target_text(script, target.id, target.address, name, sizeof name);
+    if (api_is_gone(script, target))
+        return script_push_failure(L, FAILURE_DOWN, "the actor has ended");
     snprintf(text, sizeof text, "%s is not running", name);
     return script_push_failure(L, FAILURE_DOWN, text);
 }

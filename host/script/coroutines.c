@@ -83,7 +83,7 @@ static int run(lua_State *L, lua_State *co, int arguments)
     int results;
     struct coroutine_frame frame;
     enter(vm, &frame, L, co, false);
-    int status = lua_resume(co, L, arguments, &results);
+    int status = guard_resume(co, L, arguments, &results);
     leave(vm, &frame);
 
     if (status == LUA_YIELD && vm->outward) {

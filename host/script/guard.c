@@ -4,6 +4,7 @@
 #include "script/libraries.h"
 
 #include <lauxlib.h>
+#include <setjmp.h>
 #include <string.h>
 
 #define BUDGET_STEP 1000 /* instructions between two looks at the budget */
@@ -117,6 +118,26 @@ static void end_from_hook(struct vm *vm, lua_State *L, enum vm_death death)
     guard_push_reason(L, L, (enum vm_death)vm->dying);
     lua_error(L);
 }
+
+/* ---- Running ----------------------------------------------------------------- */
+
+#if defined(__SANITIZE_THREAD__)
+int guard_resume(lua_State *co, lua_State *from, int arguments, int *results)
+{
+    jmp_buf here;
+    volatile int status = LUA_OK;
+    if (setjmp(here) == 0) {
+        status = lua_resume(co, from, arguments, results);
+        longjmp(here, 1);
+    }
+    return status;
+}
+#else
+int guard_resume(lua_State *co, lua_State *from, int arguments, int *results)
+{
+    return lua_resume(co, from, arguments, results);
+}
+#endif
 
 /* ---- The hook -------------------------------------------------------------- */
 

@@ -41,6 +41,13 @@ static inline void guard_unmark(lua_State *L, uintptr_t mark)
     *(uintptr_t *)lua_getextraspace(L) &= ~mark;
 }
 
+/* ---- Running ---- */
+
+/* lua_resume(). Lua jumps out of our functions when they yield or raise; the
+ * thread sanitizer, told nothing of that, would believe them all still under
+ * way. A jump of our own lets it know where it is. */
+int guard_resume(lua_State *co, lua_State *from, int arguments, int *results);
+
 /* ---- The hook ---- */
 
 void guard_hook(lua_State *L, lua_Debug *activation);

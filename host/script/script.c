@@ -150,8 +150,9 @@ static bool recover(struct script *script)
 
 static enum verdict exited(struct script *script)
 {
-    char text[sizeof script->exit_text + 40];
-    snprintf(text, sizeof text, "the actor has ended%s%s", script->exit_reason != NULL ? ": " : "",
+    char text[ADDRESS_NAME_LIMIT + sizeof script->exit_text + 40];
+    snprintf(text, sizeof text, "%s has ended%s%s", script->actor->name,
+             script->exit_reason != NULL ? ": " : "",
              script->exit_reason != NULL ? script->exit_reason : "");
     end_handler(script, FAILURE_DOWN, text);
     bool fit = recover(script);
@@ -571,8 +572,9 @@ static bool script_chooses(void *context, const struct message *message)
 static void script_end(struct actor *actor)
 {
     struct script *script = begin(actor);
-    char text[sizeof script->exit_text + 40];
-    snprintf(text, sizeof text, "the actor has ended%s%s", script->exit_reason != NULL ? ": " : "",
+    char text[ADDRESS_NAME_LIMIT + sizeof script->exit_text + 40];
+    snprintf(text, sizeof text, "%s has ended%s%s", script->actor->name,
+             script->exit_reason != NULL ? ": " : "",
              script->exit_reason != NULL ? script->exit_reason : "");
     end_handler(script, FAILURE_DOWN, text);
     api_deferred_end(script, text);

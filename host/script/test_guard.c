@@ -203,12 +203,12 @@ static void test_preemption(void)
     unsigned preempted = 0;
     rig_open(&rig, 0);
     preempted += run_preempted("local n = 0 for i = 1, 3000000 do n = n + i % 7 end return n == 8999997", __LINE__);
-    assert(preempted > 0);
+    assert(UNDER_TSAN || preempted > 0);
     preempted = run_preempted("local function deep(n)\n"
                               "  if n == 0 then local s = 0 for i = 1, 2000000 do s = s + i % 3 end return s end\n"
                               "  return coroutine.wrap(deep)(n - 1) end\n"
                               "local ok, s = pcall(deep, 5) return ok and s == 2000001", __LINE__);
-    assert(preempted > 0);
+    assert(UNDER_TSAN || preempted > 0);
     run_preempted("local g = coroutine.wrap(function() for i = 1, 20000 do coroutine.yield(i) end return 0 end)\n"
                   "local s = 0 for i = 1, 20000 do s = s + g() end return s == 200010000 and g() == 0", __LINE__);
     run_preempted("local t = {} for i = 1, 30000 do t[i] = (i * 7919) % 30011 end\n"
@@ -257,7 +257,8 @@ static void test_report(void)
     while ((result = vm_resume(&rig.vm, rig.coroutine, 0)) == VM_PREEMPTED)
         continue;
     interrupter_disarm();
-    assert(result == VM_DONE && strcmp(interrupter.c_function, "string.find") == 0);
+    assert(result == VM_DONE);
+    assert(UNDER_TSAN || strcmp(interrupter.c_function, "string.find") == 0);
     interrupter.c_function[0] = '\0';
     rig_close(&rig);
 }
@@ -349,8 +350,7 @@ static void test_memory_limit(void)
         "return (('x'):rep(1000000):gsub('x', ('y'):rep(1000)))",
         "local t = {} while true do load(function() t[#t + 1] = { {} } return ' ' end) end",
         "local function f(...) return (f(1, ...)) end f()",
-        "local t = {} local x <close> = setmetatable({}, { __close = function() while true do t[#t + 1] = {} end end })\n"
-        "while true do t[#t + 1] = {} end",
+        "local t = {} local x <close> = setmetatable({}, { __close = function() while true do t[#t + 1] = {} end end }) while true do t[#t + 1] = {} end",
     };
     size_t limit = 16 * 1024 * 1024;
     for (size_t i = 0; i < ARRAY_LENGTH(hogs); i++) {

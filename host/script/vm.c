@@ -188,7 +188,7 @@ enum vm_result vm_resume(struct vm *vm, lua_State *coroutine, int arguments)
     vm->active = coroutine;
 
     int results;
-    int status = lua_resume(coroutine, NULL, arguments, &results);
+    int status = guard_resume(coroutine, NULL, arguments, &results);
 
     vm->active = NULL;
     atomic_signal_fence(memory_order_seq_cst);

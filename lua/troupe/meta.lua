@@ -15,6 +15,7 @@
 ---@class troupe.Why
 ---@field reason "timeout"|"rejected"|"failed"|"down"|"deadlock"|"full"|"unreachable"|"no_reply"|"stopping"
 ---@field text string  that sentence
+---@field name? any  of actor.all: the key of the question that failed
 
 --- A message: a table with string keys, copied when it is sent. Values: booleans,
 --- integers, floats, strings, refs, `json.null`, and arrays and string-keyed
@@ -110,12 +111,14 @@ function actor.exit(reason) end
 ---@param code? integer  the program's exit code, 0 (the default) to 255
 function actor.stop_host(code) end
 
---- Waits until all the questions have their answers, or cannot have them.
+--- Waits until all the questions have their answers, or cannot have them. When
+--- some cannot: `nil, why`, of the one that failed first, and the others' answers.
 ---@generic K
 ---@param questions table<K, troupe.Question>  from ref:start_ask; an array, or by name
 ---@param options? { timeout?: troupe.Duration }  one deadline for all of them; default 5 s
----@return table<K, troupe.Message> answers  under the keys of their questions
----@return table<K, troupe.Why>? failures  likewise; nil if every question was answered
+---@return table<K, troupe.Message>? answers  under the keys of their questions
+---@return troupe.Why? why  why.name is the key of that question
+---@return table<K, troupe.Message>? some  the answers that there are
 function actor.all(questions, options) end
 
 --- Waits for the first answer to any of the questions; the others can still be

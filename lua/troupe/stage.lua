@@ -17,6 +17,8 @@ local Stage = {}
 Stage.__index = Stage
 
 local UNITS = { ms = 1e-3, s = 1, m = 60, h = 3600 }
+local LONGEST = 1e9 -- seconds
+local OPTIONS = { seed = true, actors = true, timers = true }
 
 local function seconds(duration, level)
   local value, unit = duration, "s"
@@ -24,20 +26,25 @@ local function seconds(duration, level)
     value, unit = duration:match("^([%d.]+)(%a+)$")
     value = tonumber(value)
   end
-  if type(value) ~= "number" or not UNITS[unit] or value ~= value or value < 0 then
-    error(("a duration is a number of seconds or a text such as \"250ms\", \"2s\", \"1m\", \"1h\", not %s")
+  local length = type(value) == "number" and UNITS[unit] and value * UNITS[unit]
+  if not length or not (length >= 0 and length <= LONGEST) then
+    error(("a duration is \"250ms\", \"2s\", \"1m\", \"1h\" or a number of seconds (at most 1e9), not %s")
       :format(tostring(duration)), level + 1)
   end
-  return value * UNITS[unit]
+  return length
 end
 
 --- A stage with nothing on it.
----@param options? { seed?: integer }  seed: the interleaving; the same seed gives
----  the same run. Without it whoever was ready first runs first.
+---@param options? { seed?: integer, actors?: integer, timers?: integer }  seed: the
+---  interleaving; the same seed gives the same run. Without it whoever was ready
+---  first runs first. actors, timers: how many there may be (the stage is one actor).
 ---@return troupe.Stage
 function Stage.new(options)
   options = options or {}
-  return setmetatable({ core = core.stage(options.seed or 0) }, Stage)
+  for name in pairs(options) do
+    if not OPTIONS[name] then error(("a stage has no option '%s'"):format(tostring(name)), 2) end
+  end
+  return setmetatable({ core = core.stage(options.seed or 0, options.actors, options.timers) }, Stage)
 end
 
 local function open(stage)
@@ -46,8 +53,9 @@ local function open(stage)
 end
 
 --- Makes an actor; its on_start runs with the next run(), ask() or advance().
----@param script string|{ source: string, name?: string, thread?: string, failure?: string }
----  a path, looked for as `troupe run` does; or the text of a script
+---@param script string|{ source?: string, path?: string, name?: string, failure?: string }
+---  a path, looked for as `troupe run` does; or the text of a script, with the
+---  options of actor.spawn
 ---@param config? table  becomes self.config
 ---@return userdata? actor
 ---@return string? why  what is wrong with the script
