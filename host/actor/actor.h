@@ -95,6 +95,7 @@ struct actor {
     /* Guarded by the registry's lock: */
     const char      *name;            /* owned; NULL: the slot is free */
     uint32_t         generation;      /* of the tenant, or of the last one */
+    bool             told_to_stop;    /* by the shutdown of the host */
     uint32_t         slot;            /* fixed: its place in the registry */
     actor_id         parent;
     struct actor    *born_before, *born_after; /* all actors, in order of birth */

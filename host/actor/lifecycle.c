@@ -71,6 +71,7 @@ int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *
     actor->busy = actor->preempted = actor->has_children = false;
     actor->hidden = spawn->hidden;
     actor->vital = false;
+    actor->told_to_stop = false;
     atomic_store_explicit(&actor->slice_ns, spawn->slice_ns != 0 ? spawn->slice_ns : 5 * NS_PER_SEC,
                           memory_order_relaxed);
     actor->drain_left = 0;
@@ -242,13 +243,30 @@ static bool await_end(struct system *system, actor_id id, uint64_t deadline_ns)
     return registry_find(&system->registry, id) == NULL;
 }
 
-static actor_id newest(struct system *system)
+/* The youngest actor; with `untold`, of those not yet told to stop, which it
+ * then is. 0: none. */
+static actor_id newest(struct system *system, bool untold)
 {
     struct registry *registry = &system->registry;
     lock_acquire(&registry->lock);
-    actor_id id = registry->newest != NULL ? actor_self(registry->newest) : 0;
+    struct actor *each = registry->newest;
+    while (each != NULL && untold && each->told_to_stop)
+        each = each->born_before;
+    actor_id id = each != NULL ? actor_self(each) : 0;
+    if (untold && each != NULL)
+        each->told_to_stop = true;
     lock_release(&registry->lock);
     return id;
+}
+
+/* Waits for those that are left: true if nobody is. */
+static bool await_all(struct system *system, uint64_t deadline_ns)
+{
+    actor_id id;
+    while ((id = newest(system, false)) != 0)
+        if (!await_end(system, id, deadline_ns))
+            return false;
+    return true;
 }
 
 static void account_for(struct system *system, struct shutdown_account *account)
@@ -276,24 +294,25 @@ void lifecycle_shut_down(struct system *system, uint64_t deadline_ns,
 {
     memset(account, 0, sizeof *account);
     atomic_store_explicit(&system->inlet_closed, true, memory_order_release);
-    for (;;) {
-        actor_id id = newest(system);
-        if (id == 0)
-            return;
+    /* One that does not end keeps the older ones waiting for half of what is
+     * left of the budget, and no longer. */
+    actor_id id;
+    while ((id = newest(system, true)) != 0) {
+        uint64_t now_ns = clock_now(&system->clock);
+        uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
         lifecycle_stop(system, id, true);
-        if (!await_end(system, id, deadline_ns))
-            break;
-        account->stopped++;
+        if (await_end(system, id, now_ns + left_ns / 2))
+            account->stopped++;
     }
+    if (await_all(system, deadline_ns))
+        return;
     account_for(system, account);
     /* The budget is over: all that is left is stopped at once, whatever it
      * does; a moment to do it in, then the host goes on without it. */
     stop_each(system, false, 0);
     if (system->scheduler.regular > 0) {
         watchdog_condemn_all(system);
-        uint64_t grace_ns = clock_now(&system->clock) + 100 * NS_PER_MS;
-        for (actor_id id = newest(system); id != 0 && await_end(system, id, grace_ns);)
-            id = newest(system);
+        await_all(system, clock_now(&system->clock) + 100 * NS_PER_MS);
     } else {
         while (scheduler_step(system))
             continue;

@@ -24,8 +24,9 @@ bool (*watchdog_before_signal)(void);
 struct sight {
     uint32_t epoch;
     uint64_t since_ns;  /* first seen with this epoch */
-    unsigned signals;   /* sent since then */
-    unsigned overdue;   /* of these, because the slice was over */
+    uint64_t ran_ns;    /* since then */
+    unsigned signals;   /* sent since then, when others might have had their turn */
+    unsigned overdue;   /* sent because the slice was over */
     bool     stood_in;
 };
 
@@ -74,7 +75,8 @@ static void send_signal(struct worker *worker, struct sight *sight, enum interru
     atomic_store_explicit(&worker->interrupt_what, (int)what, memory_order_relaxed);
     atomic_store_explicit(&worker->interrupt_deaf, deaf, memory_order_relaxed);
     atomic_store_explicit(&worker->interrupt_epoch, sight->epoch, memory_order_release);
-    sight->signals++;
+    if (sight->ran_ns >= PREEMPT_AFTER_NS)
+        sight->signals++;
     pthread_kill(worker->thread.handle, SIGURG);
 }
 
@@ -91,24 +93,35 @@ static void report_stuck(struct system *system, struct worker *worker, struct ac
     atomic_store_explicit(&actor->overdue_told, true, memory_order_relaxed);
 }
 
-/* Its slice is over. A hook that is not heard after a few signals: every other
- * one asks what C function it is in. */
-static void look_overdue(struct watchdog *dog, struct worker *worker, struct sight *sight,
-                         struct actor *actor, uint64_t ran_ns)
-{
-    sight->overdue++;
-    bool told = atomic_load_explicit(&actor->overdue_told, memory_order_relaxed);
-    if (!told && atomic_load_explicit(&worker->stuck_named, memory_order_acquire))
-        report_stuck(dog->system, worker, actor, ran_ns);
-    bool deaf = !told && sight->overdue > DEAF_AFTER && sight->overdue % 2 == 0;
-    send_signal(worker, sight, INTERRUPT_OVERDUE, deaf);
-}
-
 static bool others_wait(struct system *system, struct worker *worker)
 {
     if (worker->kind == WORKER_PINNED)
         return atomic_load_explicit(&worker->length, memory_order_relaxed) > 0;
     return scheduler_has_queued(system);
+}
+
+static void preempt(struct worker *worker, struct sight *sight)
+{
+    atomic_store_explicit(&worker->ran_hint_ns, sight->ran_ns, memory_order_relaxed);
+    send_signal(worker, sight, INTERRUPT_PREEMPT, false);
+}
+
+/* Its slice is over. A hook that is not heard after a few signals: every other
+ * one asks what C function it is in. Once told of, it makes way like any other. */
+static void look_overdue(struct watchdog *dog, struct worker *worker, struct sight *sight,
+                         struct actor *actor, uint64_t total_ns)
+{
+    sight->overdue++;
+    bool odd = sight->overdue % 2 != 0;
+    bool told = atomic_load_explicit(&actor->overdue_told, memory_order_relaxed);
+    if (!told && atomic_load_explicit(&worker->stuck_named, memory_order_acquire))
+        report_stuck(dog->system, worker, actor, total_ns);
+    if (told && !odd && sight->ran_ns >= PREEMPT_AFTER_NS && others_wait(dog->system, worker)) {
+        preempt(worker, sight);
+        return;
+    }
+    bool deaf = !told && !odd && sight->overdue > DEAF_AFTER;
+    send_signal(worker, sight, INTERRUPT_OVERDUE, deaf);
 }
 
 static void look_at(struct watchdog *dog, struct worker *worker, struct sight *sight,
@@ -126,8 +139,8 @@ static void look_at(struct watchdog *dog, struct worker *worker, struct sight *s
         return;
     }
     dog->close_look = true;
-    uint64_t ran_ns = now_ns - sight->since_ns;
-    uint64_t total_ns = ran_ns + atomic_load_explicit(&actor->ran_ns, memory_order_relaxed);
+    sight->ran_ns = now_ns - sight->since_ns;
+    uint64_t total_ns = sight->ran_ns + atomic_load_explicit(&actor->ran_ns, memory_order_relaxed);
     atomic_store_explicit(&actor->watched, true, memory_order_relaxed);
 
     if (atomic_load_explicit(&dog->condemning, memory_order_relaxed)) {
@@ -141,10 +154,8 @@ static void look_at(struct watchdog *dog, struct worker *worker, struct sight *s
     bool waiting = others_wait(system, worker);
     if (waiting && worker->kind == WORKER_POOL)
         scheduler_wake(system); /* somebody may be asleep beside a slot that is not served */
-    if (ran_ns < PREEMPT_AFTER_NS || !waiting)
-        return;
-    atomic_store_explicit(&worker->ran_hint_ns, ran_ns, memory_order_relaxed);
-    send_signal(worker, sight, INTERRUPT_PREEMPT, false);
+    if (waiting && sight->ran_ns >= PREEMPT_AFTER_NS)
+        preempt(worker, sight);
 }
 
 /* A worker that does not come back from C: somebody has to do its work. */

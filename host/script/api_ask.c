@@ -32,18 +32,17 @@
 int api_push_unanswered(lua_State *L, enum failure_reason reason, struct target target,
                         type_id type, const char *detail, uint64_t timeout_ns)
 {
-    char name[REF_TEXT_ROOM], text[TEXT_ROOM];
+    char name[REF_TEXT_ROOM], from[REF_TEXT_ROOM + 6], text[TEXT_ROOM];
     const char *asked = type_name(type);
     api_target_text(script_of(L), target.id, target.address, name, sizeof name);
+    bool gone = api_is_gone(script_of(L), target); /* and its name with it */
+    snprintf(from, sizeof from, "%s%s", gone ? "" : " from ", gone ? "" : name);
 
     switch (reason) {
     case FAILURE_TIMEOUT:
-        if (detail != NULL)
-            snprintf(text, sizeof text, "no answer from %s to %s in %.1f s: %s", name, asked,
-                     (double)timeout_ns / (double)NS_PER_SEC, detail);
-        else
-            snprintf(text, sizeof text, "no answer from %s to %s in %.1f s", name, asked,
-                     (double)timeout_ns / (double)NS_PER_SEC);
+        snprintf(text, sizeof text, "no answer%s to %s in %.1f s%s%s", from, asked,
+                 (double)timeout_ns / (double)NS_PER_SEC, detail != NULL ? ": " : "",
+                 detail != NULL ? detail : "");
         break;
     case FAILURE_DEADLOCK:
         snprintf(text, sizeof text, "deadlock: %s", detail != NULL ? detail : name);
@@ -57,22 +56,19 @@ int api_push_unanswered(lua_State *L, enum failure_reason reason, struct target 
                  detail != NULL ? detail : "no reason given");
         break;
     case FAILURE_NO_REPLY:
-        snprintf(text, sizeof text, "no answer from %s to %s: its handler ended without a reply",
-                 name, asked);
+        snprintf(text, sizeof text, "no answer%s to %s: its handler ended without a reply", from,
+                 asked);
         break;
     case FAILURE_STOPPING:
-        snprintf(text, sizeof text, "no answer from %s to %s: this actor is stopping", name, asked);
+        snprintf(text, sizeof text, "no answer%s to %s: this actor is stopping", from, asked);
         break;
     case FAILURE_FULL:
-        snprintf(text, sizeof text, "no answer from %s to %s: its mailbox is full", name, asked);
+        snprintf(text, sizeof text, "no answer%s to %s: its mailbox is full", from, asked);
         break;
     default:
-        if (api_is_gone(script_of(L), target)) /* and its name with it */
-            snprintf(text, sizeof text, "no answer to %s: %s", asked,
-                     detail != NULL ? detail : "the actor has ended");
-        else
-            snprintf(text, sizeof text, "no answer from %s to %s: %s", name, asked,
-                     detail != NULL ? detail : "it is not running");
+        if (detail == NULL)
+            detail = gone ? "the actor has ended" : "it is not running";
+        snprintf(text, sizeof text, "no answer%s to %s: %s", from, asked, detail);
     }
     return script_push_failure(L, reason, text);
 }

@@ -32,6 +32,7 @@ struct held {
 };
 
 struct env {
+    const char  *mark;        /* &metatable_key */
     struct held *held;        /* NULL: about the message in hand, or over */
     uint64_t serial;          /* of the handler it was made in */
     actor_id from;
@@ -110,7 +111,7 @@ void api_questions_over(struct script *script, enum failure_reason reason, const
     while (script->held != NULL) {
         struct held *held = script->held;
         unlink_held(held);
-        if (held->in_hand) { /* deferred in this handler: the message stays with it */
+        if (held->in_hand && held->env != NULL) { /* deferred: the message stays with it */
             held->in_hand = false;
             held->message = script->current;
             script->current = NULL;
@@ -144,15 +145,14 @@ struct about {
     const struct message *message; /* NULL: gone */
 };
 
+/* Told by its mark, not by its metatable: to compare those would cost as much
+ * as all else that a reply does. No other userdata begins with that address. */
 static struct env *env_at(lua_State *L, int index)
 {
-    if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index))
+    if (lua_type(L, index) != LUA_TUSERDATA || lua_rawlen(L, index) != sizeof(struct env))
         return NULL;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &metatable_key);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &held_metatable_key);
-    bool ours = lua_rawequal(L, -3, -2) || lua_rawequal(L, -3, -1);
-    lua_pop(L, 3);
-    return ours ? lua_touserdata(L, index) : NULL;
+    struct env *env = lua_touserdata(L, index);
+    return env->mark == &metatable_key ? env : NULL;
 }
 
 /* The env at index 1 and what it is about; raises if it is over. */
@@ -455,6 +455,7 @@ static struct env *push_new(lua_State *L, struct script *script, const struct me
     struct env *env = lua_newuserdatauv(L, sizeof *env, 0);
     bool none = message == NULL;
     *env = (struct env){
+        .mark = &metatable_key,
         .serial = script->serial,
         .from = none ? 0 : message->from,
         .type = none ? script->type : message->type,

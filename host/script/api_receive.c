@@ -55,6 +55,7 @@ static int go_on_after_receive(lua_State *L, int status, lua_KContext context)
     (void)status;
     (void)context;
     if (wait->failure == FAILURE_NONE) {
+        api_install_refs(L); /* there may be some in it */
         pack_lua_push(L, wait->answer->payload, wait->answer->size);
         api_push_env_of(L, script, &wait->answer);
         return 2;

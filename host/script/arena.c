@@ -159,10 +159,9 @@ void arena_drop(struct arena *arena)
  * few that are kept for the next actors.
  */
 #define REGION_BYTES    (256u * 1024)
-#define CHUNK_MIN       2048u
+#define CHUNK_MIN       1024u
 #define CHUNK_FIRST     8192u
-#define CHUNK_SIZES     6u /* 2, 4, 8, 16, 32 and 64 KiB */
-#define CHUNK_MAX       (CHUNK_MIN << (CHUNK_SIZES - 1))
+#define CHUNK_SIZES     7u /* 1, 2, 4, 8, 16, 32 and 64 KiB */
 #define SPARE_REGIONS   8u /* of one chunk size */
 
 struct region;
@@ -184,7 +183,7 @@ struct region {
 static struct {
     struct lock    lock;
     struct region *usable[CHUNK_SIZES]; /* guarded by lock; regions with something to give */
-    unsigned       spare[CHUNK_SIZES];  /* guarded by lock; how many of them are not in use at all */
+    unsigned       spare[CHUNK_SIZES];  /* guarded by lock; how many of them are wholly free */
 } store = { .lock = { PTHREAD_MUTEX_INITIALIZER } };
 
 static size_t chunk_bytes(unsigned size_class)
@@ -370,7 +369,7 @@ static void *split_block(struct arena *arena, unsigned class)
 /* Opens a new chunk with room for `size` bytes, the larger the more the arena holds. */
 static bool refill(struct arena *arena, size_t size)
 {
-    size_t wanted = arena->chunks == NULL ? CHUNK_FIRST : arena->held / 4;
+    size_t wanted = arena->chunks == NULL ? CHUNK_FIRST : arena->held / 8;
     size_t room = room_left(arena);
     unsigned size_class = 0;
     while (size_class + 1 < CHUNK_SIZES && chunk_bytes(size_class + 1) <= wanted

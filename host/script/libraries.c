@@ -370,7 +370,8 @@ static int calculate(lua_State *L, int operator)
     int operands = operator == LUA_OPUNM ? 1 : 2;
     for (int i = 1; i <= operands; i++) {
         if (!lua_isnumber(L, i))
-            return luaL_error(L, "attempt to perform arithmetic on a %s value", luaL_typename(L, i));
+            return luaL_error(L, "attempt to perform arithmetic on a %s value",
+                              luaL_typename(L, i));
     }
     libraries_push(L, LUA_STRLIBNAME);
     lua_settop(L, operands);

@@ -191,8 +191,7 @@ static unsigned run_preempted(const char *text, int line)
         preempted++;
     interrupter_disarm();
     if (result != VM_DONE || !lua_toboolean(rig.coroutine, -1)) {
-        fprintf(stderr, "line %d: result %d, %s\n", line, (int)result,
-                luaL_tolstring(rig.coroutine, -1, NULL));
+        fprintf(stderr, "line %d: result %d, %s\n", line, (int)result, rig_text(&rig));
         abort();
     }
     return preempted;
@@ -296,7 +295,7 @@ static void test_random_kills(unsigned kills)
             continue;
         if (result != VM_FAILED || rig.vm.dying == VM_ALIVE) {
             fprintf(stderr, "kill %u: result %d, %s\n", i, (int)result,
-                    luaL_tolstring(rig.coroutine, -1, NULL));
+                    rig_text(&rig));
             abort();
         }
         rig_recover(&rig);

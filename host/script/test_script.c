@@ -4,6 +4,7 @@
  */
 #include "script/script.h"
 
+#include "actor/watchdog.h"
 #include "base/fault.h"
 #include "base/log.h"
 
@@ -403,13 +404,15 @@ static void test_all_and_any(void)
                    "  local pong, mute = actor.ref('pong'), actor.ref('mute')\n"
                    "  local questions = {}\n"
                    "  for i = 1, 100 do questions[i] = pong:start_ask('Ping', { count = i }) end\n"
-                   "  local answers, failures = actor.all(questions)\n"
+                   "  local answers, why, some = actor.all(questions)\n"
                    "  for i = 1, 100 do assert(answers[i].count == i) end\n"
-                   "  print('all', #answers, failures)\n"
-                   "  answers, failures = actor.all({ good = pong:start_ask('Ping'),\n"
-                   "    bad = pong:start_ask('Silent'), none = actor.ref('nobody'):start_ask('Ping'),\n"
-                   "    late = mute:start_ask('Ping') }, { timeout = '500ms' })\n"
-                   "  print(answers.good.count, failures.bad.reason, failures.none.reason, failures.late)\n"
+                   "  print('all', #answers, why)\n"
+                   "  answers, why, some = actor.all({ good = pong:start_ask('Ping', { count = 4 }),\n"
+                   "    bad = pong:start_ask('Silent'), late = mute:start_ask('Ping') }, { timeout = '500ms' })\n"
+                   "  print(answers, why.name, why.reason, some.good.count, some.bad)\n"
+                   "  answers, why, some = actor.all({ late = mute:start_ask('Ping') }, { timeout = '500ms' })\n"
+                   "  print(why, next(some))\n"
+                   "  print((select(2, actor.all{ none = actor.ref('nobody'):start_ask('Ping') })))\n"
                    "  local two = { a = mute:start_ask('Ping'), b = pong:start_ask('Ping', { count = 5 }) }\n"
                    "  local key, msg, env = actor.any(two)\n"
                    "  print('any', key, msg.count, env.type)\n"
@@ -420,7 +423,9 @@ static void test_all_and_any(void)
                    "end\n");
     advance(2000);
     expect_printed("all\t100\tnil\n");
-    expect_printed("nil\tno_reply\tdown\tno answer from mute to Ping in 0.5 s\n");
+    expect_printed("nil\tbad\tno_reply\t4\tnil\n");
+    expect_printed("no answer from mute to Ping in 0.5 s\tnil\n");
+    expect_printed("no answer from nobody to Ping: no actor is named 'nobody'");
     expect_printed("any\tb\t5\tPong\n");
     expect_printed("false\tany: a question was awaited already");
     expect_printed("any\tnil\tno answer from mute to Ping in 1.0 s\n");
@@ -641,6 +646,99 @@ static void test_timers(void)
     close_stage();
 }
 
+/* ---- With threads ------------------------------------------------------------- */
+
+static void open_host(void)
+{
+    assert(system_open(&host, 2, 0, NULL) == 0);
+    assert(system_start(&host) == 0);
+    printed_size = logged_size = 0;
+    printed[0] = logged[0] = '\0';
+    world.stage = false;
+    world.sources = sources_new(NULL);
+}
+
+static void await_stop(void)
+{
+    lock_acquire(&host.lock);
+    while (!host.stop_asked)
+        assert(signal_wait_until(&host.changed, &host.lock,
+                                 clock_now(&host.clock) + 60 * NS_PER_SEC));
+    lock_release(&host.lock);
+}
+
+static void close_host(void)
+{
+    struct shutdown_account account;
+    lifecycle_shut_down(&host, clock_now(&host.clock) + 5 * NS_PER_SEC, &account);
+    assert(account.left == 0);
+    assert(scheduler_stop(&host, clock_now(&host.clock) + 5 * NS_PER_SEC));
+    watchdog_stop(&host);
+    sources_free(world.sources);
+    system_close(&host);
+}
+
+/* Pairs of actors play on two workers, by sends and by questions. */
+static void test_threads(void)
+{
+    open_host();
+    spawn("referee", "local R = {}\n"
+                     "function R:on_start() self.left = 8 end\n"
+                     "function R:on_done() self.left = self.left - 1\n"
+                     "  if self.left == 0 then actor.stop_host(0) end end\n"
+                     "return R\n");
+    for (int i = 0; i < 8; i++) {
+        char name[16], text[500];
+        snprintf(name, sizeof name, "pong%d", i);
+        spawn(name, pong);
+        snprintf(text, sizeof text,
+                 "function on_start(self)\n"
+                 "  local pong = actor.ref('pong%d')\n"
+                 "  for i = 1, 2000 do\n"
+                 "    pong:send('Silent', { n = i })\n"
+                 "    assert(pong:ask('Ping', { count = i }).count == i)\n"
+                 "  end\n"
+                 "  actor.ref('referee'):send('Done')\n"
+                 "end\n",
+                 i);
+        snprintf(name, sizeof name, "ping%d", i);
+        spawn(name, text);
+    }
+    await_stop();
+    assert(strstr(logged, "ping") == NULL);
+    close_host();
+}
+
+/* A top level that does not end fails the spawn; a handler that does not end
+ * is reported, or stopped where it says so. */
+static void test_runaways(void)
+{
+    open_host();
+    expect_no_load("while true do pcall(function() while true do end end) end",
+                   "bad.lua: its top level ran for more than 1 s");
+    spawn("runaway", "local R = { slice = '50ms', slow = 'stop' }\n"
+                     "function R:on_go(msg, env) pcall(function() while true do end end) end\n"
+                     "return R\n");
+    spawn("slow", "local S = { slice = '50ms' }\n"
+                  "function S:on_go(msg, env)\n"
+                  "  local till = actor.now() + 0.3\n"
+                  "  while actor.now() < till do end\n"
+                  "  env:reply('Done')\n"
+                  "end\n"
+                  "return S\n");
+    spawn("tester", "function on_start()\n"
+                    "  print(select(2, actor.ref('runaway'):ask('Go')))\n"
+                    "  print(actor.ref('slow'):ask('Go') ~= nil)\n"
+                    "  actor.stop_host(0)\n"
+                    "end\n");
+    await_stop();
+    expect_printed("runaway failed at Go: ");
+    expect_printed("ran longer than its slice of 0.05 s\n");
+    expect_printed("true\n");
+    expect_logged("slow: on_go has run for more than 0.05 s: at slow.lua:4, for the message Go");
+    close_host();
+}
+
 #ifdef TROUPE_FAULTS
 /* Whichever allocation fails: a handler may fail, or a spawn; never the process. */
 static void test_no_memory(void)
@@ -655,23 +753,22 @@ static void test_no_memory(void)
         "  actor.receive('Note', { timeout = 1 })\n"
         "end\n"
         "function on_pong(self, msg, env) self.last = env:defer() end\n";
-    uint64_t asked = 1;
-    for (uint64_t n = 0; n < asked; n++) {
+    bool failed = true;
+    for (uint64_t n = 1; failed; n++) {
         actor_id id;
         char why[500];
         open_stage();
         actor_id pong_id = spawn("pong", pong);
         run();
-        fault_arm(n + 1);
+        fault_arm(n);
         if (try_spawn("asker", asker, NULL, &id, why, sizeof why) == 0)
             lifecycle_start(&host, id, NULL, 0);
         advance(3000);
-        asked = fault_count();
+        failed = fault_count() >= n;
         fault_arm(0);
         assert(registry_find(&host.registry, pong_id) != NULL);
         close_stage();
     }
-    printf("%llu allocations failed in turn\n", (unsigned long long)asked);
 }
 #endif
 
@@ -699,5 +796,7 @@ int main(void)
     test_stop();
     test_spawn_and_exit();
     test_timers();
+    test_threads();
+    test_runaways();
     return 0;
 }

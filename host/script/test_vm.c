@@ -71,6 +71,7 @@ static void test_undefined_globals(void)
 static void test_new_globals(void)
 {
     log_set_sink(keep_line, NULL);
+    log_set_level(LOG_INFO);
     line_count = 0;
     rig_open(&rig, 0);
     rig.vm.loading = true;
@@ -86,6 +87,7 @@ static void test_new_globals(void)
     assert(strcmp(last_line, "something") == 0);
     rig_close(&rig);
     log_set_sink(NULL, NULL);
+    log_set_level(LOG_ERROR);
 }
 
 /* A script that breaks its globals breaks itself only. */
@@ -365,6 +367,7 @@ static void test_print(void)
 static void *tests(void *unused)
 {
     (void)unused;
+    log_set_level(LOG_ERROR);
     test_lazy_globals();
     test_undefined_globals();
     test_new_globals();

@@ -222,13 +222,19 @@ static inline enum vm_result rig_run(struct rig *rig, const char *text)
     return result;
 }
 
+/* What is on top of the handler coroutine, which may be a dead one, as a text. */
+static inline const char *rig_text(struct rig *rig)
+{
+    assert(lua_checkstack(rig->coroutine, 8));
+    return lua_gettop(rig->coroutine) > 0 ? luaL_tolstring(rig->coroutine, -1, NULL) : "nothing";
+}
+
 /* Runs a text that must return true. */
 static inline void rig_check_at(struct rig *rig, const char *text, int line)
 {
     if (rig_run(rig, text) == VM_DONE && lua_toboolean(rig->coroutine, -1))
         return;
-    fprintf(stderr, "test at line %d: %s\n%s\n", line,
-            luaL_tolstring(rig->coroutine, -1, NULL), text);
+    fprintf(stderr, "test at line %d: %s\n%s\n", line, rig_text(rig), text);
     abort();
 }
 #define rig_check(rig, text) rig_check_at(rig, text, __LINE__)
@@ -237,9 +243,7 @@ static inline void rig_check_at(struct rig *rig, const char *text, int line)
 static inline void rig_check_fails_at(struct rig *rig, const char *text, const char *part, int line)
 {
     enum vm_result result = rig_run(rig, text);
-    const char *message = lua_gettop(rig->coroutine) > 0
-                              ? luaL_tolstring(rig->coroutine, -1, NULL)
-                              : "nothing";
+    const char *message = rig_text(rig);
     if (result == VM_FAILED && strstr(message, part) != NULL) {
         rig_recover(rig);
         return;

@@ -46,7 +46,7 @@ local function add_field(message, argument)
     message[key] = decoded
     return true
   end
-  key, value = argument:match("^([^=]+)=(.*)$")
+  key, value = argument:match("^([^=]*[^=:])=(.*)$")
   if not key then
     return nil, ("'%s' is no field: write key=text, key:=JSON, @FILE or -"):format(argument)
   end

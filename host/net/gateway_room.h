@@ -1,0 +1,70 @@
+/*
+ * gateway_room.h -- what gateway.c (the thread, opening and closing), inbound.c
+ * (frames in) and outbound.c (frames out) share. Nobody else includes it.
+ */
+#ifndef TROUPE_NET_GATEWAY_ROOM_H
+#define TROUPE_NET_GATEWAY_ROOM_H
+
+#include "message/wire.h"
+#include "net/gateway.h"
+#include "net/inlets.h"
+
+#include <string.h>
+#include <zmq.h>
+
+struct gateway {
+    struct system *system;
+    void          *zmq;
+    int            epoll, wake;
+    struct watch   on_wake;
+    struct inlets  inlets;
+    struct peers   peers;
+    char           endpoint[ADDRESS_ENDPOINT_LIMIT]; /* fixed by gateway_open() */
+    bool           advertised;                       /* `endpoint` is not one of our inlets' */
+    bool           running;                          /* the thread; the starter's */
+    struct thread  thread;
+
+    /* Only hints, so relaxed: who does not see them yet is only late. */
+    _Atomic bool stopping; /* nothing more is carried */
+    _Atomic bool ending;   /* the thread is to end */
+
+    /* The gateway's thread: */
+    struct wire_envelope envelope;
+    zmq_msg_t            frame;
+    char known[ADDRESS_ENDPOINT_LIMIT + 32];     /* the last acceptable sender_endpoint as it came, */
+    char known_normalised[ADDRESS_ENDPOINT_LIMIT]; /* and in its one spelling */
+
+    _Atomic uint64_t frames_in, frames_out, full, lost, senders_refused, rejects_held;
+};
+
+static inline void count(_Atomic uint64_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+static inline bool is_our_own(struct gateway *gateway, const char *endpoint)
+{
+    return strcmp(gateway->endpoint, endpoint) == 0 || inlets_have(&gateway->inlets, endpoint);
+}
+
+/* What comes in: the gateway's thread. */
+
+/* Takes frames from the inlet, a batch at most; then it is marked busy. */
+void inbound_told(struct gateway *gateway, struct inlet *inlet);
+/* Gives each busy inlet its turn. Whether any still is. */
+bool inbound_serve_busy(struct gateway *gateway);
+/* Whether a connection from `host` may come in (an admission_judge). */
+bool inbound_may_connect(void *context, const char *host);
+
+/* What goes out: any thread. */
+
+/* What system->remote is to be. */
+struct remote_port outbound_port(struct gateway *gateway);
+/* Sends a Reject, unless too many have gone there already. */
+void outbound_send_reject(struct gateway *gateway, const struct address *origin,
+                          const char *type, const char *rejected_by, const char *reason);
+/* A frame that waited and never leaves becomes a dead letter (a peers_lost). */
+void outbound_lost(void *context, const char *endpoint, const void *frame, size_t size,
+                   const char *why);
+
+#endif

@@ -1,0 +1,149 @@
+/*
+ * inbound.c -- frames in: taken from the inlets, taken apart, and handed to the
+ * router as messages, with a sender only where answers may go.
+ *
+ * An inlet that had more than one batch is marked busy and looked at again
+ * after the others.
+ */
+#include "net/gateway_room.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define BATCH 64 /* frames from one inlet before the others' turn */
+
+static void bad_frame(struct gateway *gateway, const uint8_t *frame, size_t size,
+                      const char *reason)
+{
+    static struct log_limit limit = LOG_LIMIT(5);
+
+    count(&gateway->system->counters.frames_bad);
+    if (!log_allowed(&limit))
+        return;
+    char   start[64 * 4 + 1];
+    size_t length = 0;
+    for (size_t i = 0; i < size && i < 64; i++) {
+        bool plain = frame[i] >= ' ' && frame[i] <= '~' && frame[i] != '\\';
+        length += (size_t)snprintf(start + length, sizeof start - length,
+                                   plain ? "%c" : "\\x%02x", frame[i]);
+    }
+    start[length] = '\0';
+    log_warn("gateway: a frame of %zu bytes is refused: %s; it begins %s%s", size, reason, start,
+             size > 64 ? "..." : "");
+}
+
+/* Whether answers may go to the endpoint that the frame gives; if so it is in
+ * known_normalised. */
+static bool accept_sender(struct gateway *gateway, const char *endpoint)
+{
+    if (LIKELY(strcmp(gateway->known, endpoint) == 0))
+        return true;
+
+    char normalised[ADDRESS_ENDPOINT_LIMIT];
+    if (address_endpoint_normalise(endpoint, strlen(endpoint), true, false, normalised,
+                                   NULL, 0) != 0 ||
+        is_our_own(gateway, normalised))
+        return false;
+    snprintf(gateway->known, sizeof gateway->known, "%s", endpoint);
+    snprintf(gateway->known_normalised, sizeof gateway->known_normalised, "%s", normalised);
+    return true;
+}
+
+/* The sender as an address, or NULL: nobody that we can answer. */
+static struct address *origin_of(struct gateway *gateway)
+{
+    const struct wire_envelope *envelope = &gateway->envelope;
+    if (envelope->sender_actor[0] == '\0')
+        return NULL;
+    if (!accept_sender(gateway, envelope->sender_endpoint)) {
+        count(&gateway->senders_refused);
+        return NULL;
+    }
+    return address_new(envelope->sender_actor, strlen(envelope->sender_actor),
+                       gateway->known_normalised, strlen(gateway->known_normalised));
+}
+
+/* A message without a type that we could name has no handler anywhere. */
+static void refuse_untyped(struct gateway *gateway, const struct address *origin)
+{
+    const struct wire_envelope *envelope = &gateway->envelope;
+    char                        reason[600];
+    bool known = registry_find_name(&gateway->system->registry, envelope->receiver,
+                                    strlen(envelope->receiver)) != 0;
+
+    count(&gateway->system->counters.rejected);
+    if (known)
+        snprintf(reason, sizeof reason, "Unknown message type: %s", envelope->message_type);
+    else
+        snprintf(reason, sizeof reason, "Actor '%s' not found", envelope->receiver);
+    if (origin != NULL)
+        outbound_send_reject(gateway, origin, envelope->message_type, envelope->receiver, reason);
+}
+
+static void frame_in(struct gateway *gateway, const uint8_t *frame, size_t size)
+{
+    struct wire_envelope *envelope = &gateway->envelope;
+    struct json_error     error;
+
+    count(&gateway->frames_in);
+    int err = wire_read((const char *)frame, size, &JSON_LIMITS_DEFAULT, envelope, &error);
+    if (err != 0) {
+        bad_frame(gateway, frame, size, err == -EINVAL ? error.reason : "no memory");
+        return;
+    }
+    struct address *origin = origin_of(gateway);
+    type_id         type = type_intern(envelope->message_type, strlen(envelope->message_type));
+    if (type == TYPE_NONE) {
+        refuse_untyped(gateway, origin);
+        address_unref(origin);
+        return;
+    }
+    struct message *message =
+        message_new(MESSAGE_ORDINARY, type, envelope->message.data, envelope->message.size);
+    if (message == NULL) {
+        bad_frame(gateway, frame, size, "no memory");
+        address_unref(origin);
+        return;
+    }
+    message->origin = origin;
+    router_receive(gateway->system, envelope->receiver, &message);
+    message_free(message); /* NULL if it was taken */
+}
+
+void inbound_told(struct gateway *gateway, struct inlet *inlet)
+{
+    for (unsigned i = 0; i < BATCH; i++) {
+        int size = zmq_msg_recv(&gateway->frame, inlet->pull, ZMQ_DONTWAIT);
+        if (size < 0) {
+            inlet->busy = errno == EINTR;
+            return;
+        }
+        frame_in(gateway, zmq_msg_data(&gateway->frame), (size_t)size);
+    }
+    inlet->busy = true;
+}
+
+bool inbound_serve_busy(struct gateway *gateway)
+{
+    bool     busy = false;
+    unsigned inlets = atomic_load_explicit(&gateway->inlets.count, memory_order_acquire);
+    for (unsigned i = 0; i < inlets; i++) {
+        struct inlet *inlet = &gateway->inlets.list[i];
+        if (inlet->busy)
+            inbound_told(gateway, inlet);
+        busy |= inlet->busy;
+    }
+    return busy;
+}
+
+/* From this machine anybody may; from elsewhere, who was asked something. */
+bool inbound_may_connect(void *context, const char *host)
+{
+    struct gateway *gateway = context;
+    char            endpoint[ADDRESS_ENDPOINT_LIMIT];
+    snprintf(endpoint, sizeof endpoint, "tcp://%.200s:1", host);
+    return address_endpoint_is_loopback(endpoint) || peers_expect(&gateway->peers, host);
+}

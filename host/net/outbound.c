@@ -1,0 +1,271 @@
+/*
+ * outbound.c -- frames out: the port through which actors send to other hosts.
+ *
+ * A message becomes a frame on the thread that sends it, in a buffer of that
+ * thread, and goes to its peer (net/peers.h); Rejects go the same way.
+ */
+#include "net/gateway_room.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KEPT_BYTES  (64u * 1024)
+#define NODE_PREFIX "node:"
+
+/* ---- a frame is written in a buffer of the thread that sends it ---- */
+
+static _Thread_local struct bytes scratch_of_thread;
+static pthread_once_t             scratch_once = PTHREAD_ONCE_INIT;
+static pthread_key_t              scratch_end;
+
+static void free_scratch(void *scratch)
+{
+    bytes_fini(scratch);
+}
+
+static void make_scratch_key(void)
+{
+    if (pthread_key_create(&scratch_end, free_scratch) != 0)
+        abort();
+}
+
+/* Empty; valid until the next call on this thread. */
+static struct bytes *scratch_take(void)
+{
+    struct bytes *scratch = &scratch_of_thread;
+    if (UNLIKELY(scratch->capacity == 0)) {
+        pthread_once(&scratch_once, make_scratch_key);
+        (void)pthread_setspecific(scratch_end, scratch);
+        bytes_init(scratch, WIRE_FRAME_LIMIT);
+    }
+    bytes_clear(scratch, KEPT_BYTES);
+    return scratch;
+}
+
+/* ---- a message leaves ---- */
+
+/* What writing one frame needs to know of where it goes. */
+struct passage {
+    struct gateway *gateway;
+    struct peer    *peer;
+};
+
+/* Where answers from this peer are to be sent. NULL and a sentence in `why`. */
+static const char *reply_endpoint(const struct passage *passage, char *why, size_t room)
+{
+    struct gateway *gateway = passage->gateway;
+    struct peer    *peer = passage->peer;
+
+    /* Pairs with the release below: who sees the pointer sees the text. */
+    const char *known = atomic_load_explicit(&peer->reply_endpoint, memory_order_acquire);
+    if (LIKELY(known != NULL))
+        return known;
+
+    /* A loopback address means nothing on another machine, unless our user
+     * says that it does. */
+    bool serves = gateway->endpoint[0] != '\0' &&
+                  (gateway->advertised || address_endpoint_is_loopback(peer->numeric) ||
+                   !address_endpoint_is_loopback(gateway->endpoint));
+    const char *found = serves ? gateway->endpoint
+                               : inlets_towards(&gateway->inlets, peer->numeric, why, room);
+    if (found != NULL)
+        atomic_store_explicit(&peer->reply_endpoint, found, memory_order_release);
+    return found;
+}
+
+/* A reference in a payload becomes "name@endpoint". */
+static size_t actor_text(void *context, uint64_t actor, char *text, size_t room)
+{
+    const struct passage *passage = context;
+    struct registry      *registry = &passage->gateway->system->registry;
+    char                  name[ADDRESS_NAME_LIMIT + 1], why[160];
+
+    const char *endpoint = reply_endpoint(passage, why, sizeof why);
+    if (endpoint == NULL)
+        return 0;
+    int size = snprintf(text, room, "%s@%s", registry_name(registry, actor, name, sizeof name),
+                        endpoint);
+    return size > 0 && (size_t)size < room ? (size_t)size : 0;
+}
+
+static enum router_answer write_frame(struct passage *passage, const struct address *to,
+                                      const char *from_name, const struct message *message,
+                                      struct bytes *frame, char *why, size_t room)
+{
+    const char *from_endpoint = NULL;
+    if (from_name != NULL) {
+        from_endpoint = reply_endpoint(passage, why, room);
+        if (from_endpoint == NULL)
+            return ROUTER_UNREACHABLE;
+    }
+    struct json_error error;
+    switch (wire_write(from_name, from_endpoint, address_name(to), type_name(message->type),
+                       message->payload, message->size, actor_text, passage, frame, &error)) {
+    case 0:
+        return ROUTER_OK;
+    case -ENOMEM:
+        snprintf(why, room, "%s is larger than a frame may be (%d bytes)",
+                 type_name(message->type), WIRE_FRAME_LIMIT);
+        return ROUTER_REFUSED;
+    default:
+        snprintf(why, room, "%s", error.reason);
+        return ROUTER_REFUSED;
+    }
+}
+
+static enum router_answer say_full(struct gateway *gateway, struct peer *peer, char *why,
+                                   size_t room)
+{
+    count(&gateway->full);
+    snprintf(why, room, "too much already waits for %s, which %s", peer->endpoint,
+             peer_state(peer) == PEER_CONNECTED ? "takes it slowly" : "cannot be reached");
+    return ROUTER_FULL;
+}
+
+static enum router_answer carry_to(struct passage *passage, const struct address *to,
+                                   const char *from_name, const struct message *message,
+                                   enum peer_answer *answer, char *why, size_t room)
+{
+    struct gateway *gateway = passage->gateway;
+    struct bytes   *frame = scratch_take();
+
+    enum router_answer written =
+        write_frame(passage, to, from_name, message, frame, why, room);
+    if (written != ROUTER_OK)
+        return written;
+    *answer = peer_send(passage->peer, frame->data, frame->size,
+                        clock_now_coarse(&gateway->system->clock));
+    if (*answer == PEER_FULL)
+        return say_full(gateway, passage->peer, why, room);
+    return ROUTER_OK;
+}
+
+/* A reference that spells out our own endpoint is one to an actor here. */
+static enum router_answer carry_home(struct gateway *gateway, const struct address *to,
+                                     struct message **message, char *why, size_t room)
+{
+    struct address *here = address_new(address_name(to), to->name_size, "", 0);
+    if (here == NULL) {
+        snprintf(why, room, "no memory");
+        return ROUTER_UNREACHABLE;
+    }
+    enum router_answer answer =
+        router_send_address(gateway->system, here, message, 0, why, room);
+    address_unref(here);
+    return answer;
+}
+
+static enum router_answer carry(void *context, const struct address *to, const char *from_name,
+                                struct message **message, char *why, size_t room)
+{
+    struct gateway *gateway = context;
+    const char     *endpoint = address_endpoint(to);
+
+    if (UNLIKELY(is_our_own(gateway, endpoint)))
+        return carry_home(gateway, to, message, why, room);
+    if (UNLIKELY(atomic_load_explicit(&gateway->stopping, memory_order_relaxed))) {
+        snprintf(why, room, "this host is stopping");
+        return ROUTER_UNREACHABLE;
+    }
+    if (UNLIKELY(strncmp(endpoint, NODE_PREFIX, strlen(NODE_PREFIX)) == 0)) {
+        snprintf(why, room, "no node '%s' is known here", endpoint + strlen(NODE_PREFIX));
+        return ROUTER_UNREACHABLE;
+    }
+
+    enum router_answer answer;
+    enum peer_answer   sent;
+    do {
+        struct peer *peer = peers_get(&gateway->peers, endpoint, why, room);
+        if (peer == NULL)
+            return ROUTER_UNREACHABLE;
+        sent = PEER_SENT;
+        answer = carry_to(&(struct passage){ gateway, peer }, to, from_name, *message, &sent,
+                          why, room);
+        peer_unref(peer);
+    } while (UNLIKELY(sent == PEER_GONE &&
+                      !atomic_load_explicit(&gateway->stopping, memory_order_relaxed)));
+
+    if (answer != ROUTER_OK)
+        return answer;
+    if (UNLIKELY(sent == PEER_GONE)) {
+        snprintf(why, room, "this host is stopping");
+        return ROUTER_UNREACHABLE;
+    }
+    count(&gateway->frames_out);
+    message_free(*message);
+    *message = NULL;
+    return ROUTER_OK;
+}
+
+void outbound_send_reject(struct gateway *gateway, const struct address *origin,
+                          const char *type, const char *rejected_by, const char *reason)
+{
+    struct bytes *frame = scratch_take();
+    uint64_t      now = clock_now(&gateway->system->clock);
+    char          why[160];
+
+    if (atomic_load_explicit(&gateway->stopping, memory_order_relaxed) ||
+        wire_write_reject(address_name(origin), type, reason, rejected_by, frame) != 0)
+        return;
+    /* The endpoint is numeric, so that no name server is asked. */
+    struct peer *peer = peers_get(&gateway->peers, address_endpoint(origin), why, sizeof why);
+    if (peer == NULL || !peer_may_reject(peer, now) ||
+        peer_send(peer, frame->data, frame->size, now) >= PEER_FULL)
+        count(&gateway->rejects_held);
+    else
+        count(&gateway->frames_out);
+    peer_unref(peer);
+}
+
+static void reject(void *context, const struct message *message, const char *rejected_by,
+                   const char *reason)
+{
+    /* A Reject is never answered by another. */
+    if (message->origin == NULL || type_alike(message->type) == type_alike(TYPE_REJECT))
+        return;
+    outbound_send_reject(context, message->origin, type_name(message->type), rejected_by, reason);
+}
+
+static const char *own_endpoint(void *context)
+{
+    return gateway_endpoint(context);
+}
+
+struct remote_port outbound_port(struct gateway *gateway)
+{
+    return (struct remote_port){
+        .context = gateway, .carry = carry, .reject = reject, .own_endpoint = own_endpoint,
+    };
+}
+
+/* ---- what never leaves ---- */
+
+/* A frame that waited becomes a message again, for the dead letters. */
+void outbound_lost(void *context, const char *endpoint, const void *frame, size_t size,
+                   const char *why)
+{
+    struct gateway      *gateway = context;
+    struct wire_envelope envelope;
+    struct json_error    error;
+    struct message      *message = NULL;
+    char                 target[ADDRESS_NAME_LIMIT + ADDRESS_ENDPOINT_LIMIT + 2];
+
+    count(&gateway->lost);
+    wire_envelope_init(&envelope);
+    if (wire_read(frame, size, &JSON_LIMITS_DEFAULT, &envelope, &error) == 0 &&
+        strcmp(envelope.message_type, "Reject") != 0) /* only an answer to a stranger */
+        message = message_new(MESSAGE_ORDINARY,
+                              type_intern(envelope.message_type, strlen(envelope.message_type)),
+                              envelope.message.data, envelope.message.size);
+    if (message != NULL) {
+        snprintf(target, sizeof target, "%s@%s", envelope.receiver, endpoint);
+        dead_letters_put(&gateway->system->letters, &message, FAILURE_UNREACHABLE,
+                         envelope.sender_actor[0] != '\0' ? envelope.sender_actor : "nobody",
+                         target, why);
+        message_free(message);
+    }
+    wire_envelope_fini(&envelope);
+}
