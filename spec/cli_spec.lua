@@ -199,7 +199,7 @@ describe("the command line", function()
     end)
 
     it("when its output cannot be written", function()
-      for _, arguments in ipairs { { "ask", pong(), "Ping" }, { "--version" }, { "--help" },
+      for _, arguments in ipairs { { "ask", pong(), "Ping" }, { "--version" }, { "--help" }, { "help", "ask" },
                                    { "-e", "function on_start() print('x') actor.exit() end" } } do
         local ended = troupe(arguments, { output = ">/dev/full" })
         assert.equal(FAILED, ended.code)
@@ -268,7 +268,7 @@ describe("the command line", function()
       assert_usage({ "-e", "", "--bind", "tcp://127.0.0.1" }, "'tcp://127.0.0.1' has no port")
       assert_usage({ "-e", "", "--bind", ":65536" }, "':65536' needs a port from 0 to 65535")
       assert_usage({ "-e", "", "--bind", ":0", "--advertise", "tcp://*:1" }, "'*' is no address that can be reached")
-      assert_usage({ "-e", "", "--advertise", ":5001" }, "nothing is bound")
+      assert_usage({ "-e", "", "--advertise", ":5001" }, "advertised together with bind")
       assert_usage({ "ask", "pong@ipc://pong", "Ping" }, "'ipc://pong' is no endpoint")
       assert_usage({ "send", "pong@:0", "Ping" }, "':0' needs a port from 1 to 65535")
     end)

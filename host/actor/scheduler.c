@@ -269,15 +269,26 @@ static struct actor *sleep_for_work(struct scheduler *scheduler, struct worker *
 
 /* ---- worker threads ---- */
 
+/* After a long turn the injected work comes first: who goes round in the
+ * worker's own queue would keep it waiting for INJECT_TURNS such turns. */
+static void look_at_injected(struct worker *self)
+{
+    self->turns = INJECT_TURNS - 1;
+}
+
 void worker_run(struct worker *self, struct actor *actor)
 {
     if (actor_run(actor, BATCH_MESSAGES) == FATE_READY) {
+        if (UNLIKELY(actor->preempted))
+            look_at_injected(self);
         queue_push(self, actor);
         if (self->kind == WORKER_POOL)
             wake_one(&self->system->scheduler);
     }
-    if (UNLIKELY(atomic_load_explicit(&self->hurry, memory_order_relaxed)))
+    if (UNLIKELY(atomic_load_explicit(&self->hurry, memory_order_relaxed))) {
         atomic_store_explicit(&self->hurry, false, memory_order_relaxed);
+        look_at_injected(self);
+    }
 }
 
 /* A spare worker rests when the one it stood in for is back. */

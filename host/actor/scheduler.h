@@ -24,7 +24,13 @@
 
 #define WORKERS_MAX       64
 #define SPARE_WORKERS_MAX 8
-#define WORKER_STACK      (1024 * 1024)
+/* Legal scripts go 200 C calls deep: 256 KiB crashed, 512 KiB held. The
+ * sanitizers' frames are larger, and they keep something of the stack. */
+#ifdef TROUPE_SANITIZED
+#define WORKER_STACK (8 * 1024 * 1024)
+#else
+#define WORKER_STACK (1024 * 1024)
+#endif
 
 enum worker_kind { WORKER_POOL, WORKER_PINNED, WORKER_STAGE };
 

@@ -311,7 +311,7 @@ int api_send_message(lua_State *L, struct script *script, const char *what, stru
 
 /* A delayed send: the timer does it. */
 static int send_later(lua_State *L, struct script *script, struct target target, type_id type,
-                      const uint8_t *packed, size_t size, uint64_t delay_ns)
+                      const uint8_t *packed, size_t size, const struct send_options *options)
 {
     if (target.address != NULL && target.address->endpoint_size > 0)
         return luaL_error(L, "send: option 'after' is for actors of this host; let a timer come "
@@ -323,7 +323,8 @@ static int send_later(lua_State *L, struct script *script, struct target target,
     }
     if (target.id == 0 || registry_find(&script->world->system->registry, target.id) == NULL)
         return api_push_undelivered(L, FAILURE_DOWN, target, type, NULL);
-    return api_start_timer(L, target.id, type, packed, size, delay_ns, 0);
+    return api_start_timer(L, target.id, type, packed, size,
+                           options->high ? LANE_HIGH : LANE_ORDINARY, options->after_ns, 0);
 }
 
 /* ref:send(type, msg, {timeout=, priority=, after=}) -> true (with `after` a
@@ -340,7 +341,7 @@ static int ref_send(lua_State *L)
     size_t size;
     const uint8_t *packed = pack_lua_message(L, 3, &size);
     if (UNLIKELY(options.later))
-        return send_later(L, script, target, type, packed, size, options.after_ns);
+        return send_later(L, script, target, type, packed, size, &options);
     struct message *message =
         api_new_message(L, script, "send", MESSAGE_ORDINARY, type, packed, size, options.high);
     return api_send_message(L, script, "send", target, message, true, options.timeout_ns);

@@ -214,7 +214,7 @@ void api_timers_end(struct script *script)
 /* ---- actor.after, actor.every ------------------------------------------ */
 
 int api_start_timer(lua_State *L, actor_id to, type_id type, const uint8_t *packed, size_t size,
-                    uint64_t delay_ns, uint64_t interval_ns)
+                    enum message_lane lane, uint64_t delay_ns, uint64_t interval_ns)
 {
     struct script *script = script_of(L);
     struct system *system = script->world->system;
@@ -230,6 +230,7 @@ int api_start_timer(lua_State *L, actor_id to, type_id type, const uint8_t *pack
     if (message != NULL) {
         message->to = to;
         message->from = self;
+        message->lane = (uint8_t)lane;
         error = timer_start(system->timers, &message, clock_now(&system->clock) + delay_ns,
                             interval_ns, self, &handle->timer);
         message_free(message);
@@ -326,7 +327,8 @@ static int start_timer(lua_State *L, const char *what, bool periodic)
     }
     if (target.id == 0 || registry_find(&script->world->system->registry, target.id) == NULL)
         return api_push_undelivered(L, FAILURE_DOWN, target, type, NULL);
-    return api_start_timer(L, target.id, type, packed, size, delay_ns, periodic ? delay_ns : 0);
+    return api_start_timer(L, target.id, type, packed, size, LANE_ORDINARY, delay_ns,
+                           periodic ? delay_ns : 0);
 }
 
 int api_after(lua_State *L)

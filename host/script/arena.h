@@ -31,10 +31,14 @@ struct arena {
     size_t peak;               /* of used */
     size_t held;               /* bytes taken from the process for it: chunks and large blocks */
     size_t limit;              /* an allocation beyond it fails; 0: none */
+    size_t ceiling;            /* the limit, or SIZE_MAX */
     bool   refused;            /* an allocation failed because of the limit (not of the system) */
 };
 
 void arena_init(struct arena *arena, size_t limit_bytes);
+
+/* Another limit from now on; what is held already stays. */
+void arena_set_limit(struct arena *arena, size_t limit_bytes);
 
 /* A lua_Alloc; `context` is the arena. Asks fault_hit() for each growth; making
  * a block smaller never fails. */

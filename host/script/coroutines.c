@@ -1,3 +1,6 @@
+/*
+ * coroutines.c -- see coroutines.h: resume and wrap that let waits and preemption pass.
+ */
 #include "script/coroutines.h"
 
 #include "script/guard.h"

@@ -1,3 +1,6 @@
+/*
+ * guard.c -- see guard.h: the hook, and calls that do not catch what must not be caught.
+ */
 #include "script/guard.h"
 
 #include "script/coroutines.h"

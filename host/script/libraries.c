@@ -1,3 +1,6 @@
+/*
+ * libraries.c -- see libraries.h: globals that come to be when they are read.
+ */
 #include "script/libraries.h"
 
 #include "base/log.h"

@@ -279,7 +279,8 @@ static void settle_options(struct script *script, const struct script_options *g
                        : own->slice_ns != 0 ? own->slice_ns
                                             : script->world->defaults.slice_ns;
     if (given->memory_bytes == 0 && own->memory_bytes != 0)
-        script->vm.arena.limit = script->vm_options.memory_limit = own->memory_bytes;
+        script->vm_options.memory_limit = own->memory_bytes;
+        arena_set_limit(&script->vm.arena, own->memory_bytes);
 
     spawn->slice_ns = script->slice_ns;
     spawn->thread = given->thread != NULL ? given->thread : own->thread;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #define REASON_ROOM  1000 /* bytes of the error message */
+#define ROOM_AFTER   64   /* left free behind it, if the buffer is small */
 #define LOCAL_ROOM   160  /* of one local's value */
 #define LOCAL_LIMIT  24   /* locals shown */
 #define LINE_WIDTH   100  /* after which locals go on in the next line */
@@ -20,17 +21,28 @@
 
 /* ---- The reason -------------------------------------------------------- */
 
+/* How long the reason may get: some room is left for what is said after it. */
+static size_t room_for_reason(const struct bytes *out)
+{
+    size_t left = out->limit - out->size;
+    left = left > ROOM_AFTER ? left - ROOM_AFTER : 0;
+    return left < REASON_ROOM ? left : REASON_ROOM;
+}
+
 /* Appends an error message as one line: a line break and the indent after it
  * become a space. */
 static void put_one_line(struct bytes *out, const char *text, size_t size)
 {
-    bool cut = size > REASON_ROOM;
+    size_t room = room_for_reason(out), end = out->size + room, i = 0;
+    bool   cut = size > room;
     if (cut)
-        size = report_cut(text, REASON_ROOM);
+        size = report_cut(text, room);
     while (size > 0 && text[size - 1] == '\n')
         size--;
-    for (size_t i = 0; i < size; i++) {
+    for (; i < size && out->size < end; i++) {
         unsigned char c = (unsigned char)text[i];
+        if (c >= 0xc0 && out->size + 4 > end && size - i > 4)
+            break; /* not in the middle of a character */
         if (c == '\n' || c == '\t' || c == '\r') {
             while (i + 1 < size && strchr("\n\t\r ", text[i + 1]) != NULL && text[i + 1] != '\0')
                 i++;
@@ -41,7 +53,7 @@ static void put_one_line(struct bytes *out, const char *text, size_t size)
             bytes_append_byte(out, c);
         }
     }
-    if (cut)
+    if (cut || i < size)
         bytes_append_text(out, "...");
 }
 
@@ -90,7 +102,7 @@ static void put_reason(struct printer *p, int index)
     }
     bytes_printf(p->out, "(error object is a %s: ",
                  type == LUA_TTHREAD ? "coroutine" : lua_typename(L, type));
-    report_print(p, index, REASON_ROOM);
+    report_print(p, index, room_for_reason(p->out));
     bytes_append_byte(p->out, ')');
 }
 

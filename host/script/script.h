@@ -235,7 +235,7 @@ void api_refuse_loading(lua_State *L, const char *what);
  * handle, or nil and why; returns how many it pushed. The packed payload may
  * be the thread's scratch. */
 int api_start_timer(lua_State *L, actor_id to, type_id type, const uint8_t *packed, size_t size,
-                    uint64_t delay_ns, uint64_t interval_ns);
+                    enum message_lane lane, uint64_t delay_ns, uint64_t interval_ns);
 /* The actor ends: its handles let go of their timers. Before vm_close(). */
 void api_timers_end(struct script *script);
 

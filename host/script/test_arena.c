@@ -136,7 +136,7 @@ static void test_shrinking(void)
     arena_init(&arena, 0);
     unsigned char *block = arena_allocate(&arena, NULL, 0, sizes[0]);
     memset(block, 7, sizes[0]);
-    arena.limit = 1; /* from now on nothing new */
+    arena_set_limit(&arena, 1); /* from now on nothing new */
     for (size_t i = 1; i < ARRAY_LENGTH(sizes); i++) {
         block = arena_allocate(&arena, block, sizes[i - 1], sizes[i]);
         assert(block != NULL && arena.used == sizes[i]);

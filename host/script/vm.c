@@ -1,3 +1,6 @@
+/*
+ * vm.c -- see vm.h: opening, resuming, recovering, interrupting.
+ */
 #include "script/vm.h"
 
 #include "base/log.h"

@@ -1,3 +1,6 @@
+/*
+ * vm_wait.c -- whether a handler can wait where it stands, and what is in the way.
+ */
 #include "script/coroutines.h"
 #include "script/guard.h"
 #include "script/libraries.h"

@@ -101,6 +101,16 @@ local function has_no_command(first)
   return first:sub(1, 1) == "-" and first ~= "-h" and first ~= "--help" and first ~= "--version"
 end
 
+--- Calls a function with os.exit() replaced by one that raises: argparse leaves
+--- that way once it has shown help, and nobody would hear of a full disk.
+local function pcall_without_exit(body, ...)
+  local exit = os.exit
+  os.exit = function(code) error({ code = code }, 0) end
+  local results = table.pack(pcall(body, ...))
+  os.exit = exit
+  return table.unpack(results, 1, results.n)
+end
+
 local function parse(commands, arguments)
   local before, after = split(arguments)
   if has_no_command(before[1] or "--") then
@@ -131,7 +141,7 @@ return function(arguments)
     return commands.test.run(table.move(arguments, 2, #arguments, 1, {}))
   end
 
-  local ok, command, options = pcall(parse, commands, arguments)
+  local ok, command, options = pcall_without_exit(parse, commands, arguments)
   if not ok then
     local ending = command
     if type(ending) ~= "table" then
