@@ -204,6 +204,47 @@ describe("asking", function()
       assert.matches("pong%.lua:6: boom", report())
     end)
 
+    for _, error_value in ipairs {
+      { "{ code = 7 }", "(error object is a table: {code = 7})" },
+      { "nil", "(error object is nil)" },
+      { "setmetatable({}, { __tostring = function() return 'as text' end })", "as text" },
+      { "setmetatable({}, { __tostring = function() error('again') end })", "(error object is a table: {})" },
+      { "print", "(error object is a function: function)" },
+    } do
+      it("that the handler failed, also with error(" .. error_value[1] .. ")", function()
+        assert(stage:spawn({ name = "bad", source = ("function on_ping() error(%s) end"):format(error_value[1]) }))
+        assert.same({ "failed bad failed at Ping: " .. error_value[2] }, told [[
+          local _, why = actor.ref("bad"):ask("Ping")
+          print(why.reason, why)
+        ]])
+        report()
+      end)
+    end
+
+    it("that the handler failed, by its first error, whatever fails in __close afterwards", function()
+      assert(stage:spawn({ name = "bad", source = [[
+        function on_ping()
+          local guard <close> = setmetatable({}, { __close = function() error("second", 0) end })
+          error("first", 0)
+        end
+        function on_pong(self, msg, env) env:reply("Fine") end
+      ]] }))
+      assert.same({ "bad failed at Ping: first", "Fine" }, told [[
+        print(select(2, actor.ref("bad"):ask("Ping")))
+        print(select(2, actor.ref("bad"):ask("Pong")).type)
+      ]])
+      report()
+    end)
+
+    it("that the actor fails and ends by it", function()
+      assert(stage:spawn({ name = "bad", failure = "stop", source = 'function on_ping() error("boom", 0) end' }))
+      assert.same({ "failed true" }, told [[
+        local _, why = actor.ref("bad"):ask("Ping")
+        print(why.reason, why.text:find("boom") ~= nil)
+      ]])
+      report()
+    end)
+
     it("that there will be no answer, in the words of env:fail", function()
       assert.same({ "nil failed pong failed at Refuses: sold out" }, told [[
         local none, why = pong:ask("Refuses")

@@ -95,6 +95,17 @@ describe("sending", function()
     end)
   end)
 
+  it("finds a handler once: one that has removed itself is still found", function()
+    actor("once", [[
+      local Once = {}
+      function Once:on_ping() Once.on_ping = nil print("ping") end
+      return Once
+    ]])
+    for _ = 1, 2 do stage:send("once", "Ping") end
+    stage:run()
+    assert.same({ "ping", "ping" }, printed())
+  end)
+
   describe("on_any", function()
     before_each(function()
       actor("any", [[
@@ -339,6 +350,22 @@ describe("sending", function()
       assert.same({ "2 source" }, printed())
       stage:advance("500ms")
       assert.same({ "1 source" }, printed())
+    end)
+
+    it("and high priority overtakes ordinary mail when its time has come", function()
+      actor("sleeper", [[
+        function on_nap() actor.sleep("2s") end
+        function on_item(self, msg) print(msg.n) end
+      ]])
+      stage:send("sleeper", "Nap")
+      run("source", [[
+        local sleeper = actor.ref("sleeper")
+        sleeper:send("Item", { n = 1 })
+        sleeper:send("Item", { n = 2 }, { after = "1s" })
+        sleeper:send("Item", { n = 3 }, { after = "1s", priority = "high" })
+      ]])
+      stage:advance("2s")
+      assert.same({ "3", "1", "2" }, printed())
     end)
 
     it("returns a timer that can be cancelled until then", function()

@@ -278,9 +278,10 @@ static void settle_options(struct script *script, const struct script_options *g
     script->slice_ns = given->slice_ns != 0   ? given->slice_ns
                        : own->slice_ns != 0 ? own->slice_ns
                                             : script->world->defaults.slice_ns;
-    if (given->memory_bytes == 0 && own->memory_bytes != 0)
+    if (given->memory_bytes == 0 && own->memory_bytes != 0) {
         script->vm_options.memory_limit = own->memory_bytes;
         arena_set_limit(&script->vm.arena, own->memory_bytes);
+    }
 
     spawn->slice_ns = script->slice_ns;
     spawn->thread = given->thread != NULL ? given->thread : own->thread;
