@@ -15,6 +15,10 @@ static struct message asleep_mark, closed_mark;
 #define BYTES_MASK     (ONE_MESSAGE - 1)
 #define COUNT_OF(load) ((uint32_t)(((load) & ~MAILBOX_WAITED) >> 40))
 
+/* Room is given back in lots, an eighth of the box but no more than this: an
+ * atomic operation a message would cost more than the rest of the taking. */
+#define LOT_MAX 64
+
 static uint64_t load_of(const struct message *message)
 {
     return ONE_MESSAGE + message_weight(message);
@@ -31,6 +35,8 @@ static bool has_room(const struct mailbox *box, uint64_t load, uint64_t more)
 void mailbox_open(struct mailbox *box, const struct mailbox_options *options)
 {
     box->options = *options;
+    uint32_t lot = options->limit / 8;
+    box->lot = lot == 0 ? 1 : lot < LOT_MAX ? lot : LOT_MAX;
     atomic_store_explicit(&box->load, 0, memory_order_relaxed);
     atomic_store_explicit(&box->urgent, false, memory_order_relaxed);
     for (int lane = 0; lane < LANE_COUNT; lane++)
@@ -290,19 +296,16 @@ static struct message *admit_parked(struct mailbox *box)
     return wakes.head;
 }
 
-/* Room is given back in lots: an atomic operation a message would cost more
- * than the rest of the taking. A lot is an eighth of the box, 64 at most. */
-static struct message *give_back(struct mailbox *box, bool all)
+static struct message *give_back(struct mailbox *box)
 {
-    uint32_t lot = box->options.limit / 8;
-    if (box->returned == 0 || (!all && lot > 0 && COUNT_OF(box->returned) < (lot < 64 ? lot : 64)))
+    if (box->returned == 0)
         return NULL;
     uint64_t before = atomic_fetch_sub_explicit(&box->load, box->returned, memory_order_acq_rel);
     box->returned = 0;
     return UNLIKELY(before & MAILBOX_WAITED) ? admit_parked(box) : NULL;
 }
 
-static struct message *take_first(struct mailbox *box, enum message_lane lane)
+static inline struct message *take_first(struct mailbox *box, enum message_lane lane)
 {
     struct message_list *list = &box->lanes[lane];
     struct message *message = list->head;
@@ -337,7 +340,7 @@ static struct message *take_chosen(struct mailbox *box, mailbox_chooser *chooses
     return NULL;
 }
 
-static struct message *pick(struct mailbox *box, enum appetite appetite, mailbox_chooser *chooses,
+static inline struct message *pick(struct mailbox *box, enum appetite appetite, mailbox_chooser *chooses,
                             void *context)
 {
     if (box->lanes[LANE_CONTROL].head != NULL)
@@ -363,7 +366,7 @@ struct message *mailbox_take(struct mailbox *box, enum appetite appetite, mailbo
     }
     struct message *message = pick(box, appetite, chooses, context);
     if (message == NULL) {
-        *wakes = give_back(box, true);
+        *wakes = give_back(box);
         collect(box);
         message = pick(box, appetite, chooses, context);
         if (message == NULL)
@@ -372,15 +375,15 @@ struct message *mailbox_take(struct mailbox *box, enum appetite appetite, mailbo
     if (message->flags & MESSAGE_COUNTED) {
         box->returned += load_of(message);
         message->flags &= (uint8_t)~MESSAGE_COUNTED;
-        if (LIKELY(*wakes == NULL))
-            *wakes = give_back(box, false);
+        if (UNLIKELY(COUNT_OF(box->returned) >= box->lot) && *wakes == NULL)
+            *wakes = give_back(box);
     }
     return message;
 }
 
 struct message *mailbox_settle(struct mailbox *box)
 {
-    return give_back(box, true);
+    return give_back(box);
 }
 
 void mailbox_reconsider(struct mailbox *box)

@@ -83,6 +83,7 @@ struct mailbox {
     /* The taker's line. */
     _Alignas(CACHE_LINE) struct message_list lanes[LANE_COUNT];
     uint64_t returned;        /* load of messages taken and not yet given back */
+    uint32_t lot;             /* so many are given back at once; fixed by mailbox_open() */
     struct message *passed;   /* selective taking: nothing wanted in the ordinary lane up to here */
 
     struct parked *parked_head, *parked_tail; /* guarded by lock */

@@ -6,7 +6,7 @@
 --   Compute {}
 --   Report  {}   replies Sum { count = integer, right = boolean, together = boolean }
 --   Ping    {}   replies Pong
-local Crowd = {}
+local Crowd = { thread = "own" } -- of the one that asks
 
 local ROUND = 200000
 
@@ -46,7 +46,7 @@ function ways.pcall(seconds)
 end
 
 local function arguments()
-  local given = { count = "2", seconds = "2", kind = "plain" }
+  local given = { count = "2", seconds = "2", kind = "plain", thread = "pool" }
   for _, argument in ipairs(actor.args) do
     local key, value = argument:match("^(%w+)=(.*)$")
     given[key] = value
@@ -70,7 +70,9 @@ end
 function Crowd:on_start()
   if self.config.kind then return end
   local given = arguments()
-  local answerer = assert(actor.spawn("crowd", { name = "answerer", thread = given.thread, config = { kind = "none" } }))
+  local answerer = assert(actor.spawn("crowd", {
+    name = "answerer", thread = given.thread, config = { kind = "none" },
+  }))
   local crowd = {}
   for i = 1, tonumber(given.count) do
     local each = assert(actor.spawn("crowd", {
