@@ -19,6 +19,9 @@
 #define STAGE_METATABLE "troupe.stage"
 #define STEP_LIMIT      50000000
 
+static unsigned open_stages;   /* what is left can be told when the last one closes */
+static size_t   states_before; /* vms there were when the first one opened */
+
 /* ---- Lua's side ---- */
 
 static struct stage *check_stage(lua_State *L)
@@ -35,7 +38,8 @@ static int stage_new(lua_State *L)
     struct stage *stage = lua_newuserdatauv(L, sizeof *stage, 0);
     stage_kept_init(stage);
     luaL_setmetatable(L, STAGE_METATABLE);
-    stage->states_before = vm_count();
+    if (open_stages == 0)
+        states_before = vm_count();
 
     message_ledger_begin();
     char why[HOST_WHY];
@@ -47,6 +51,7 @@ static int stage_new(lua_State *L)
         message_ledger_end();
         return luaL_error(L, "no stage: %s", why);
     }
+    open_stages++;
     if (stage_kept_begin(stage, why, sizeof why) != 0)
         return luaL_error(L, "no stage: %s", why);
     return 1;
@@ -452,8 +457,9 @@ static int stage_close(lua_State *L)
     stage_kept_fini(stage);
     host_free(stage->host);
     stage->host = NULL;
-    size_t states = vm_count();
-    size_t messages = message_ledger_left(where, sizeof where);
+    bool   last = --open_stages == 0;
+    size_t states = last ? vm_count() - states_before : 0;
+    size_t messages = last ? message_ledger_left(where, sizeof where) : 0;
     message_ledger_end();
 
     luaL_buffinit(L, &left);
@@ -469,8 +475,8 @@ static int stage_close(lua_State *L)
         lua_pushfstring(L, "%d messages: %s; ", (int)messages, where);
         luaL_addvalue(&left);
     }
-    if (states > stage->states_before) {
-        lua_pushfstring(L, "%d Lua states; ", (int)(states - stage->states_before));
+    if (states > 0) {
+        lua_pushfstring(L, "%d Lua states; ", (int)states);
         luaL_addvalue(&left);
     }
     luaL_pushresult(&left);

@@ -36,7 +36,6 @@ struct stage {
     struct lines printed, logged;
     struct bytes trace;
     uint64_t     letters_seen;
-    size_t       states_before; /* vms there were when it was opened */
 };
 
 static inline struct system *stage_system(struct stage *stage)

@@ -311,8 +311,8 @@ describe("the command line", function()
   describe("ends with 3", function()
     it("when somebody is there and keeps silent", function()
       assert.same({ code = TIMED_OUT, out = "",
-                    err = ("troupe: no answer from %s to Hush in 0.2 s\n"):format(pong()) },
-                  troupe { "ask", pong(), "Hush", "--timeout", "200ms" })
+                    err = ("troupe: no answer from %s to Hush in 1.0 s\n"):format(pong()) },
+                  troupe { "ask", pong(), "Hush", "--timeout", "1s" })
     end)
   end)
 

@@ -128,7 +128,9 @@ static struct message *trim(struct mailbox *box)
         uint64_t load = atomic_load_explicit(&box->load, memory_order_relaxed);
         bool over = COUNT_OF(load) > box->options.limit || (load & BYTES_MASK) > box->options.bytes;
         next = next_of(each);
-        if (over && each->lane == LANE_ORDINARY && (each->flags & MESSAGE_COUNTED)) {
+        /* The newest stays: one larger than the box fits into an empty one. */
+        if (over && next != NULL && each->lane == LANE_ORDINARY &&
+            (each->flags & MESSAGE_COUNTED)) {
             atomic_fetch_sub_explicit(&box->load, load_of(each), memory_order_relaxed);
             list_append(&out, each);
         } else {

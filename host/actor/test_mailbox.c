@@ -129,6 +129,13 @@ static void test_drop_old(void)
     assert(dropped_sum == 1 + 2 + 3 + 4 + 5 + 6 + 7);
     assert(take(&box) == 8 && take(&box) == 9 && take(&box) == 10 && take(&box) == 0);
     close_empty(&box);
+
+    /* One that is larger than the whole box fits into an empty one. */
+    mailbox_open(&box, &(struct mailbox_options){ .limit = 3, .bytes = 10,
+                                                  .overflow = OVERFLOW_DROP_OLD });
+    assert(put(&box, 1, LANE_ORDINARY) == MAILBOX_OK);
+    assert(take(&box) == 1 && take(&box) == 0);
+    close_empty(&box);
 }
 
 static bool is_even(void *context, const struct message *message)

@@ -59,7 +59,7 @@ static actor_id start_actor(struct part *part)
     char why[100];
     actor_id id;
     struct spawn spawn = { .stem = "a", .behaviour = &behaviour, .state = part,
-                           .mailbox = MAILBOX_OPTIONS_DEFAULT };
+                           .mailbox = { .limit = MAILBOX_LIMIT_MAX, .bytes = UINT64_C(1) << 38 } };
     assert(lifecycle_spawn(&system_, &spawn, &id, why, sizeof why) == 0);
     assert(lifecycle_start(&system_, id, NULL, 0) == 0);
     return id;

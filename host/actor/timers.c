@@ -48,7 +48,13 @@ static void fire_timer(struct timers *timers, struct shot *shot)
     if (message != NULL) {
         atomic_fetch_add_explicit(&timers->system->counters.timers_fired, 1,
                                   memory_order_relaxed);
-        if (router_send(timers->system, &message, ROUTE_RESERVED) != ROUTER_OK) {
+        /* A delayed send to another has no more right to room than a send; a
+         * timer's own message lies there once at most. */
+        unsigned how = message->kind == MESSAGE_TIMER ? ROUTE_RESERVED : 0;
+        enum router_answer answer = router_send(timers->system, &message, how);
+        if (answer == ROUTER_FULL) {
+            router_refuse(timers->system, &message, FAILURE_FULL, "the mailbox was full", NULL);
+        } else if (answer != ROUTER_OK) {
             if (message->kind == MESSAGE_TIMER)
                 timer_cancel(message->timer, 0); /* nobody there, for ever */
             router_refuse(timers->system, &message, FAILURE_DOWN, "the actor has ended", NULL);

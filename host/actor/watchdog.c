@@ -215,6 +215,13 @@ static void *watchdog_main(void *argument)
     return NULL;
 }
 
+int watchdog_listen(void)
+{
+    struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+    sigemptyset(&action.sa_mask);
+    return sigaction(SIGURG, &action, NULL) == 0 ? 0 : -errno;
+}
+
 int watchdog_start(struct system *system)
 {
     struct watchdog *dog = memory_get_zeroed(sizeof *dog);
@@ -222,14 +229,9 @@ int watchdog_start(struct system *system)
         return -ENOMEM;
     dog->system = system;
 
-    struct sigaction action = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
-    sigemptyset(&action.sa_mask);
-    if (sigaction(SIGURG, &action, NULL) != 0) {
-        int error = -errno;
-        memory_put(dog, sizeof *dog);
-        return error;
-    }
-    int error = thread_start(&dog->thread, "watchdog", 0, watchdog_main, dog);
+    int error = watchdog_listen();
+    if (error == 0)
+        error = thread_start(&dog->thread, "watchdog", 0, watchdog_main, dog);
     if (error != 0) {
         memory_put(dog, sizeof *dog);
         return error;

@@ -22,6 +22,10 @@ void watchdog_stop(struct system *system);
 /* A pinned worker goes away. */
 void watchdog_forget(struct worker *worker);
 
+/* Takes the signal, for those who send it before there is a watchdog: the
+ * first scripts are loaded before the host's threads start. 0 or -errno. */
+int watchdog_listen(void);
+
 /* Asked first by the signal handler, on the disturbed thread: true if the
  * signal was meant for something that no worker runs (a script that loads). */
 extern bool (*watchdog_before_signal)(void);

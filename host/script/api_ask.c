@@ -212,12 +212,12 @@ enum asking_state { ASKING_OPEN, ASKING_DONE };
  * their numbers, in which answers tend to come; those with one in another. */
 struct asking {
     struct asking *next, **link;
-    struct asking_handle *handle; /* the script's hold on it; NULL: collected */
     uint32_t number;
     type_id  type;
     struct target target;         /* address counted */
     enum asking_state state;
-    uint32_t place;               /* a mark of check_questions(), number_closed() */
+    uint32_t place;               /* number_closed()'s */
+    uint32_t mark;                /* of the last all() or any() that had it */
     bool     awaited;             /* by the all() or any() under way */
     enum failure_reason failure;
     struct message *answer;       /* a REPLY or FAILURE, or NULL */
@@ -227,15 +227,14 @@ struct asking {
 
 /* What start_ask returns. */
 struct asking_handle {
-    struct asking *asking; /* NULL: its handler has ended */
+    struct asking *asking; /* NULL: it was awaited */
+    uint64_t serial;       /* of its handler: valid until that has ended */
 };
 
 static const char handle_key; /* its address is a key of the registry */
 
 static void free_asking(struct asking *asking)
 {
-    if (asking->handle != NULL)
-        asking->handle->asking = NULL;
     address_unref(asking->target.address);
     message_free(asking->answer);
     memory_free_text(asking->why);
@@ -252,14 +251,6 @@ static struct asking_handle *handle_at(lua_State *L, int index)
     return ours ? lua_touserdata(L, index) : NULL;
 }
 
-static int handle_gc(lua_State *L)
-{
-    struct asking_handle *handle = handle_at(L, 1);
-    if (handle != NULL && handle->asking != NULL)
-        handle->asking->handle = NULL;
-    return 0;
-}
-
 static int refuse_index(lua_State *L)
 {
     return luaL_error(L, "start_ask has no answer yet: await it with actor.all or actor.any");
@@ -270,13 +261,12 @@ static struct asking_handle *push_handle(lua_State *L)
     luaL_checkstack(L, 6, "too many values to ask");
     struct asking_handle *handle = lua_newuserdatauv(L, sizeof *handle, 0);
     handle->asking = NULL;
+    handle->serial = script_of(L)->serial;
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &handle_key) != LUA_TTABLE) {
         lua_pop(L, 1);
-        lua_createtable(L, 0, 3);
+        lua_createtable(L, 0, 2);
         lua_pushliteral(L, "question");
         lua_setfield(L, -2, "__name");
-        lua_pushcfunction(L, handle_gc);
-        lua_setfield(L, -2, "__gc");
         lua_pushcfunction(L, refuse_index);
         lua_setfield(L, -2, "__index");
         lua_pushvalue(L, -1);
@@ -350,7 +340,6 @@ int api_ref_start_ask(lua_State *L)
     asking->target = target;
     if (target.address != NULL)
         address_ref(target.address);
-    asking->handle = handle;
     handle->asking = asking;
     append_open(script, asking);
 
@@ -430,13 +419,6 @@ static int push_asking_failure(lua_State *L, struct asking *asking)
                                text[0] != '\0' ? text : NULL, asking->timeout_ns);
 }
 
-/* It was awaited: nothing is left of it. */
-static void take(struct script *script, struct asking *asking)
-{
-    unlink_asking(script, asking);
-    free_asking(asking);
-}
-
 static bool has_answer(const struct asking *asking)
 {
     enum failure_reason reason;
@@ -445,57 +427,53 @@ static bool has_answer(const struct asking *asking)
            !is_refusal(asking->answer, &reason, text, sizeof text);
 }
 
-/* The question at the stack's top, a value of the table at index 1. */
-static struct asking *check_asking(lua_State *L, const char *what)
+/* The handle at the stack's top, a value of the table at index 1; its question
+ * is one of this handler's, not yet awaited. */
+static struct asking_handle *check_handle(lua_State *L, const char *what)
 {
     struct asking_handle *handle = handle_at(L, -1);
     if (handle == NULL)
         luaL_error(L, "%s: values are questions of ref:start_ask, not a %s", what,
                    luaL_typename(L, -1));
-    if (handle->asking == NULL)
+    if (handle->asking == NULL || handle->serial != script_of(L)->serial)
         luaL_error(L, "%s: a question was awaited already, or belongs to a handler that has ended",
                    what);
-    return handle->asking;
+    return handle;
 }
 
-/* Marks the open questions of the table at index 1 as awaited; returns how
- * many of all have an answer. */
-static unsigned check_questions(lua_State *L, const char *what, unsigned *open)
+/* It was awaited: nothing is left of it. */
+static void take(struct script *script, struct asking_handle *handle)
 {
-    unsigned answered = 0;
-    *open = 0;
+    unlink_asking(script, handle->asking);
+    free_asking(handle->asking);
+    handle->asking = NULL;
+}
+
+/* What check_questions() has found. */
+struct round {
+    uint32_t mark;     /* of the questions, in this wait */
+    unsigned open;     /* without an answer yet */
+    unsigned answered;
+};
+
+/* Marks the questions of the table at index 1. */
+static struct round check_questions(lua_State *L, struct script *script, const char *what)
+{
     if (!lua_istable(L, 1))
         luaL_error(L, "%s: a table of questions is expected, not a %s", what, luaL_typename(L, 1));
-    lua_pushnil(L);
-    for (; lua_next(L, 1); lua_pop(L, 1))
-        check_asking(L, what)->place = 0;
+    struct round round = { .mark = ++script->rounds };
     lua_pushnil(L);
     for (; lua_next(L, 1); lua_pop(L, 1)) {
-        struct asking *asking = check_asking(L, what);
-        if (asking->place++ > 0)
+        struct asking *asking = check_handle(L, what)->asking;
+        if (asking->mark == round.mark)
             luaL_error(L, "%s: a question stands there twice", what);
+        asking->mark = round.mark;
         if (asking->state == ASKING_OPEN)
-            ++*open;
-        answered += has_answer(asking);
+            round.open++;
+        else if (has_answer(asking))
+            round.answered++;
     }
-    return answered;
-}
-
-/* Nothing raises here: what was checked is marked. */
-static void await_questions(lua_State *L)
-{
-    lua_pushnil(L);
-    for (; lua_next(L, 1); lua_pop(L, 1)) {
-        struct asking_handle *handle = lua_touserdata(L, -1);
-        if (handle->asking->state == ASKING_OPEN)
-            handle->asking->awaited = true;
-    }
-}
-
-static void forget_awaited(struct script *script)
-{
-    for (struct asking *each = script->asking; each != NULL; each = each->next)
-        each->awaited = false;
+    return round;
 }
 
 /* Waits for the questions of the table at index 1, if any is open. */
@@ -505,14 +483,14 @@ static int await(lua_State *L, const char *what, enum wait_kind kind, lua_KFunct
     lua_settop(L, 2);
     bool may_wait = script_may_wait(L, what);
     struct send_options options = api_check_options(L, script, 2, what, OPTION_TIMEOUT);
-    unsigned open;
-    unsigned answered = check_questions(L, what, &open);
+    struct round round = check_questions(L, script, what);
 
-    if (open == 0 || (kind == WAIT_ANY && answered > 0))
+    if (round.open == 0 || (kind == WAIT_ANY && round.answered > 0))
         return go_on(L, LUA_OK, 0);
     struct wait *wait = script_wait_begin(script, kind, APPETITE_CONTROL, options.timeout_ns);
-    wait->open = open;
-    await_questions(L);
+    wait->open = round.open;
+    for (struct asking *each = script->asking; each != NULL; each = each->next)
+        each->awaited = each->mark == round.mark;
     if (!may_wait) {
         api_asking_cut(script, FAILURE_STOPPING);
         script_wait_over(script);
@@ -529,42 +507,55 @@ static void number_closed(struct script *script)
         each->place = ++place;
 }
 
+/* Pushes nil and why the first that failed did, with its key as why.name. */
+static void push_first_failure(lua_State *L)
+{
+    struct asking *first = NULL;
+    lua_pushnil(L); /* its key */
+    lua_pushnil(L);
+    for (; lua_next(L, 1); lua_pop(L, 1)) {
+        struct asking_handle *handle = lua_touserdata(L, -1);
+        if (has_answer(handle->asking) || (first != NULL && first->place > handle->asking->place))
+            continue;
+        first = handle->asking;
+        lua_pushvalue(L, -2);
+        lua_replace(L, -4);
+    }
+    push_asking_failure(L, first); /* key, nil, why */
+    lua_rotate(L, -3, 2);          /* nil, why, key */
+    lua_setfield(L, -2, "name");
+}
+
 /* The answers; or nil, why the first that failed did, and the answers. */
 static int go_on_after_all(lua_State *L, int status, lua_KContext context)
 {
     struct script *script = script_of(L);
-    uint32_t first = 0;
+    int failures = 0;
     (void)status;
     (void)context;
-    number_closed(script);
     lua_settop(L, 1);
-    lua_newtable(L); /* 2: answers */
-    lua_pushnil(L);  /* 3: why */
+    lua_createtable(L, (int)lua_rawlen(L, 1), 0); /* 2: answers */
     lua_pushnil(L);
-    while (lua_next(L, 1)) {
-        struct asking *asking = check_asking(L, "all");
-        if (has_answer(asking)) {
-            lua_pushvalue(L, -2); /* the key */
-            pack_lua_push(L, asking->answer->payload, asking->answer->size);
-            lua_rawset(L, 2);
-        } else if (asking->place > first) {
-            first = asking->place;
-            push_asking_failure(L, asking);
-            lua_pushvalue(L, -4); /* the key */
-            lua_setfield(L, -2, "name");
-            lua_replace(L, 3);
-            lua_pop(L, 1); /* the nil before why */
+    for (; lua_next(L, 1); lua_pop(L, 1)) {
+        struct asking *asking = ((struct asking_handle *)lua_touserdata(L, -1))->asking;
+        if (!has_answer(asking)) {
+            failures++;
+            continue;
         }
-        take(script, asking);
-        lua_pop(L, 1);
+        lua_pushvalue(L, -2); /* the key */
+        pack_lua_push(L, asking->answer->payload, asking->answer->size);
+        lua_rawset(L, 2);
     }
-    if (lua_isnil(L, 3)) {
-        lua_settop(L, 2);
-        return 1;
+    if (failures > 0) {
+        number_closed(script);
+        push_first_failure(L);
     }
     lua_pushnil(L);
-    lua_insert(L, 2);  /* nil, answers, why */
-    lua_insert(L, 3);  /* nil, why, answers */
+    for (; lua_next(L, 1); lua_pop(L, 1))
+        take(script, lua_touserdata(L, -1));
+    if (failures == 0)
+        return 1;
+    lua_pushvalue(L, 2);
     return 3;
 }
 
@@ -574,30 +565,54 @@ int api_all(lua_State *L)
     return await(L, "all", WAIT_ALL, go_on_after_all);
 }
 
+/* Of the questions in the table at index 1, pushes key and handle of the one
+ * that was answered first; or pushes nothing and returns NULL. */
+static struct asking_handle *push_first_answer(lua_State *L)
+{
+    struct asking_handle *first = NULL;
+    lua_settop(L, 1);
+    lua_pushnil(L); /* 2: its key */
+    lua_pushnil(L); /* 3: itself */
+    lua_pushnil(L);
+    for (; lua_next(L, 1); lua_pop(L, 1)) {
+        struct asking_handle *handle = lua_touserdata(L, -1);
+        if (!has_answer(handle->asking) ||
+            (first != NULL && first->asking->place > handle->asking->place))
+            continue;
+        first = handle;
+        lua_pushvalue(L, -2);
+        lua_replace(L, 2);
+        lua_pushvalue(L, -1);
+        lua_replace(L, 3);
+    }
+    if (first == NULL)
+        lua_settop(L, 1);
+    return first;
+}
+
 static int go_on_after_any(lua_State *L, int status, lua_KContext context)
 {
     struct script *script = script_of(L);
-    struct asking *last = NULL;
     (void)status;
     (void)context;
-    forget_awaited(script);
-    lua_settop(L, 1);
-    lua_pushnil(L);
-    for (; lua_next(L, 1); lua_pop(L, 1)) {
-        struct asking *asking = check_asking(L, "any");
-        if (!has_answer(asking)) {
-            last = asking;
-            continue;
-        }
-        lua_pop(L, 1); /* the question; its key stays */
+    for (struct asking *each = script->asking; each != NULL; each = each->next)
+        each->awaited = false;
+    number_closed(script);
+    struct asking_handle *first = push_first_answer(L);
+    if (first != NULL) {
+        struct asking *asking = first->asking;
         pack_lua_push(L, asking->answer->payload, asking->answer->size);
         api_push_env_of(L, script, &asking->answer);
-        take(script, asking);
+        lua_remove(L, 3);
+        take(script, first);
         return 3;
     }
-    if (last == NULL)
+    lua_pushnil(L);
+    if (!lua_next(L, 1))
         return script_push_failure(L, FAILURE_NO_REPLY, "any: no question was asked");
-    return push_asking_failure(L, last);
+    lua_settop(L, 1);
+    push_first_failure(L);
+    return 2;
 }
 
 /* actor.any({key = question...}, {timeout=}) -> key, msg, env, or nil and why. */

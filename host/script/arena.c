@@ -4,11 +4,10 @@
 #include "script/arena.h"
 
 #include "base/fault.h"
-#include "base/thread.h"
+#include "script/arena_store.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 /* A block that is malloc's, with this in front of it. */
 struct arena_large {
@@ -152,157 +151,6 @@ void arena_drop(struct arena *arena)
 }
 
 #else
-
-/* ---- The store of chunks ---------------------------------------------------- */
-
-/*
- * Chunks of one size are cut from regions, which are mapped and populated in
- * one go: a page fault each would cost a new actor more than all of Lua does.
- * A region none of whose chunks is in use goes back to the system, but for a
- * few that are kept for the next actors.
- */
-#define REGION_BYTES    (256u * 1024)
-#define CHUNK_MIN       1024u
-#define CHUNK_FIRST     8192u
-#define CHUNK_SIZES     7u /* 1, 2, 4, 8, 16, 32 and 64 KiB */
-#define SPARE_REGIONS   8u /* of one chunk size */
-
-struct region;
-
-struct arena_chunk {
-    struct arena_chunk *next;   /* in the arena, or in its region's free list */
-    struct region      *region;
-};
-
-struct region {
-    struct region      *next, *previous; /* those of a size that have free chunks */
-    struct arena_chunk *free_chunks;     /* given back */
-    char    *memory;
-    unsigned fresh;      /* chunks never handed out: the last ones of `memory` */
-    unsigned in_use;
-    unsigned size_class;
-};
-
-static struct {
-    struct lock    lock;
-    struct region *usable[CHUNK_SIZES]; /* guarded by lock; regions with something to give */
-    unsigned       spare[CHUNK_SIZES];  /* guarded by lock; how many of them are wholly free */
-} store = { .lock = { PTHREAD_MUTEX_INITIALIZER } };
-
-static size_t chunk_bytes(unsigned size_class)
-{
-    return (size_t)CHUNK_MIN << size_class;
-}
-
-static struct region *region_new(unsigned size_class)
-{
-    struct region *region = calloc(1, sizeof *region);
-    if (region == NULL)
-        return NULL;
-    void *memory = mmap(NULL, REGION_BYTES, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-    if (memory == MAP_FAILED) {
-        free(region);
-        return NULL;
-    }
-    region->memory = memory;
-    region->fresh = (unsigned)(REGION_BYTES / chunk_bytes(size_class));
-    region->size_class = size_class;
-    return region;
-}
-
-/* A list of regions linked through `next`. */
-static void regions_free(struct region *region)
-{
-    for (struct region *next; region != NULL; region = next) {
-        next = region->next;
-        munmap(region->memory, REGION_BYTES);
-        free(region);
-    }
-}
-
-static void link_locked(struct region *region)
-{
-    struct region **head = &store.usable[region->size_class];
-    region->previous = NULL;
-    region->next = *head;
-    if (*head != NULL)
-        (*head)->previous = region;
-    *head = region;
-}
-
-static void unlink_locked(struct region *region)
-{
-    if (region->previous != NULL)
-        region->previous->next = region->next;
-    else
-        store.usable[region->size_class] = region->next;
-    if (region->next != NULL)
-        region->next->previous = region->previous;
-}
-
-static struct arena_chunk *take_locked(struct region *region)
-{
-    struct arena_chunk *chunk = region->free_chunks;
-    if (region->in_use++ == 0)
-        store.spare[region->size_class]--;
-    if (chunk != NULL) {
-        region->free_chunks = chunk->next;
-    } else {
-        region->fresh--;
-        size_t all = REGION_BYTES / chunk_bytes(region->size_class);
-        chunk = (void *)(region->memory
-                         + (all - region->fresh - 1) * chunk_bytes(region->size_class));
-        chunk->region = region;
-    }
-    if (region->free_chunks == NULL && region->fresh == 0)
-        unlink_locked(region);
-    return chunk;
-}
-
-static struct arena_chunk *chunk_get(unsigned size_class)
-{
-    lock_acquire(&store.lock);
-    struct region *region = store.usable[size_class];
-    if (region == NULL) {
-        lock_release(&store.lock);
-        region = region_new(size_class);
-        if (region == NULL)
-            return NULL;
-        lock_acquire(&store.lock);
-        store.spare[size_class]++;
-        link_locked(region);
-    }
-    struct arena_chunk *chunk = take_locked(region);
-    lock_release(&store.lock);
-    return chunk;
-}
-
-/* Gives back a list of chunks. */
-static void chunks_put(struct arena_chunk *chunk)
-{
-    struct region *surplus = NULL;
-    lock_acquire(&store.lock);
-    for (struct arena_chunk *next; chunk != NULL; chunk = next) {
-        next = chunk->next;
-        struct region *region = chunk->region;
-        if (region->free_chunks == NULL && region->fresh == 0)
-            link_locked(region);
-        chunk->next = region->free_chunks;
-        region->free_chunks = chunk;
-        if (--region->in_use > 0)
-            continue;
-        if (store.spare[region->size_class] < SPARE_REGIONS) {
-            store.spare[region->size_class]++;
-        } else {
-            unlink_locked(region);
-            region->next = surplus;
-            surplus = region;
-        }
-    }
-    lock_release(&store.lock);
-    regions_free(surplus);
-}
 
 /* ---- Size classes ----------------------------------------------------------- */
 

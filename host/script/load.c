@@ -71,6 +71,7 @@ static bool interrupt_loading(void)
 static void install(void)
 {
     watchdog_before_signal = interrupt_loading;
+    watchdog_listen();
 }
 
 /* The timer sends the signal again and again: __close handlers may run too. */
@@ -238,9 +239,10 @@ static struct script *script_new(struct script_world *world, struct source *sour
         .print = world->print != NULL ? print_line : NULL,
     };
     if (world->stage) {
-        uint64_t births = world->system->registry.births; /* one thread only */
+        world->made++; /* one thread only */
         script->vm_options.deterministic = true;
-        script->vm_options.seed = (world->seed + births + 1) * UINT64_C(0x9e3779b97f4a7c15) | 1;
+        script->vm_options.seed = (world->seed * UINT64_C(0xd1b54a32d192ed03) +
+                                   world->made * UINT64_C(0x9e3779b97f4a7c15)) | 1;
         script->vm_options.instruction_budget = STAGE_INSTRUCTIONS;
     }
     if (vm_open(&script->vm, &script->vm_options) != 0)

@@ -23,6 +23,7 @@ struct script_world {
     struct sources *sources;
     bool     stage;               /* deterministic, with an instruction budget */
     uint64_t seed;                /* stage */
+    uint64_t made;                /* stage: scripts so far, which is part of the seed of each */
     char   **arguments;           /* actor.args; NULL-terminated */
     const char *const *package_path;
     struct script_defaults {
@@ -127,6 +128,7 @@ struct script {
     struct held *held;            /* questions of receive() and answers from elsewhere; api_env.c */
     struct asking *asking, **asking_end; /* start_ask()ed questions, oldest first; api_ask.c */
     struct asking *asked;         /* those that have their answer */
+    uint32_t rounds;              /* of actor.all and actor.any */
 
     bool     over;                /* no handler runs any more, not even on_shutdown */
     bool     shutting;            /* on_shutdown has begun */

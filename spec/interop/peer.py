@@ -14,6 +14,7 @@ to the actor `pong`: what comes before its Pong is all that comes.
 A frame that came is printed with `=` in front if it is byte for byte what
 json.dumps makes of its content, else with `!`.
 """
+import errno
 import json
 import socket
 import sys
@@ -96,14 +97,17 @@ def http(endpoint):
     host, port = endpoint[len("tcp://"):].split(":")
     body = json.dumps(envelope(None, None, "pong", "Ping", {"count": 1}))
     with socket.create_connection((host, int(port)), PATIENCE_MS / 1000) as connection:
-        connection.sendall(("POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
-                           .encode("ascii"))
-        connection.shutdown(socket.SHUT_WR)
         try:
+            connection.sendall(("POST / HTTP/1.1\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+                               .encode("ascii"))
+            connection.shutdown(socket.SHUT_WR)
             while connection.recv(4096):
                 pass
         except ConnectionError:
             pass
+        except OSError as error:
+            if error.errno != errno.ENOTCONN:  # by now thrown out
+                raise
     print("disconnected")
 
 

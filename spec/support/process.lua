@@ -75,7 +75,8 @@ end
 
 --- Runs a program to its end.
 ---@param words string[]
----@param options? {input: string?, output: string?}  its standard input (default: none); where its output goes, as the shell writes it (`>/dev/full`)
+---@param options? {input: string?, output: string?}  its standard input (default: none);
+---  where its output goes, as the shell writes it (`>/dev/full`)
 ---@return process.Ended
 function process.run(words, options)
   options = options or {}

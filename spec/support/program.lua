@@ -44,7 +44,7 @@ end
 ---@param options {[integer]: string, flags: string?, args: string[]?}  scripts, and what goes with them
 ---@return program.Ended
 function program.run(options)
-  local words = { "exec timeout -k 5", LIMIT_SECONDS, quote(program.path), "run" }
+  local words = { "exec timeout --foreground -k 5", LIMIT_SECONDS, quote(program.path), "run" }
   for _, script in ipairs(options) do table.insert(words, quote(script)) end
   table.insert(words, options.flags or "--workers 2")
   if options.args then

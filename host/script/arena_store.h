@@ -1,0 +1,37 @@
+/*
+ * arena_store.h -- the process-wide store that arenas take their chunks from.
+ *
+ * Chunks of one size are cut from regions, which are mapped and populated in
+ * one go: a page fault each would cost a new actor more than all of Lua does.
+ * A region none of whose chunks is in use goes back to the system, but for a
+ * few that are kept for the next actors. Any thread.
+ */
+#ifndef TROUPE_SCRIPT_ARENA_STORE_H
+#define TROUPE_SCRIPT_ARENA_STORE_H
+
+#include "base/base.h"
+
+#define CHUNK_MIN   1024u
+#define CHUNK_FIRST 8192u
+#define CHUNK_SIZES 7u /* 1, 2, 4, 8, 16, 32 and 64 KiB */
+
+struct region;
+
+struct arena_chunk {
+    struct arena_chunk *next;   /* in the arena, or in its region's free list */
+    struct region      *region;
+};
+
+/* Bytes of a chunk of size class 0 to CHUNK_SIZES - 1, its head included. */
+static inline size_t chunk_bytes(unsigned size_class)
+{
+    return (size_t)CHUNK_MIN << size_class;
+}
+
+/* A chunk, or NULL when there is no memory. */
+struct arena_chunk *chunk_get(unsigned size_class);
+
+/* Gives back a list of chunks linked through `next`. */
+void chunks_put(struct arena_chunk *chunk);
+
+#endif
