@@ -15,6 +15,8 @@
 
 #define GATEWAY_LINGER_NS NS_PER_SEC /* frames may take that long to leave, whatever the budget */
 
+#define BEGIN_PATIENCE_NS (5 * NS_PER_SEC) /* for one on_start, before the next may begin */
+
 static int refuse(int error, char *why, size_t room, const char *text)
 {
     snprintf(why, room, "%s", text);
@@ -338,6 +340,9 @@ int host_start_actor(struct host *host, host_actor actor)
         return -ESRCH;
     int error = lifecycle_start(&host->system, actor, held->packed, held->size);
     memory_put(held, sizeof *held + held->size);
+    if (error == 0 && host->started && host->system.scheduler.regular > 0)
+        lifecycle_await_begun(&host->system, actor,
+                              clock_now(&host->system.clock) + BEGIN_PATIENCE_NS);
     return error;
 }
 

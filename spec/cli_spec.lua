@@ -432,7 +432,7 @@ describe("the command line", function()
         end, on_hello = function() actor.exit() end }
       ]]
       local second, first = script("second.lua", text), script("first", text)
-      local ended = troupe { "run", first, second, "--workers", "1" }
+      local ended = troupe { "run", first, second, "--workers", "2" }
       assert.same({ code = OK, out = "first\ttrue\nsecond\ttrue\n", err = "" }, ended)
     end)
 

@@ -33,14 +33,19 @@ static void forget_watch(struct actor *actor, enum verdict verdict)
 
 static void take_in(struct actor *actor, enum verdict verdict)
 {
+    if (UNLIKELY(actor->starting) && verdict != VERDICT_PREEMPTED) {
+        actor->starting = false;
+        lifecycle_begun(actor);
+    }
     if (UNLIKELY(atomic_load_explicit(&actor->watched, memory_order_relaxed)))
         forget_watch(actor, verdict);
     actor->preempted = verdict == VERDICT_PREEMPTED;
     actor->busy = verdict == VERDICT_PREEMPTED || verdict == VERDICT_WAITING;
     if (LIKELY(verdict == VERDICT_DONE))
         return;
-    if (verdict == VERDICT_ENDED && actor->phase < PHASE_DRAINING) {
-        actor->phase = PHASE_DRAINING; /* of nothing */
+    if (verdict == VERDICT_ENDED) {
+        if (actor->phase < PHASE_DRAINING)
+            actor->phase = PHASE_DRAINING; /* of nothing */
         actor->drain_left = 0;
     }
 }
@@ -95,6 +100,7 @@ static void receive(struct actor *actor, struct worker *worker, struct message *
         if (message->kind == MESSAGE_START) {
             actor->phase = PHASE_RUNNING;
             actor->appetite = APPETITE_ALL;
+            actor->starting = true;
         }
     } else if (actor->phase == PHASE_DRAINING && actor->drain_left > 0) {
         actor->drain_left--;
@@ -152,8 +158,13 @@ static enum actor_fate run(struct actor *actor, struct worker *worker, unsigned 
             actor->drain_left = 0; /* some of what was counted came to nothing */
             continue;
         }
+        /* Once asleep it may run elsewhere at once: a signal that comes now must
+         * not find it here. */
+        atomic_store_explicit(&worker->running, NULL, memory_order_relaxed);
+        atomic_signal_fence(memory_order_seq_cst);
         if (mailbox_sleep(&actor->box))
             return FATE_ASLEEP;
+        atomic_store_explicit(&worker->running, actor, memory_order_release);
     }
 }
 

@@ -78,6 +78,8 @@ struct actor {
     bool             busy;            /* a handler waits or is preempted */
     bool             preempted;
     bool             has_children;
+    bool             starting;        /* its first handler runs, and has not waited yet */
+    _Atomic bool     begun;           /* that is over; for lifecycle_await_begun() */
     bool             hidden;          /* the host's own: keeps no host alive; fixed by the spawn */
     bool             vital;           /* ENDED_AT_START ends the host; set before it begins */
     uint32_t         drain_left;      /* messages still to be handled while draining */

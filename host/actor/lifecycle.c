@@ -68,7 +68,8 @@ int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *
     actor->appetite = APPETITE_CONTROL;
     actor->phase = PHASE_BORN;
     actor->ended = ENDED_NORMALLY;
-    actor->busy = actor->preempted = actor->has_children = false;
+    actor->busy = actor->preempted = actor->has_children = actor->starting = false;
+    atomic_store_explicit(&actor->begun, false, memory_order_relaxed);
     actor->hidden = spawn->hidden;
     actor->vital = false;
     actor->told_to_stop = false;
@@ -110,6 +111,33 @@ int lifecycle_start(struct system *system, actor_id id, const void *config, size
     router_send(system, &start, ROUTE_RESERVED);
     message_free(start);
     return 0;
+}
+
+void lifecycle_begun(struct actor *actor)
+{
+    struct system *system = actor->system;
+    /* Pairs with the store in lifecycle_await_begun(): one of the two sees the other. */
+    atomic_store_explicit(&actor->begun, true, memory_order_seq_cst);
+    if (LIKELY(atomic_load_explicit(&system->begin_watched, memory_order_seq_cst) !=
+               actor_self(actor)))
+        return;
+    lock_acquire(&system->lock);
+    signal_all(&system->changed);
+    lock_release(&system->lock);
+}
+
+void lifecycle_await_begun(struct system *system, actor_id id, uint64_t deadline_ns)
+{
+    lock_acquire(&system->lock);
+    atomic_store_explicit(&system->begin_watched, id, memory_order_seq_cst);
+    for (;;) {
+        struct actor *actor = registry_find(&system->registry, id);
+        if (actor == NULL || atomic_load_explicit(&actor->begun, memory_order_seq_cst) ||
+            !signal_wait_until(&system->changed, &system->lock, deadline_ns))
+            break;
+    }
+    atomic_store_explicit(&system->begin_watched, 0, memory_order_relaxed);
+    lock_release(&system->lock);
 }
 
 bool lifecycle_stop(struct system *system, actor_id id, bool drain)
@@ -214,7 +242,8 @@ void lifecycle_end(struct actor *actor)
         system->stop_asked = true;
         system->exit_code = 1;
     }
-    if (ends_host || all_ended_locked(system) || system->end_watched == id)
+    if (ends_host || all_ended_locked(system) || system->end_watched == id ||
+        atomic_load_explicit(&system->begin_watched, memory_order_relaxed) == id)
         signal_all(&system->changed);
     lock_release(&system->lock);
 }

@@ -27,6 +27,13 @@ int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *
 /* Sends START with `config` (packed map; size 0: none); its handler runs first. */
 int lifecycle_start(struct system *system, actor_id id, const void *config, size_t size);
 
+/* Waits until the handler of START has ended or waits itself, or the actor is
+ * gone, or `deadline_ns`: so that what is started next begins after it. Not on
+ * a worker, not on a stage. */
+void lifecycle_await_begun(struct system *system, actor_id id, uint64_t deadline_ns);
+/* That it is so. Called by actor_run() only. */
+void lifecycle_begun(struct actor *actor);
+
 /* Asks an actor to end. False if it is gone already. */
 bool lifecycle_stop(struct system *system, actor_id id, bool drain);
 

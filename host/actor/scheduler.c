@@ -434,11 +434,13 @@ bool scheduler_stop(struct system *system, uint64_t deadline_ns)
     for (unsigned i = 0; i < started; i++)
         ended = worker_ends_in_time(&scheduler->workers[i], deadline_ns) && ended;
     ended = pinned_end_in_time(system, deadline_ns) && ended;
-    if (ended) {
-        for (unsigned i = 0; i < started; i++)
+    for (unsigned i = 0; i < started; i++)
+        if (ended || !atomic_load_explicit(&scheduler->workers[i].alive, memory_order_acquire))
             thread_join(&scheduler->workers[i].thread);
+    if (ended)
         pinned_join(system);
-    }
+    else
+        scheduler_reap(system);
     return ended;
 }
 

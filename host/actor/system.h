@@ -55,6 +55,7 @@ struct system {
     bool          stop_asked;      /* guarded by lock */
     int           exit_code;       /* guarded by lock */
     bool          last_error;      /* the last actor ended by an error; guarded by lock */
+    _Atomic actor_id begin_watched; /* lifecycle_await_begun() waits for its beginning */
     actor_id      end_watched;     /* lifecycle_shut_down() waits for its end; guarded by lock */
 };
 

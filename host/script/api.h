@@ -98,7 +98,17 @@ static inline struct address *api_origin(const struct message *message)
                : NULL;
 }
 
-/* ref:ask, ref:start_ask: api_ask.c. */
+/* A name of this host becomes the actor that has it now. */
+void api_resolve(struct script *script, struct target *target);
+/* Sends *message; `why` gets a sentence or "" if the answer is not OK or PARKED. */
+enum router_answer api_send_question(struct script *script, struct target target,
+                                     struct message **message, unsigned how, char *why,
+                                     size_t room);
+/* Whether `answer` says that there is none; *reason and a text then. */
+bool api_is_refusal(const struct message *answer, enum failure_reason *reason, char *text,
+                    size_t room);
+
+/* ref:ask and ref:start_ask. */
 int api_ref_ask(lua_State *L);
 int api_ref_start_ask(lua_State *L);
 

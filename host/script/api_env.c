@@ -473,18 +473,40 @@ void api_push_env(lua_State *L, struct script *script)
     lua_setmetatable(L, -2);
 }
 
+/* The env of an answer from here says who answered and with what type, and
+ * nothing else; so one serves for all answers that are alike in that, which
+ * is most of them, and an asker that ignores it pays next to nothing. */
+static void push_answer_env(lua_State *L, struct script *script, const struct message *answer)
+{
+    struct env *known = script->answer_env;
+    if (LIKELY(known != NULL && known->from == answer->from && known->type == answer->type)) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, script->answer_env_reference);
+        known->serial = script->serial;
+        return;
+    }
+    struct env *env = push_new(L, script, answer);
+    push_metatable(L);
+    lua_setmetatable(L, -2);
+    script->answer_env = NULL;
+    lua_pushvalue(L, -1);
+    if (known == NULL)
+        script->answer_env_reference = luaL_ref(L, LUA_REGISTRYINDEX);
+    else
+        lua_rawseti(L, LUA_REGISTRYINDEX, script->answer_env_reference);
+    script->answer_env = env;
+}
+
 void api_push_env_of(lua_State *L, struct script *script, struct message **message)
 {
-    luaL_checkstack(L, 8, "too many values to make an env");
-    struct env *env = push_new(L, script, *message);
     bool answer = (*message)->kind == MESSAGE_REPLY;
-    if (answer && !env->remote) { /* nothing to hold: all is in the env */
-        push_metatable(L);
-        lua_setmetatable(L, -2);
+    luaL_checkstack(L, 8, "too many values to make an env");
+    if (answer && (*message)->origin == NULL) {
+        push_answer_env(L, script, *message);
         message_free(*message);
         *message = NULL;
         return;
     }
+    struct env *env = push_new(L, script, *message);
     push_held_metatable(L);
     lua_setmetatable(L, -2);
     struct held *held = hold(&script->held, env, *message, env->asked);

@@ -57,6 +57,10 @@ static int go_on_after_receive(lua_State *L, int status, lua_KContext context)
     if (wait->failure == FAILURE_NONE) {
         api_install_refs(L); /* there may be some in it */
         pack_lua_push(L, wait->answer->payload, wait->answer->size);
+        if (wait->periodic) {
+            lua_pushinteger(L, (lua_Integer)wait->missed);
+            lua_setfield(L, -2, "missed");
+        }
         api_push_env_of(L, script, &wait->answer);
         return 2;
     }

@@ -60,7 +60,8 @@ static void refuse_option(lua_State *L, const char *what, unsigned allowed, cons
         if (allowed & option_names[i].option)
             suggest_offer(&suggest, option_names[i].name);
     if (suggest.best != NULL)
-        luaL_error(L, "%s: no option is called '%s' (did you mean '%s'?)", what, name, suggest.best);
+        luaL_error(L, "%s: no option is called '%s' (did you mean '%s'?)", what, name,
+                   suggest.best);
     luaL_error(L, "%s: no option is called '%s'", what, name);
 }
 
@@ -306,7 +307,8 @@ int api_send_message(lua_State *L, struct script *script, const char *what, stru
         return wait_for_room(L, script, what, target, message, timeout_ns);
     type_id type = message->type;
     message_free(message);
-    return api_push_undelivered(L, api_reason_of(answer), target, type, why[0] != '\0' ? why : NULL);
+    return api_push_undelivered(L, api_reason_of(answer), target, type,
+                                why[0] != '\0' ? why : NULL);
 }
 
 /* A delayed send: the timer does it. */

@@ -137,7 +137,9 @@ static void read_version(lua_State *L, struct script *script)
  * knows: all options but those that only a spawner can give. */
 static bool is_setting(const char *name)
 {
-    static const char *const names[] = { "mailbox", "thread", "failure", "slow", "memory", "slice" };
+    static const char *const names[] = {
+        "mailbox", "thread", "failure", "slow", "memory", "slice",
+    };
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
         if (strcmp(names[i], name) == 0)
             return true;

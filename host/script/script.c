@@ -38,71 +38,6 @@ static struct system *system_of(struct script *script)
     return script->world->system;
 }
 
-/* ---- Reports ------------------------------------------------------------ */
-
-static size_t actor_text(void *context, uint64_t id, char *text, size_t room)
-{
-    struct script *script = context;
-    registry_name(&system_of(script)->registry, id, text, room);
-    return strlen(text);
-}
-
-#define SHOWN_MESSAGE_LIMIT 400
-
-/* "Ping {"count": 1}", cut. */
-static void describe_message(struct script *script, struct bytes *out)
-{
-    bytes_append_text(out, type_name(script->type));
-    const struct message *content = script->content;
-    if (content == NULL)
-        return;
-    struct bytes json;
-    bytes_init(&json, 1024 * 1024);
-    if (json_write(content->payload, content->size, JSON_SPACED, actor_text, script, &json, NULL) == 0) {
-        bytes_append_byte(out, ' ');
-        bytes_append(out, json.data, json.size < SHOWN_MESSAGE_LIMIT ? json.size : SHOWN_MESSAGE_LIMIT);
-        if (json.size > SHOWN_MESSAGE_LIMIT)
-            bytes_append_text(out, "...");
-    }
-    bytes_fini(&json);
-}
-
-static const char *describe_sender(struct script *script, char *text, size_t room)
-{
-    const struct message *message = script->current;
-    if (message == NULL)
-        return NULL;
-    const struct address *origin = api_origin(message);
-    if (message->from == 0 && origin == NULL)
-        return NULL;
-    return api_target_text(script, message->from, origin, text, room);
-}
-
-void script_report(struct script *script, lua_State *dead, const char *outcome)
-{
-    char handler[TYPE_NAME_LIMIT + 4], sender[ADDRESS_NAME_LIMIT + ADDRESS_ENDPOINT_LIMIT + 2];
-    struct bytes text, message;
-    bytes_init(&text, LOG_BLOCK_LIMIT);
-    bytes_init(&message, 2 * SHOWN_MESSAGE_LIMIT + TYPE_NAME_LIMIT);
-    describe_message(script, &message);
-
-    struct report_context context = {
-        .actor = script->actor->name,
-        .script = source_path(script->source),
-        .version = script->version[0] != '\0' ? script->version : NULL,
-        .handler = dispatch_name(script, script->type, handler, sizeof handler),
-        .message = bytes_text(&message),
-        .sender = describe_sender(script, sender, sizeof sender),
-        .outcome = outcome,
-        .actor_text = actor_text,
-        .text_context = script,
-    };
-    report_build(dead, &context, &text);
-    log_block(LOG_ERROR, bytes_text(&text));
-    bytes_fini(&message);
-    bytes_fini(&text);
-}
-
 /* ---- How a handler ends ------------------------------------------------- */
 
 /* Tells everybody who still waits for the handler in hand. */
@@ -197,7 +132,8 @@ static enum verdict failed(struct script *script)
     if (script->current != NULL && script->current->kind == MESSAGE_ASK)
         script->current->kind = MESSAGE_ORDINARY; /* who asked has been told */
     if (script->current != NULL)
-        router_refuse(system_of(script), &script->current, FAILURE_FAILED, bytes_text(&reason), NULL);
+        router_refuse(system_of(script), &script->current, FAILURE_FAILED, bytes_text(&reason),
+                      NULL);
     end_handler(script, FAILURE_FAILED, bytes_text(&reason));
     bytes_fini(&reason);
 
@@ -232,6 +168,11 @@ static inline enum verdict settle(struct script *script, enum vm_result result)
     default:
         return failed(script);
     }
+}
+
+enum verdict script_resume(struct script *script)
+{
+    return settle(script, vm_resume(&script->vm, script->coroutine, 0));
 }
 
 /* ---- How a handler begins ----------------------------------------------- */
@@ -365,147 +306,6 @@ static enum verdict handle_start(struct script *script, struct message *message)
     return run(script);
 }
 
-/* ---- Waits -------------------------------------------------------------- */
-
-uint64_t script_deadline(struct script *script, uint64_t timeout_ns)
-{
-    struct clock *clock = &system_of(script)->clock;
-    if (timeout_ns == UINT64_MAX)
-        return UINT64_MAX;
-    /* Where a hundredth more does not matter the cheap clock will do. */
-    if (timeout_ns >= 100 * CLOCK_COARSE_NS)
-        return clock_now_coarse(clock) + (clock->manual ? 0 : CLOCK_COARSE_NS) + timeout_ns;
-    return clock_now(clock) + timeout_ns;
-}
-
-bool script_may_wait(lua_State *L, const char *what)
-{
-    struct script *script = script_of(L);
-    char why[200];
-    api_refuse_loading(L, what);
-    if (!vm_can_wait(L, what, why, sizeof why))
-        luaL_error(L, "%s", why);
-    return !script_is_cut(script);
-}
-
-struct wait *script_wait_begin(struct script *script, enum wait_kind kind, enum appetite appetite,
-                               uint64_t timeout_ns)
-{
-    struct wait *wait = &script->wait;
-    message_free(wait->answer);
-    *wait = (struct wait){ .kind = kind, .timeout_ns = timeout_ns };
-    wait->number = (uint32_t)actor_wait_begin(script->actor, appetite,
-                                              script_deadline(script, timeout_ns));
-    return wait;
-}
-
-void script_wait_over(struct script *script)
-{
-    script->wait.kind = WAIT_NONE;
-    actor_wait_over(script->actor);
-}
-
-int script_wait(lua_State *L, const char *what, lua_KFunction go_on)
-{
-    script_of(L)->waiting = true;
-    return vm_wait(L, what, go_on, 0);
-}
-
-/* The wait is over: the handler goes on. */
-static enum verdict go_on_with(struct script *script, enum failure_reason failure,
-                               struct message *answer)
-{
-    script->waiting = false;
-    actor_wait_over(script->actor);
-    script->wait.failure = failure;
-    script->wait.answer = answer;
-    return settle(script, vm_resume(&script->vm, script->coroutine, 0));
-}
-
-/* It was in vain: takes back what it left elsewhere. */
-static enum verdict give_up(struct script *script, enum failure_reason reason)
-{
-    struct wait *wait = &script->wait;
-    struct system *system = system_of(script);
-    actor_id self = actor_self(script->actor);
-
-    if (wait->kind == WAIT_ASK || wait->kind == WAIT_ROOM)
-        waits_end(system, self, wait->number);
-    if (wait->parked) {
-        struct actor *target = registry_find(&system->registry, wait->target);
-        struct message *message =
-            target != NULL ? mailbox_unpark(&target->box, self, wait->number) : NULL;
-        wait->unparked = message != NULL;
-        message_free(message);
-    }
-    if (wait->kind == WAIT_ALL || wait->kind == WAIT_ANY)
-        api_asking_cut(script, reason);
-    return go_on_with(script, reason, NULL);
-}
-
-static enum verdict idle_verdict(const struct script *script)
-{
-    return script->waiting ? VERDICT_WAITING : VERDICT_DONE;
-}
-
-/* A REPLY or FAILURE. */
-static enum verdict answered(struct script *script, struct message *message)
-{
-    struct wait *wait = &script->wait;
-    if (LIKELY(script->waiting && wait->kind == WAIT_ASK && message->request == wait->number))
-        return go_on_with(script,
-                          message->kind == MESSAGE_FAILURE ? (enum failure_reason)message->reason
-                                                           : FAILURE_NONE,
-                          message);
-    if (api_asking_answer(script, message)) {
-        bool enough = script->waiting && (wait->kind == WAIT_ALL || wait->kind == WAIT_ANY) &&
-                      wait->open == 0;
-        return enough ? go_on_with(script, FAILURE_NONE, NULL) : idle_verdict(script);
-    }
-    atomic_fetch_add_explicit(&system_of(script)->counters.late_answers, 1, memory_order_relaxed);
-    message_free(message);
-    return idle_verdict(script);
-}
-
-/* The alarm, or room in a mailbox. */
-static enum verdict woken(struct script *script, struct message *message)
-{
-    struct wait *wait = &script->wait;
-    struct actor *actor = script->actor;
-    if (message->flags & MESSAGE_KEPT) { /* the alarm's own */
-        if (!alarm_rang(actor) || !script->waiting)
-            return idle_verdict(script);
-        return give_up(script, FAILURE_TIMEOUT);
-    }
-    bool ours = script->waiting && wait->kind == WAIT_ROOM && message->request == wait->number;
-    enum failure_reason reason = (enum failure_reason)message->reason;
-    message_free(message);
-    return ours ? go_on_with(script, reason, NULL) : idle_verdict(script);
-}
-
-/* What receive() waits for has come. */
-static enum verdict received(struct script *script, struct message *message)
-{
-    if (message->kind == MESSAGE_TIMER) {
-        const struct message *content;
-        uint64_t missed;
-        bool periodic;
-        if (!timer_deliver(message, &content, &missed, &periodic)) {
-            message_free(message);
-            return VERDICT_WAITING;
-        }
-        struct message *copy =
-            message_new(MESSAGE_ORDINARY, content->type, content->payload, content->size);
-        if (copy != NULL)
-            copy->from = content->from;
-        message_free(message);
-        if (copy == NULL)
-            return VERDICT_WAITING;
-        message = copy;
-    }
-    return go_on_with(script, FAILURE_NONE, message);
-}
-
 /* ---- The behaviour ------------------------------------------------------ */
 
 static enum verdict script_receive(struct actor *actor, struct message *message)
@@ -514,26 +314,27 @@ static enum verdict script_receive(struct actor *actor, struct message *message)
     switch (message->kind) {
     case MESSAGE_ORDINARY:
     case MESSAGE_ASK:
-        return UNLIKELY(script->waiting) ? received(script, message) : handle(script, message);
+        return UNLIKELY(script->waiting) ? script_received(script, message)
+                                         : handle(script, message);
     case MESSAGE_REPLY:
     case MESSAGE_FAILURE:
-        return answered(script, message);
+        return script_answered(script, message);
     case MESSAGE_TIMER:
-        return UNLIKELY(script->waiting) ? received(script, message) : handle_timer(script, message);
+        return UNLIKELY(script->waiting) ? script_received(script, message)
+                                         : handle_timer(script, message);
     case MESSAGE_WAKE:
-        return woken(script, message);
+        return script_woken(script, message);
     case MESSAGE_START:
         return handle_start(script, message);
     default:
         message_free(message);
-        return idle_verdict(script);
+        return script->waiting ? VERDICT_WAITING : VERDICT_DONE;
     }
 }
 
 static enum verdict script_go_on(struct actor *actor)
 {
-    struct script *script = begin(actor);
-    return settle(script, vm_resume(&script->vm, script->coroutine, 0));
+    return script_resume(begin(actor));
 }
 
 static enum verdict script_cut(struct actor *actor)
@@ -542,7 +343,7 @@ static enum verdict script_cut(struct actor *actor)
     if (!script->waiting)
         return VERDICT_DONE;
     script->stopping = true;
-    return give_up(script, FAILURE_STOPPING);
+    return script_give_up(script, FAILURE_STOPPING);
 }
 
 static enum verdict script_shut_down(struct actor *actor)

@@ -78,8 +78,10 @@ struct wait {
     actor_id target;              /* ASK, ROOM: here; 0: elsewhere */
     uint64_t timeout_ns;
     struct message *answer;       /* owned: a REPLY or FAILURE, or the message of RECEIVE */
-    const type_id *types;         /* RECEIVE: type_alike()s wanted; on the waiting function's stack */
+    const type_id *types;         /* RECEIVE: what is wanted, folded; on the function's Lua stack */
     size_t   type_count;
+    uint64_t missed;              /* RECEIVE: ticks of a periodic timer, if it is one's message */
+    bool     periodic;
     unsigned open;                /* ALL, ANY: questions without an answer */
 };
 
@@ -111,6 +113,8 @@ struct script {
     lua_State *coroutine;         /* the handler coroutine */
     int        coroutine_reference;
     int        handlers;          /* registry: the script's table, or its environment */
+    struct env *answer_env;       /* of the last answer, anchored by its reference; api_env.c */
+    int        answer_env_reference;
     int        self_reference;    /* registry: `self`; LUA_NOREF until START */
 
     /* The handler in hand: */
@@ -126,7 +130,7 @@ struct script {
     bool     stopping;            /* its waits end with `stopping` at once */
     bool     began_stopping;      /* it began when the actor was draining already */
     struct held *held;            /* questions of receive() and answers from elsewhere; api_env.c */
-    struct asking *asking, **asking_end; /* start_ask()ed questions, oldest first; api_ask.c */
+    struct asking *asking, **asking_end; /* start_ask()ed questions, oldest first; api_asking.c */
     struct asking *asked;         /* those that have their answer */
     uint32_t rounds;              /* of actor.all and actor.any */
 
@@ -189,6 +193,17 @@ void script_wait_over(struct script *script);
 /* Suspends the handler; does not return. `go_on` runs when the wait is over,
  * with script->wait telling the outcome. */
 int script_wait(lua_State *L, const char *what, lua_KFunction go_on);
+
+/* The handler in hand goes on, until it ends or waits again: script.c. */
+enum verdict script_resume(struct script *script);
+
+/* What ends a wait; they take the message. A REPLY or FAILURE; a WAKE (the
+ * deadline, or room in a mailbox); what receive() waits for. */
+enum verdict script_answered(struct script *script, struct message *message);
+enum verdict script_woken(struct script *script, struct message *message);
+enum verdict script_received(struct script *script, struct message *message);
+/* It was in vain: takes back what it left elsewhere. */
+enum verdict script_give_up(struct script *script, enum failure_reason reason);
 
 /* When `timeout_ns` from now is over. */
 uint64_t script_deadline(struct script *script, uint64_t timeout_ns);

@@ -1,0 +1,147 @@
+/*
+ * script_wait.c -- how a handler's wait begins, and all the ways in which it ends.
+ */
+#include "script/script.h"
+
+#include "script/api.h"
+
+#include <lauxlib.h>
+
+uint64_t script_deadline(struct script *script, uint64_t timeout_ns)
+{
+    struct clock *clock = &script->world->system->clock;
+    if (timeout_ns == UINT64_MAX)
+        return UINT64_MAX;
+    /* Where a hundredth more does not matter the cheap clock will do. */
+    if (timeout_ns >= 100 * CLOCK_COARSE_NS)
+        return clock_now_coarse(clock) + (clock->manual ? 0 : CLOCK_COARSE_NS) + timeout_ns;
+    return clock_now(clock) + timeout_ns;
+}
+
+bool script_may_wait(lua_State *L, const char *what)
+{
+    struct script *script = script_of(L);
+    char why[200];
+    api_refuse_loading(L, what);
+    if (!vm_can_wait(L, what, why, sizeof why))
+        luaL_error(L, "%s", why);
+    return !script_is_cut(script);
+}
+
+struct wait *script_wait_begin(struct script *script, enum wait_kind kind, enum appetite appetite,
+                               uint64_t timeout_ns)
+{
+    struct wait *wait = &script->wait;
+    message_free(wait->answer);
+    *wait = (struct wait){ .kind = kind, .timeout_ns = timeout_ns };
+    wait->number = (uint32_t)actor_wait_begin(script->actor, appetite,
+                                              script_deadline(script, timeout_ns));
+    return wait;
+}
+
+void script_wait_over(struct script *script)
+{
+    script->wait.kind = WAIT_NONE;
+    actor_wait_over(script->actor);
+}
+
+int script_wait(lua_State *L, const char *what, lua_KFunction go_on)
+{
+    script_of(L)->waiting = true;
+    return vm_wait(L, what, go_on, 0);
+}
+
+/* The wait is over: the handler goes on. */
+static enum verdict go_on_with(struct script *script, enum failure_reason failure,
+                               struct message *answer)
+{
+    script->waiting = false;
+    actor_wait_over(script->actor);
+    script->wait.failure = failure;
+    script->wait.answer = answer;
+    return script_resume(script);
+}
+
+/* It was in vain: takes back what it left elsewhere. */
+enum verdict script_give_up(struct script *script, enum failure_reason reason)
+{
+    struct wait *wait = &script->wait;
+    struct system *system = script->world->system;
+    actor_id self = actor_self(script->actor);
+
+    if (wait->kind == WAIT_ASK || wait->kind == WAIT_ROOM)
+        waits_end(system, self, wait->number);
+    if (wait->parked) {
+        struct actor *target = registry_find(&system->registry, wait->target);
+        struct message *message =
+            target != NULL ? mailbox_unpark(&target->box, self, wait->number) : NULL;
+        wait->unparked = message != NULL;
+        message_free(message);
+    }
+    if (wait->kind == WAIT_ALL || wait->kind == WAIT_ANY)
+        api_asking_cut(script, reason);
+    return go_on_with(script, reason, NULL);
+}
+
+static enum verdict idle_verdict(const struct script *script)
+{
+    return script->waiting ? VERDICT_WAITING : VERDICT_DONE;
+}
+
+/* A REPLY or FAILURE. */
+enum verdict script_answered(struct script *script, struct message *message)
+{
+    struct wait *wait = &script->wait;
+    if (LIKELY(script->waiting && wait->kind == WAIT_ASK && message->request == wait->number))
+        return go_on_with(script,
+                          message->kind == MESSAGE_FAILURE ? (enum failure_reason)message->reason
+                                                           : FAILURE_NONE,
+                          message);
+    if (api_asking_answer(script, message)) {
+        bool enough = script->waiting && (wait->kind == WAIT_ALL || wait->kind == WAIT_ANY) &&
+                      wait->open == 0;
+        return enough ? go_on_with(script, FAILURE_NONE, NULL) : idle_verdict(script);
+    }
+    atomic_fetch_add_explicit(&script->world->system->counters.late_answers, 1,
+                              memory_order_relaxed);
+    message_free(message);
+    return idle_verdict(script);
+}
+
+/* The alarm, or room in a mailbox. */
+enum verdict script_woken(struct script *script, struct message *message)
+{
+    struct wait *wait = &script->wait;
+    struct actor *actor = script->actor;
+    if (message->flags & MESSAGE_KEPT) { /* the alarm's own */
+        if (!alarm_rang(actor) || !script->waiting)
+            return idle_verdict(script);
+        return script_give_up(script, FAILURE_TIMEOUT);
+    }
+    bool ours = script->waiting && wait->kind == WAIT_ROOM && message->request == wait->number;
+    enum failure_reason reason = (enum failure_reason)message->reason;
+    message_free(message);
+    return ours ? go_on_with(script, reason, NULL) : idle_verdict(script);
+}
+
+/* What receive() waits for has come. */
+enum verdict script_received(struct script *script, struct message *message)
+{
+    if (message->kind == MESSAGE_TIMER) {
+        const struct message *content;
+        struct wait *wait = &script->wait;
+        if (!timer_deliver(message, &content, &wait->missed, &wait->periodic)) {
+            message_free(message);
+            return VERDICT_WAITING;
+        }
+        struct message *copy =
+            message_new(MESSAGE_ORDINARY, content->type, content->payload, content->size);
+        if (copy != NULL)
+            copy->from = content->from;
+        message_free(message);
+        if (copy == NULL)
+            return VERDICT_WAITING;
+        message = copy;
+    }
+    return go_on_with(script, FAILURE_NONE, message);
+}
