@@ -431,7 +431,7 @@ size_t host_living(struct host *host, char *text, size_t room)
     for (struct actor *each = registry->oldest; each != NULL; each = each->born_after) {
         if (each->hidden)
             continue;
-        uint32_t messages = mailbox_length(&each->box);
+        uint32_t messages = mailbox_unhandled(&each->box);
         living++;
         bytes_printf(&names, "%s%s (%u message%s)", names.size > 0 ? ", " : "", each->name,
                      messages, messages == 1 ? "" : "s");

@@ -358,6 +358,49 @@ describe("the command line", function()
     end)
   end)
 
+  describe("a program that a script starts", function()
+    -- On a worker, and on a thread of the actor's own.
+    local function assert_prints(expected, body)
+      for _, thread in ipairs { "pool", "own" } do
+        assert.same({ code = OK, out = expected, err = "" },
+          evaluate(("return { thread = %q, on_start = function() %s actor.exit() end }"):format(thread, body)))
+      end
+    end
+
+    it("has no signal blocked", function()
+      assert_prints(("SigBlk:\t0000000000000000\n"):rep(2), [[
+        assert(os.execute("grep SigBlk /proc/self/status"))
+        local pipe <close> = io.popen("grep SigBlk /proc/self/status")
+        io.write(pipe:read("a"))
+      ]])
+    end)
+
+    it("answers as Lua's own functions say", function()
+      assert_prints(table.concat({
+        "true\tnil\texit\t3", "nil\tsignal\t2", "true\texit\t0",
+        "file\tout\tnil\tnil\texit\t4", "closed file\tfalse\tattempt to use a closed file",
+        "in", "nil\tsignal\t15", "(command line):9: bad argument #2 to 'popen' (invalid mode)",
+      }, "\n") .. "\n", [[
+        print(os.execute(), os.execute("exit 3"))
+        print(os.execute("kill -INT $$; echo survived"))
+        print(os.execute("true"))
+        local reader = io.popen("echo out; exit 4")
+        print(io.type(reader), reader:read(), reader:read(), reader:close())
+        print(io.type(reader), pcall(reader.read, reader))
+        local writer = io.popen("cat; kill -TERM $$", "w")
+        writer:write("in\n")
+        print(writer:close())
+        print(select(2, pcall(function() io.popen("true", "rw") end)))
+      ]])
+    end)
+
+    it("does not keep the host from being interrupted", function()
+      local child = start { "-e", 'function on_start() os.execute("echo up; exec sleep 1") end' }
+      child:line("up")
+      assert.same({ code = INTERRUPTED, out = "", err = "" }, child:stop("INT"))
+    end)
+  end)
+
   describe("goes on", function()
     it("after SIGHUP", function()
       local child = start { "-e", PONG, "--name", "pong", "--bind", ":0" }

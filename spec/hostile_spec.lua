@@ -134,8 +134,6 @@ describe("a memory limit", function()
     assert.is_true(grown <= LIMIT_MIB + 10, "grown by " .. grown .. " MiB")
   end
 
-  -- These want to be one state's only content, in blocks of one size.
-  local leaves_crumbs = { ["closures"] = true }
   -- A value that is too large is refused before it is made.
   local is_refused = {
     ["json of one table many times over"] = true,
@@ -144,10 +142,6 @@ describe("a memory limit", function()
 
   for _, case in ipairs(cases_of "hogs") do
     it("holds against " .. case, function()
-      if leaves_crumbs[case] then
-        pending("what is free in blocks of one size is not joined to larger ones")
-        return
-      end
       local found = judge { script = "hogs", case = case, memory = LIMIT_MIB .. "MiB" }
       assert_bounded(found)
       if is_refused[case] then return end

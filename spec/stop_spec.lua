@@ -68,6 +68,22 @@ describe("an actor's end", function()
       assert.equal("down", why.reason)
     end)
 
+    it("with drain handles all of it, also if a timer's message lies among it", function()
+      spawn("worker", [[
+        function on_start() actor.after("1s", "Tick") end
+        function on_tick() print("tick") end
+        function on_wait() actor.receive("Go") print("went") end
+        function on_work(self, msg) print("work " .. msg.n) end
+      ]])
+      stage:send("worker", "Wait")
+      stage:advance("2s")
+      for n = 1, 2 do stage:send("worker", "Work", { n = n }) end
+      stage:stop("worker", { drain = true })
+      stage:run()
+      assert.same({ "went", "tick", "work 1", "work 2" }, stage:output())
+      assert.same({}, dead())
+    end)
+
     it("with drain ends even if each message brings another", function()
       spawn("worker", [[
         function on_work(self) actor.self:send("Work") end

@@ -133,7 +133,7 @@ describe("a host that is to end", function()
   local function assert_gave_up(how)
     local ended = ending(how)
     assert.equal(1, ended.code, ended.err)
-    assert.matches("host: 1 actor had not ended when the 5.0 s for it were over: bad (", ended.err, 1, true)
+    assert.matches("host: 1 actor had not ended when the 5.0 s for it were over: bad (2 messages)\n", ended.err, 1, true)
     assert.is_true(ended.seconds >= 4 and ended.seconds < 15, ended.seconds .. " s")
     return ended
   end

@@ -102,7 +102,8 @@ static void receive(struct actor *actor, struct worker *worker, struct message *
             actor->appetite = APPETITE_ALL;
             actor->starting = true;
         }
-    } else if (actor->phase == PHASE_DRAINING && actor->drain_left > 0) {
+    } else if (actor->phase == PHASE_DRAINING && actor->drain_left > 0 &&
+               message->kind != MESSAGE_TIMER) { /* which takes no room: it was not counted */
         actor->drain_left--;
     }
     begin_code(worker);

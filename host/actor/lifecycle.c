@@ -306,7 +306,7 @@ static void account_for(struct system *system, struct shutdown_account *account)
 
     lock_acquire(&registry->lock);
     for (struct actor *each = registry->oldest; each != NULL; each = each->born_after) {
-        uint32_t messages = mailbox_length(&each->box);
+        uint32_t messages = mailbox_unhandled(&each->box);
         account->left++;
         account->messages += messages;
         bytes_printf(&names, "%s%s (%u message%s)", names.size > 0 ? ", " : "", each->name, messages,

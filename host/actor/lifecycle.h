@@ -47,8 +47,8 @@ void lifecycle_end(struct actor *actor);
  * `step` is called while waiting if there are no workers (the stage). */
 struct shutdown_account {
     unsigned stopped, left;
-    uint64_t messages;      /* that were not handled */
-    char     names[256];    /* of actors left, "a (3 messages), b" */
+    uint64_t messages;      /* that no handler has begun with; not those of timers */
+    char     names[256];    /* of actors left, "a (3 messages), b (0 messages)" */
 };
 void lifecycle_shut_down(struct system *system, uint64_t deadline_ns,
                          struct shutdown_account *account);

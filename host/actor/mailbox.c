@@ -43,7 +43,7 @@ void mailbox_open(struct mailbox *box, const struct mailbox_options *options)
         box->lanes[lane] = (struct message_list){ 0 };
     box->older = (struct message_list){ 0 };
     box->parked_head = box->parked_tail = NULL;
-    box->returned = 0;
+    atomic_store_explicit(&box->returned, 0, memory_order_relaxed);
     mailbox_reconsider(box);
     atomic_store_explicit(&box->top, NULL, memory_order_release);
 }
@@ -300,10 +300,11 @@ static struct message *admit_parked(struct mailbox *box)
 
 static struct message *give_back(struct mailbox *box)
 {
-    if (box->returned == 0)
+    uint64_t returned = atomic_load_explicit(&box->returned, memory_order_relaxed);
+    if (returned == 0)
         return NULL;
-    uint64_t before = atomic_fetch_sub_explicit(&box->load, box->returned, memory_order_acq_rel);
-    box->returned = 0;
+    uint64_t before = atomic_fetch_sub_explicit(&box->load, returned, memory_order_acq_rel);
+    atomic_store_explicit(&box->returned, 0, memory_order_relaxed);
     return UNLIKELY(before & MAILBOX_WAITED) ? admit_parked(box) : NULL;
 }
 
@@ -375,9 +376,11 @@ struct message *mailbox_take(struct mailbox *box, enum appetite appetite, mailbo
             return NULL;
     }
     if (message->flags & MESSAGE_COUNTED) {
-        box->returned += load_of(message);
+        uint64_t returned =
+            atomic_load_explicit(&box->returned, memory_order_relaxed) + load_of(message);
+        atomic_store_explicit(&box->returned, returned, memory_order_relaxed);
         message->flags &= (uint8_t)~MESSAGE_COUNTED;
-        if (UNLIKELY(COUNT_OF(box->returned) >= box->lot) && *wakes == NULL)
+        if (UNLIKELY(COUNT_OF(returned) >= box->lot) && *wakes == NULL)
             *wakes = give_back(box);
     }
     return message;
@@ -442,10 +445,24 @@ void mailbox_close(struct mailbox *box, struct message **messages, struct parked
 
 uint32_t mailbox_length(const struct mailbox *box)
 {
-    return COUNT_OF(atomic_load_explicit(&box->load, memory_order_relaxed));
+    uint32_t held = COUNT_OF(atomic_load_explicit(&box->load, memory_order_relaxed));
+    uint32_t taken = COUNT_OF(atomic_load_explicit(&box->returned, memory_order_relaxed));
+    return held > taken ? held - taken : 0; /* two looks: they need not agree */
 }
 
 uint64_t mailbox_bytes(const struct mailbox *box)
 {
-    return atomic_load_explicit(&box->load, memory_order_relaxed) & BYTES_MASK;
+    uint64_t held = atomic_load_explicit(&box->load, memory_order_relaxed) & BYTES_MASK;
+    uint64_t taken = atomic_load_explicit(&box->returned, memory_order_relaxed) & BYTES_MASK;
+    return held > taken ? held - taken : 0;
+}
+
+uint32_t mailbox_unhandled(struct mailbox *box)
+{
+    uint32_t count = mailbox_length(box);
+    spin_acquire(&box->lock);
+    for (const struct parked *each = box->parked_head; each != NULL; each = each->next)
+        count++;
+    spin_release(&box->lock);
+    return count;
 }

@@ -82,7 +82,7 @@ struct mailbox {
 
     /* The taker's line. */
     _Alignas(CACHE_LINE) struct message_list lanes[LANE_COUNT];
-    uint64_t returned;        /* load of messages taken and not yet given back */
+    _Atomic uint64_t returned; /* load of messages taken and not yet given back; written by the taker */
     uint32_t lot;             /* so many are given back at once; fixed by mailbox_open() */
     struct message *passed;   /* selective taking: nothing wanted in the ordinary lane up to here */
 
@@ -141,8 +141,13 @@ bool mailbox_sleep(struct mailbox *box);
  * it, in order: *messages (linked by next), *parked likewise. */
 void mailbox_close(struct mailbox *box, struct message **messages, struct parked **parked);
 
-/* Counted messages now in the box. Any thread; a snapshot. */
+/* Counted messages now in the box: not those already taken, whose room is still
+ * to be given back, nor those that wait for room. Any thread; a snapshot. */
 uint32_t mailbox_length(const struct mailbox *box);
 uint64_t mailbox_bytes(const struct mailbox *box);
+
+/* The same with those that wait for room: what is lost if the box closes now,
+ * but for the messages of timers. Any thread. */
+uint32_t mailbox_unhandled(struct mailbox *box);
 
 #endif

@@ -68,7 +68,7 @@ struct worker {
     _Atomic bool parked;
     _Atomic bool retired;                 /* pinned: its last actor has ended */
     unsigned users;                       /* pinned: its actors; guarded by scheduler->lock */
-    char     group[64];                   /* pinned: "NAME" of the group, "" for an own thread */
+    char     group[ADDRESS_NAME_LIMIT + 1]; /* pinned: "NAME" of the group, "" for an own thread */
     struct worker *pinned_next;           /* guarded by scheduler->lock */
 };
 

@@ -52,7 +52,7 @@ static void close_empty(struct mailbox *box)
 /* Control overtakes high, high overtakes ordinary; in a lane order is kept. */
 static void test_lanes(void)
 {
-    struct mailbox box = { 0 };
+    struct mailbox box = { .top = NULL };
     mailbox_open(&box, &MAILBOX_OPTIONS_DEFAULT);
     put(&box, 1, LANE_ORDINARY);
     put(&box, 2, LANE_ORDINARY);
@@ -70,7 +70,7 @@ static void test_lanes(void)
 /* A put into a sleeping box answers WOKE, once; a closed box refuses. */
 static void test_sleeping(void)
 {
-    struct mailbox box = { 0 };
+    struct mailbox box = { .top = NULL };
     mailbox_open(&box, &MAILBOX_OPTIONS_DEFAULT);
     assert(mailbox_sleep(&box));
     assert(put(&box, 1, LANE_ORDINARY) == MAILBOX_WOKE);
@@ -87,7 +87,7 @@ static void test_sleeping(void)
  * message larger than the box fits into an empty one. */
 static void test_bounds(void)
 {
-    struct mailbox box = { 0 };
+    struct mailbox box = { .top = NULL };
     mailbox_open(&box, &(struct mailbox_options){ .limit = 3, .bytes = 1000000 });
     for (uint64_t i = 1; i <= 3; i++)
         assert(put(&box, i, LANE_ORDINARY) == MAILBOX_OK);
@@ -109,10 +109,38 @@ static void test_bounds(void)
     close_empty(&box);
 }
 
+/* What was taken is no longer in the box, although its room is given back in
+ * lots; what waits for room is not in it yet, but would be lost with it. */
+static void test_length(void)
+{
+    struct mailbox box = { .top = NULL };
+    struct message *messages, *wait = make(2, 101, LANE_ORDINARY);
+    struct parked *parked;
+    mailbox_open(&box, &(struct mailbox_options){ .limit = 100, .bytes = 1000000 });
+    for (uint64_t i = 1; i <= 100; i++)
+        assert(put(&box, i, LANE_ORDINARY) == MAILBOX_OK);
+    assert(put(&box, 200, LANE_CONTROL) == MAILBOX_OK);
+    assert(mailbox_length(&box) == 100 && mailbox_unhandled(&box) == 100);
+    uint64_t one = mailbox_bytes(&box) / 100;
+    assert(mailbox_park(&box, &wait, NULL) == MAILBOX_PARKED);
+    assert(mailbox_length(&box) == 100 && mailbox_unhandled(&box) == 101);
+    assert(take(&box) == 200 && take(&box) == 1 && take(&box) == 2);
+    assert(mailbox_length(&box) == 98 && mailbox_unhandled(&box) == 99);
+    assert(mailbox_bytes(&box) == 98 * one);
+    mailbox_close(&box, &messages, &parked);
+    while (messages != NULL) {
+        struct message *each = messages;
+        messages = atomic_load(&each->next);
+        message_free(each);
+    }
+    message_free(parked->message);
+    memory_put(parked, sizeof *parked);
+}
+
 /* drop_old keeps the newest, in order, and hands over what made room. */
 static void test_drop_old(void)
 {
-    struct mailbox box = { 0 };
+    struct mailbox box = { .top = NULL };
     mailbox_open(&box, &(struct mailbox_options){ .limit = 3, .bytes = 1000000,
                                                   .overflow = OVERFLOW_DROP_OLD });
     uint64_t dropped_sum = 0;
@@ -147,7 +175,7 @@ static bool is_even(void *context, const struct message *message)
 /* Selective taking leaves the others in order; control comes all the same. */
 static void test_choosing(void)
 {
-    struct mailbox box = { 0 };
+    struct mailbox box = { .top = NULL };
     mailbox_open(&box, &MAILBOX_OPTIONS_DEFAULT);
     for (uint64_t i = 1; i <= 5; i++)
         put(&box, i, LANE_ORDINARY);
@@ -171,7 +199,7 @@ static void test_choosing(void)
  * before, and its sender is woken; it can be taken back while it waits. */
 static void test_parking(void)
 {
-    struct mailbox box = { 0 };
+    struct mailbox box = { .top = NULL };
     mailbox_open(&box, &(struct mailbox_options){ .limit = 2, .bytes = 1000000 });
     put(&box, 1, LANE_ORDINARY);
     put(&box, 2, LANE_ORDINARY);
@@ -350,6 +378,7 @@ int main(void)
     test_lanes();
     test_sleeping();
     test_bounds();
+    test_length();
     test_drop_old();
     test_choosing();
     test_parking();

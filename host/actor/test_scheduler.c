@@ -132,6 +132,27 @@ static void test_pairs(const char *thread, unsigned pairs, uint64_t rounds)
     }
 }
 
+/* A group is one thread, however long its name is; another name, another thread. */
+static void test_group_names(void)
+{
+    struct player players[3] = { { 0 } };
+    char thread[6 + ADDRESS_NAME_LIMIT + 1];
+    memset(thread, 'g', sizeof thread - 1);
+    memcpy(thread, "group:", 6);
+    thread[sizeof thread - 1] = '\0';
+
+    assert(system_open(&here, 1, 0, NULL) == 0);
+    assert(system_start(&here) == 0);
+    actor_id one = spawn(&players[0], "one", thread, 0);
+    actor_id two = spawn(&players[1], "two", thread, 0);
+    thread[sizeof thread - 2] = 'h';
+    actor_id other = spawn(&players[2], "other", thread, 0);
+    struct worker *home = registry_find(&here.registry, one)->home;
+    assert(registry_find(&here.registry, two)->home == home);
+    assert(registry_find(&here.registry, other)->home != home);
+    shut_down();
+}
+
 /* Ending a parent ends its children; their names are free again, their ids find
  * nobody, and messages to them are refused. */
 static void test_children(void)
@@ -231,6 +252,7 @@ int main(void)
     test_pairs(NULL, 20, 3000);
     test_pairs("own", 3, 1000);
     test_pairs("group:clerks", 5, 1000);
+    test_group_names();
     test_children();
     test_stopping();
     test_seeds();

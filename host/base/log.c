@@ -35,9 +35,9 @@ void log_set_level(enum log_level level)
     atomic_store_explicit(&lowest, (int)level, memory_order_relaxed);
 }
 
-static bool is_dropped(enum log_level level)
+bool log_enabled(enum log_level level)
 {
-    return (int)level < atomic_load_explicit(&lowest, memory_order_relaxed);
+    return (int)level >= atomic_load_explicit(&lowest, memory_order_relaxed);
 }
 
 /* ---- The default sink -------------------------------------------------- */
@@ -166,7 +166,7 @@ static void hand_to_sink(enum log_level level, const char *line)
 
 void log_write(enum log_level level, const char *format, ...)
 {
-    if (is_dropped(level))
+    if (!log_enabled(level))
         return;
     int saved = errno;
     char text[LOG_LINE_LIMIT + 2]; /* one byte too many shows that it was cut */
@@ -185,7 +185,7 @@ void log_write(enum log_level level, const char *format, ...)
 
 void log_block(enum log_level level, const char *text)
 {
-    if (is_dropped(level))
+    if (!log_enabled(level))
         return;
     int saved = errno;
     char  fallback[LOG_LINE_LIMIT + 1];

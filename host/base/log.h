@@ -28,6 +28,9 @@ void log_set_sink(log_sink *sink, void *context);
 /* Lines below this level are dropped; LOG_INFO at first. */
 void log_set_level(enum log_level level);
 
+/* Whether a line of this level is written: for one that is dear to build. */
+bool log_enabled(enum log_level level);
+
 /* Leaves errno as it was, so that a line may be written before it is read. */
 void log_write(enum log_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 

@@ -31,6 +31,7 @@ static void remember(void *context, enum log_level level, const char *line)
 /* Lines below the level are dropped, the others reach the sink. */
 static void test_levels(void)
 {
+    assert(!log_enabled(LOG_DEBUG) && log_enabled(LOG_INFO) && log_enabled(LOG_ERROR));
     log_debug("too low");
     assert(lines == 0);
     log_info("%s: %d", "room", 7);
@@ -42,6 +43,7 @@ static void test_levels(void)
     log_error("high enough");
     assert(lines == 2 && last_level == LOG_ERROR);
     log_set_level(LOG_DEBUG);
+    assert(log_enabled(LOG_DEBUG));
     log_debug("now it is seen");
     assert(lines == 3 && last_level == LOG_DEBUG);
 }

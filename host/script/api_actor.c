@@ -3,6 +3,7 @@
  */
 #include "script/script.h"
 
+#include "base/memory.h"
 #include "base/suggest.h"
 #include "script/ref.h"
 
@@ -106,11 +107,9 @@ static int actor_exit(lua_State *L)
 {
     struct script *script = script_of(L);
     api_refuse_loading(L, "actor.exit");
-    script->exit_reason = NULL;
-    if (!lua_isnoneornil(L, 1)) {
-        snprintf(script->exit_text, sizeof script->exit_text, "%s", luaL_tolstring(L, 1, NULL));
-        script->exit_reason = script->exit_text;
-    }
+    const char *reason = lua_isnoneornil(L, 1) ? NULL : luaL_tolstring(L, 1, NULL);
+    memory_free_text(script->exit_reason);
+    script->exit_reason = reason != NULL ? memory_copy_text(reason) : NULL;
     return vm_die(L, VM_EXIT);
 }
 

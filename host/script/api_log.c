@@ -140,6 +140,8 @@ static int write_line(lua_State *L, const char *what, enum log_level level)
         return luaL_error(L, "%s: a text is expected, not a nil", what);
     if (!lua_isnil(L, 2) && !lua_istable(L, 2))
         return luaL_error(L, "%s: fields are a table, not a %s", what, luaL_typename(L, 2));
+    if (!log_enabled(level))
+        return 0;
 
     line.size = 0;
     append_text(&line, script->actor != NULL ? script->actor->name : source_stem(script->source));

@@ -4,6 +4,7 @@
 #include "script/arena.h"
 
 #include "base/fault.h"
+#include "script/arena_join.h"
 #include "script/arena_store.h"
 
 #include <stdlib.h>
@@ -25,6 +26,30 @@ static size_t room_left(const struct arena *arena)
         return SIZE_MAX;
     size_t most = arena->limit + arena->limit / 32 + 64u * 1024;
     return most > arena->held ? most - arena->held : 0;
+}
+
+/* Joins what is free, unless too little has been freed since the last time (four
+ * bytes for each piece to handle): else failing at the limit again and again
+ * would be quadratic. */
+static bool join_again(struct arena *arena)
+{
+    size_t waste = arena->held - arena->used;
+    if (waste > arena->crumbs + 4 * arena->pieces) {
+        arena_join(arena);
+        return true;
+    }
+    if (waste < arena->crumbs)
+        arena->crumbs = waste;
+    return false;
+}
+
+/* Whether the arena may take `more` bytes from the process; remembers a refusal. */
+static bool make_room(struct arena *arena, size_t more)
+{
+    if (more <= room_left(arena) || (join_again(arena) && more <= room_left(arena)))
+        return true;
+    arena->refused = true;
+    return false;
 }
 
 /* Whether the state may hold `more` bytes; remembers a refusal. */
@@ -56,11 +81,7 @@ static void link_large(struct arena *arena, struct arena_large *large)
 
 static void *large_get(struct arena *arena, size_t size)
 {
-    if (size > room_left(arena)) {
-        arena->refused = true;
-        return NULL;
-    }
-    if (size > SIZE_MAX - sizeof(struct arena_large))
+    if (!make_room(arena, size) || size > SIZE_MAX - sizeof(struct arena_large))
         return NULL;
     struct arena_large *large = malloc(sizeof *large + size);
     if (large == NULL)
@@ -87,10 +108,8 @@ static void large_put(struct arena *arena, void *block)
 static void *large_resize(struct arena *arena, void *block, size_t size)
 {
     struct arena_large *large = (struct arena_large *)block - 1;
-    if (size > large->size && size - large->size > room_left(arena)) {
-        arena->refused = true;
+    if (size > large->size && !make_room(arena, size - large->size))
         return NULL;
-    }
     if (size > SIZE_MAX - sizeof *large)
         return NULL;
     struct arena_large *moved = realloc(large, sizeof *large + size);
@@ -142,6 +161,11 @@ void *arena_allocate(void *context, void *block, size_t old_size, size_t new_siz
     arena->used -= old_size;
     count_up(arena, new_size);
     return moved;
+}
+
+void arena_join(struct arena *arena)
+{
+    (void)arena; /* free blocks are with malloc */
 }
 
 void arena_drop(struct arena *arena)
@@ -203,11 +227,11 @@ static void list_rest(struct arena *arena, char *start, const char *end)
     }
 }
 
-/* Takes the smallest free block that is larger than those of `class`, uses
+/* Takes the smallest free block that is not smaller than those of `class`, uses
  * its front and lists the rest; NULL if there is none. */
 static void *split_block(struct arena *arena, unsigned class)
 {
-    for (unsigned larger = class + 1; larger < ARENA_CLASS_COUNT; larger++) {
+    for (unsigned larger = class; larger < ARENA_CLASS_COUNT; larger++) {
         if (arena->free_blocks[larger] == NULL)
             continue;
         char *block = unlist_block(arena, larger);
@@ -216,6 +240,8 @@ static void *split_block(struct arena *arena, unsigned class)
     }
     return NULL;
 }
+
+#define CHUNK_FOR_ANY (2 * ARENA_CLASS_LIMIT) /* bytes; a chunk in which every small block fits */
 
 /* Opens a new chunk with room for `size` bytes, the larger the more the arena holds. */
 static bool refill(struct arena *arena, size_t size)
@@ -252,6 +278,8 @@ static void *small_get(struct arena *arena, size_t size)
     size_t bytes = class_bytes(class);
     if (UNLIKELY((size_t)(arena->bump_end - arena->bump) < bytes)) {
         void *block = split_block(arena, class);
+        if (block == NULL && UNLIKELY(room_left(arena) < CHUNK_FOR_ANY) && join_again(arena))
+            block = split_block(arena, class);
         if (block != NULL)
             return block;
         if (!refill(arena, bytes))
@@ -265,6 +293,44 @@ static void *small_get(struct arena *arena, size_t size)
 static inline bool is_small(size_t size)
 {
     return size <= ARENA_CLASS_LIMIT;
+}
+
+/* ---- Joining ---------------------------------------------------------------- */
+
+/* Takes all that is free out of the lists, and what is left of the newest chunk. */
+static struct piece *take_pieces(struct arena *arena)
+{
+    struct piece *pieces = NULL;
+    list_rest(arena, arena->bump, arena->bump_end);
+    arena->bump = arena->bump_end = NULL;
+    for (unsigned class = 0; class < ARENA_CLASS_COUNT; class++) {
+        while (arena->free_blocks[class] != NULL) {
+            struct piece *piece = unlist_block(arena, class);
+            piece->size = class_bytes(class);
+            piece->next = pieces;
+            pieces = piece;
+        }
+    }
+    return pieces;
+}
+
+void arena_join(struct arena *arena)
+{
+    struct arena_chunk *empty;
+    struct piece *pieces = pieces_join(take_pieces(arena), &arena->chunks, &empty);
+    for (struct arena_chunk *chunk = empty; chunk != NULL; chunk = chunk->next)
+        arena->held -= chunk_size(chunk);
+    if (empty != NULL)
+        chunks_put(empty);
+    arena->pieces = 0;
+    for (struct arena_chunk *chunk = arena->chunks; chunk != NULL; chunk = chunk->next)
+        arena->pieces++;
+    for (struct piece *piece = pieces, *next; piece != NULL; piece = next) {
+        next = piece->next;
+        arena->pieces += 1 + piece->size / ARENA_CLASS_LIMIT;
+        list_rest(arena, (char *)piece, (char *)piece + piece->size);
+    }
+    arena->crumbs = arena->held - arena->used;
 }
 
 /* ---- The allocator ---------------------------------------------------------- */
@@ -293,6 +359,22 @@ static void *resize(struct arena *arena, void *block, size_t old_size, size_t ne
     return moved;
 }
 
+/* Makes a block smaller when no other is to be had. */
+static void *shrink_in_place(struct arena *arena, char *block, size_t old_size, size_t new_size)
+{
+    if (!is_small(new_size))
+        return block;
+    size_t bytes = class_bytes(class_of(new_size));
+    if (is_small(old_size)) {
+        list_rest(arena, block + bytes, block + class_bytes(class_of(old_size)));
+        return block;
+    }
+    /* It will be freed as the small block that it is said to be, and is malloc's
+     * until the drop all the same. */
+    void *moved = large_resize(arena, block, bytes);
+    return moved != NULL ? moved : block;
+}
+
 static void *allocate_slow(struct arena *arena, void *block, size_t old_size, size_t new_size)
 {
     if (block == NULL) {
@@ -319,9 +401,7 @@ static void *allocate_slow(struct arena *arena, void *block, size_t old_size, si
     if (moved == NULL) {
         if (grows)
             return NULL;
-        /* It stays where it is and will be freed as the smaller block that it
-         * is said to be; what lies behind that comes back with the drop. */
-        moved = block;
+        moved = shrink_in_place(arena, block, old_size, new_size);
     }
     arena->used -= old_size;
     count_up(arena, new_size);

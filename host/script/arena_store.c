@@ -92,6 +92,11 @@ static struct arena_chunk *take_locked(struct region *region)
     return chunk;
 }
 
+size_t chunk_size(const struct arena_chunk *chunk)
+{
+    return chunk_bytes(chunk->region->size_class); /* fixed by region_new() */
+}
+
 struct arena_chunk *chunk_get(unsigned size_class)
 {
     lock_acquire(&store.lock);

@@ -28,6 +28,9 @@ static inline size_t chunk_bytes(unsigned size_class)
     return (size_t)CHUNK_MIN << size_class;
 }
 
+/* Bytes of this chunk, its head included. */
+size_t chunk_size(const struct arena_chunk *chunk);
+
 /* A chunk, or NULL when there is no memory. */
 struct arena_chunk *chunk_get(unsigned size_class);
 

@@ -10,7 +10,7 @@
  * or sets another, gets everything made first.
  *
  * What could harm the process or other actors is replaced here: see
- * library_base.c and library_fixes.c.
+ * library_base.c, library_fixes.c and library_process.c.
  */
 #ifndef TROUPE_SCRIPT_LIBRARIES_H
 #define TROUPE_SCRIPT_LIBRARIES_H
@@ -69,6 +69,9 @@ int library_open_math(lua_State *L);
 int library_open_os(lua_State *L);
 int library_open_io(lua_State *L);
 int library_open_debug(lua_State *L);
+/* library_process.c: these two functions. */
+int library_os_execute(lua_State *L);
+int library_io_popen(lua_State *L);
 /* library_package.c */
 int library_open_package(lua_State *L);
 

@@ -194,18 +194,22 @@ static int os_setlocale(lua_State *L)
 int library_open_os(lua_State *L)
 {
     static const luaL_Reg ours[] = {
-        { "exit", os_exit }, { "setlocale", os_setlocale }, { NULL, NULL } };
+        { "exit", os_exit }, { "setlocale", os_setlocale }, { "execute", library_os_execute },
+        { NULL, NULL } };
     static const char *const trusted[] = { "execute", "remove", "rename", "tmpname", NULL };
     luaopen_os(L);
+    finish(L, ours);
     if (vm_of(L)->options->sandbox)
         withdraw(L, trusted);
-    return finish(L, ours);
+    return 1;
 }
 
 int library_open_io(lua_State *L)
 {
+    static const luaL_Reg ours[] = { { "popen", library_io_popen }, { NULL, NULL } };
     vm_of(L)->needs_close = true; /* open files */
-    return luaopen_io(L);
+    luaopen_io(L);
+    return finish(L, ours);
 }
 
 /* ---- debug ------------------------------------------------------------------------------ */

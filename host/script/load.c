@@ -218,7 +218,7 @@ static void on_overdue(struct vm *vm, lua_State *active)
         snprintf(place, sizeof place, "%s:%d", where.short_src, where.currentline);
     log_warn("%s: %s has run for more than %g s: at %s, for the message %s",
              script->actor->name, dispatch_name(script, script->type, handler, sizeof handler),
-             (double)script->slice_ns / (double)NS_PER_SEC, place, type_name(script->type));
+             script_slice_seconds(script), place, type_name(script->type));
 }
 
 /* A script with a fresh state and nothing loaded; NULL: no memory. */
@@ -259,6 +259,7 @@ close_vm:
     vm_close(&script->vm);
 free_script:
     source_unref(script->source);
+    memory_free_text(script->exit_reason);
     memory_put(script, sizeof *script);
     return NULL;
 }
@@ -268,6 +269,7 @@ void script_free(struct script *script)
     vm_close(&script->vm);
     dispatch_fini(script);
     source_unref(script->source);
+    memory_free_text(script->exit_reason);
     memory_put(script, sizeof *script);
 }
 
@@ -279,15 +281,14 @@ static void settle_options(struct script *script, const struct script_options *g
     const char *slow = given->slow != NULL ? given->slow : own->slow;
     script->ends_on_failure = failure != NULL && strcmp(failure, "stop") == 0;
     script->stops_when_slow = slow != NULL && strcmp(slow, "stop") == 0;
-    script->slice_ns = given->slice_ns != 0   ? given->slice_ns
-                       : own->slice_ns != 0 ? own->slice_ns
-                                            : script->world->defaults.slice_ns;
     if (given->memory_bytes == 0 && own->memory_bytes != 0) {
         script->vm_options.memory_limit = own->memory_bytes;
         arena_set_limit(&script->vm.arena, own->memory_bytes);
     }
 
-    spawn->slice_ns = script->slice_ns;
+    spawn->slice_ns = given->slice_ns != 0   ? given->slice_ns
+                      : own->slice_ns != 0 ? own->slice_ns
+                                           : script->world->defaults.slice_ns;
     spawn->thread = given->thread != NULL ? given->thread : own->thread;
     spawn->mailbox = MAILBOX_OPTIONS_DEFAULT;
     const struct script_options *sets[] = { own, given };
@@ -337,6 +338,10 @@ int script_spawn_source(struct script_world *world, struct source *source, actor
         goto free_script;
     }
 
+    /* What loading left behind makes room for the first messages: an idle actor
+     * holds a KiB less, for less than what can be measured of a spawn. */
+    lua_settop(script->coroutine, 0);
+    lua_gc(script->vm.L, LUA_GCCOLLECT);
     struct spawn spawn = {
         .name = options->name,
         .stem = source_stem(source),

@@ -83,12 +83,21 @@ static bool recover(struct script *script)
     return script->coroutine != NULL;
 }
 
+#define END_ROOM (ADDRESS_NAME_LIMIT + 200)
+
+/* "pong has ended: enough", cut. */
+static const char *describe_end(const struct script *script, char *text, size_t room)
+{
+    const char *reason = script->exit_reason;
+    snprintf(text, room, "%s has ended%s%s", script->actor->name, reason != NULL ? ": " : "",
+             reason != NULL ? reason : "");
+    return text;
+}
+
 static enum verdict exited(struct script *script)
 {
-    char text[ADDRESS_NAME_LIMIT + sizeof script->exit_text + 40];
-    snprintf(text, sizeof text, "%s has ended%s%s", script->actor->name,
-             script->exit_reason != NULL ? ": " : "",
-             script->exit_reason != NULL ? script->exit_reason : "");
+    char text[END_ROOM];
+    describe_end(script, text, sizeof text);
     end_handler(script, FAILURE_DOWN, text);
     bool fit = recover(script);
     return end_actor(script, ENDED_NORMALLY, !fit);
@@ -99,7 +108,7 @@ static void describe_death(struct script *script, enum vm_death death, struct by
 {
     report_reason(script->coroutine, -1, out);
     if (death == VM_SLOW && script->vm_options.instruction_budget == 0)
-        bytes_printf(out, " of %g s", (double)script->slice_ns / (double)NS_PER_SEC);
+        bytes_printf(out, " of %g s", script_slice_seconds(script));
     else if (death == VM_MEMORY)
         bytes_printf(out, ": memory limit of %g MiB reached",
                      (double)script->vm.arena.limit / (1024 * 1024));
@@ -373,10 +382,8 @@ static bool script_chooses(void *context, const struct message *message)
 static void script_end(struct actor *actor)
 {
     struct script *script = begin(actor);
-    char text[ADDRESS_NAME_LIMIT + sizeof script->exit_text + 40];
-    snprintf(text, sizeof text, "%s has ended%s%s", script->actor->name,
-             script->exit_reason != NULL ? ": " : "",
-             script->exit_reason != NULL ? script->exit_reason : "");
+    char text[END_ROOM];
+    describe_end(script, text, sizeof text);
     end_handler(script, FAILURE_DOWN, text);
     api_deferred_end(script, text);
     api_timers_end(script);

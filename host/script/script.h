@@ -74,15 +74,15 @@ struct wait {
     uint32_t number;              /* actor_wait_begin()'s */
     bool     parked;              /* the message waits for room */
     bool     unparked;            /* and was taken back: it reached nobody */
+    bool     periodic;            /* RECEIVE: it is a periodic timer's message */
     type_id  type;                /* ASK, ROOM: of the message, for error texts */
+    unsigned open;                /* ALL, ANY: questions without an answer */
     actor_id target;              /* ASK, ROOM: here; 0: elsewhere */
     uint64_t timeout_ns;
     struct message *answer;       /* owned: a REPLY or FAILURE, or the message of RECEIVE */
     const type_id *types;         /* RECEIVE: what is wanted, folded; on the function's Lua stack */
     size_t   type_count;
-    uint64_t missed;              /* RECEIVE: ticks of a periodic timer, if it is one's message */
-    bool     periodic;
-    unsigned open;                /* ALL, ANY: questions without an answer */
+    uint64_t missed;              /* RECEIVE: and so many of its ticks passed meanwhile */
 };
 
 /* Where the handler of a type is; see dispatch.h. */
@@ -103,8 +103,9 @@ struct type_cache {
     uint32_t    size;
     type_id     type;
 };
-#define TYPE_CACHE 8              /* power of two */
+#define TYPE_CACHE 4              /* power of two */
 
+/* Small: there is one for each actor, and a KiB is what there is a block for. */
 struct script {
     struct vm vm;
     struct actor        *actor;   /* NULL until it has begun */
@@ -121,6 +122,7 @@ struct script {
     struct message       *current; /* owned; NULL: on_shutdown */
     const struct message *content; /* what it is shown: `current`, or a timer's; NULL: nothing */
     type_id  type;
+    unsigned cache_mask;          /* of `cache` */
     uint64_t serial;              /* of the handler: an env of an older one is over */
     uint64_t missed;              /* ticks of a periodic timer */
     bool     periodic;
@@ -133,6 +135,7 @@ struct script {
     struct asking *asking, **asking_end; /* start_ask()ed questions, oldest first; api_asking.c */
     struct asking *asked;         /* those that have their answer */
     uint32_t rounds;              /* of actor.all and actor.any */
+    unsigned cache_used;          /* entries of `cache` */
 
     bool     over;                /* no handler runs any more, not even on_shutdown */
     bool     shutting;            /* on_shutdown has begun */
@@ -142,20 +145,21 @@ struct script {
     struct held *deferred;        /* questions kept open by env:defer(); api_env.c */
     struct wait wait;
 
-    unsigned cache_mask;
-    unsigned cache_used;
     struct handler_cache *cache;  /* first_cache, or a block of cache_mask + 1 */
     struct handler_cache first_cache[HANDLER_CACHE];
     struct type_cache    types[TYPE_CACHE];
 
-    uint64_t slice_ns;
     uint64_t last_timer_id;       /* actor.next_timer_id() */
     struct timer_handle *timers;  /* handles of timers in this state; api_time.c */
-    const char *exit_reason;      /* of actor.exit(), in exit_text */
-    char     exit_text[128];
-    char     version[24];
+    char    *exit_reason;         /* of actor.exit(); owned, may be NULL */
+    char     version[16];         /* "" if it says none; cut */
     struct vm_options vm_options;
 };
+
+static inline double script_slice_seconds(const struct script *script)
+{
+    return (double)atomic_load_explicit(&script->actor->slice_ns, memory_order_relaxed) / 1e9;
+}
 
 static inline struct script *script_of(lua_State *L)
 {

@@ -128,6 +128,167 @@ static void test_held(void)
     arena_drop(&arena);
 }
 
+static size_t cap_of(const struct arena *arena)
+{
+    return arena->limit + arena->limit / 32 + 64 * 1024;
+}
+
+static void check_accounts(const struct arena *arena, size_t sum)
+{
+    assert(arena->used == sum && arena->peak >= sum && sum <= arena->limit);
+    assert(arena->held >= sum && arena->held <= cap_of(arena));
+}
+
+/* As many blocks of `size` as the arena gives, a list through their first word. */
+static void *fill(struct arena *arena, size_t size, size_t *count)
+{
+    void *all = NULL, *block;
+    for (*count = 0; (block = arena_allocate(arena, NULL, 0, size)) != NULL; ++*count) {
+        memcpy(block, &all, sizeof all);
+        all = block;
+    }
+    return all;
+}
+
+/* Frees each block of the list but every `kept`th (0: none is kept), and returns those. */
+static void *free_blocks(struct arena *arena, void *block, size_t size, size_t kept)
+{
+    void *rest = NULL, *next;
+    for (size_t i = 1; block != NULL; i++, block = next) {
+        memcpy(&next, block, sizeof next);
+        if (kept == 0 || i % kept != 0) {
+            arena_allocate(arena, block, size, 0);
+        } else {
+            memcpy(block, &rest, sizeof rest);
+            rest = block;
+        }
+    }
+    return rest;
+}
+
+/* What was full of blocks of one size has room for any other once they are free. */
+static void test_sizes_in_turn(void)
+{
+    static const size_t sizes[] = { 32, 200, 1000, 65536, 16, 2048, 48, 3000, 256, 1000000, 32 };
+    struct arena arena;
+    arena_init(&arena, 16 * 1024 * 1024);
+    for (size_t i = 0; i < ARRAY_LENGTH(sizes); i++) {
+        size_t count;
+        void *blocks = fill(&arena, sizes[i], &count);
+        check_accounts(&arena, count * sizes[i]);
+        assert(arena.used > arena.limit / 10 * 8 && arena.refused);
+        free_blocks(&arena, blocks, sizes[i], 0);
+        check_accounts(&arena, 0);
+    }
+    arena_drop(&arena);
+}
+
+/* A little that stays here and there does not keep the rest from being used. */
+static void test_some_stay(void)
+{
+    struct arena arena;
+    size_t count;
+    arena_init(&arena, 16 * 1024 * 1024);
+    void *small = fill(&arena, 32, &count);
+    void *few = free_blocks(&arena, small, 32, 1024);
+    size_t stays = arena.used;
+    void *larger = fill(&arena, 1000, &count);
+    assert(count > arena.limit / 1000 / 10 * 8);
+    check_accounts(&arena, stays + count * 1000);
+    free_blocks(&arena, larger, 1000, 0);
+    free_blocks(&arena, few, 32, 0);
+    larger = fill(&arena, 65536, &count);
+    assert(count == arena.limit / 65536);
+    free_blocks(&arena, larger, 65536, 0);
+    check_accounts(&arena, 0);
+    arena_drop(&arena);
+}
+
+/* A joined arena gives its chunks back, and is as good as new. */
+static void test_giving_back(void)
+{
+    struct arena arena;
+    size_t count;
+    arena_init(&arena, 4 * 1024 * 1024);
+    arena_join(&arena);
+    for (int round = 0; round < 3; round++) {
+        void *blocks = fill(&arena, 32, &count);
+        assert(count == arena.limit / 32 && arena.held >= arena.limit);
+        void *few = free_blocks(&arena, blocks, 32, count / 3);
+        arena_join(&arena);
+        assert(arena.held >= arena.used && arena.held <= 4 * 64 * 1024);
+        free_blocks(&arena, few, 32, 0);
+        arena_join(&arena);
+        assert(arena.used == 0 && arena.held == 0);
+    }
+    arena_drop(&arena);
+}
+
+/* At the limit a failure costs little, whatever lies free in crumbs. */
+static void test_failing_often(void)
+{
+    struct arena arena;
+    size_t count;
+    arena_init(&arena, 64 * 1024 * 1024);
+    void *half = free_blocks(&arena, fill(&arena, 16, &count), 16, 2);
+    size_t used = arena.used;
+    for (int i = 0; i < 200000; i++)
+        assert(arena_allocate(&arena, NULL, 0, 4 * 1024 * 1024) == NULL);
+    for (int i = 0; i < 200000; i++) { /* and a bit comes and goes */
+        arena_allocate(&arena, arena_allocate(&arena, NULL, 0, 16), 16, 0);
+        assert(arena_allocate(&arena, NULL, 0, 4 * 1024 * 1024) == NULL);
+    }
+    assert(arena.used == used);
+    free_blocks(&arena, half, 16, 0);
+    assert(arena_allocate(&arena, NULL, 0, 4 * 1024 * 1024) != NULL);
+    arena_drop(&arena);
+}
+
+/* A history near the limit: what is joined on the way is nobody's. */
+static void test_history_at_limit(uint64_t state, bool joins)
+{
+    static struct slot slots[8192];
+    struct arena arena;
+    size_t sum = 0, refused = 0;
+    arena_init(&arena, 1024 * 1024);
+    memset(slots, 0, sizeof slots);
+    for (int round = 0; round < 300000; round++) {
+        /* The sizes that are asked for most change, so that old crumbs are of no use. */
+        size_t usual = 16u << (round / 20000 % 8);
+        struct slot *slot = &slots[random_next(&state) % ARRAY_LENGTH(slots)];
+        size_t size = random_next(&state) % 3 == 0 ? 0
+                      : random_next(&state) % 64 == 0 ? random_size(&state)
+                      : 1 + random_next(&state) % usual;
+        unsigned char *block = arena_allocate(&arena, slot->block, slot->size, size);
+        if (block == NULL && size > 0) {
+            assert(size > slot->size);
+            refused++;
+            check(slot, slot->size);
+            continue;
+        }
+        sum = sum - slot->size + size;
+        check_accounts(&arena, sum);
+        size_t kept = slot->size < size ? slot->size : size;
+        *slot = (struct slot){ block, size, slot->fill };
+        check(slot, kept);
+        slot->fill = (unsigned char)random_next(&state);
+        if (size > 0)
+            memset(block, slot->fill, size);
+        if (joins && random_next(&state) % 256 == 0) {
+            arena_join(&arena);
+            check_accounts(&arena, sum);
+        }
+    }
+    assert(refused > 1000);
+    for (size_t i = 0; i < ARRAY_LENGTH(slots); i++) {
+        check(&slots[i], slots[i].size);
+        if (slots[i].block != NULL)
+            arena_allocate(&arena, slots[i].block, slots[i].size, 0);
+    }
+    check_accounts(&arena, 0);
+    arena_drop(&arena);
+}
+
 /* A block may be made smaller at any time, also when nothing else can be had. */
 static void test_shrinking(void)
 {
@@ -144,7 +305,7 @@ static void test_shrinking(void)
             assert(block[at] == 7);
     }
     arena_allocate(&arena, block, 1, 0);
-    assert(arena.used == 0);
+    assert(arena.used == 0 && arena.held <= 2048);
     arena_drop(&arena);
 }
 
@@ -185,6 +346,12 @@ int main(void)
     test_history((void *)99);
     test_limit();
     test_held();
+    test_sizes_in_turn();
+    test_some_stay();
+    test_giving_back();
+    test_failing_often();
+    test_history_at_limit(1, false);
+    test_history_at_limit(2, true);
     test_shrinking();
     test_many();
     test_threads();

@@ -233,8 +233,10 @@ bool vm_recover(struct vm *vm, lua_State *coroutine)
         close_pending(vm, coroutine);
         guard_rest(coroutine);
     }
-    if (vm->dying == VM_MEMORY)
+    if (vm->dying == VM_MEMORY) {
         lua_gc(vm->L, LUA_GCCOLLECT);
+        arena_join(&vm->arena);
+    }
     vm->raised_in = NULL;
     vm->dying = VM_ALIVE;
     return fit;
