@@ -77,7 +77,6 @@ struct actor {
     uint8_t          ended;           /* enum ending */
     bool             busy;            /* a handler waits or is preempted */
     bool             preempted;
-    bool             has_children;
     bool             starting;        /* its first handler runs, and has not waited yet */
     _Atomic bool     begun;           /* that is over; for lifecycle_await_begun() */
     bool             hidden;          /* the host's own: keeps no host alive; fixed by the spawn */
@@ -99,7 +98,9 @@ struct actor {
     uint32_t         generation;      /* of the tenant, or of the last one */
     bool             told_to_stop;    /* by the shutdown of the host */
     uint32_t         slot;            /* fixed: its place in the registry */
-    actor_id         parent;
+    struct actor    *parent;          /* NULL: none, or it has ended */
+    struct actor    *children;        /* the youngest */
+    struct actor    *older_sibling, *younger_sibling;
     struct actor    *born_before, *born_after; /* all actors, in order of birth */
     struct actor    *free_next;
 };

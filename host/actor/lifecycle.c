@@ -68,7 +68,7 @@ int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *
     actor->appetite = APPETITE_CONTROL;
     actor->phase = PHASE_BORN;
     actor->ended = ENDED_NORMALLY;
-    actor->busy = actor->preempted = actor->has_children = actor->starting = false;
+    actor->busy = actor->preempted = actor->starting = false;
     atomic_store_explicit(&actor->begun, false, memory_order_relaxed);
     actor->hidden = spawn->hidden;
     actor->vital = false;
@@ -87,9 +87,6 @@ int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *
             return refuse(error, why, room, "the thread could not be made");
         }
     }
-    struct actor *parent = registry_find(&system->registry, spawn->parent);
-    if (parent != NULL)
-        parent->has_children = true; /* it is the one that spawns: this is its worker */
     mailbox_open(&actor->box, &spawn->mailbox);
     *id = registry_publish(&system->registry, actor);
     if (spawn->hidden)
@@ -155,28 +152,18 @@ bool lifecycle_stop(struct system *system, actor_id id, bool drain)
     return there;
 }
 
-/* Stops all actors, youngest first, or only the children of one. In lots: the
- * lock is not held while stopping. */
-static void stop_each(struct system *system, bool children_only, actor_id parent)
+/* Its children end with it: told while it is still there, in lots, for the
+ * lock is not held while sending. */
+static void stop_children(struct actor *parent)
 {
-    struct registry *registry = &system->registry;
-    actor_id after = 0;
+    struct system *system = parent->system;
+    actor_id lot[32];
     unsigned count;
     do {
-        actor_id lot[32];
-        count = 0;
-        lock_acquire(&registry->lock);
-        struct actor *each = after == 0 ? registry->newest : registry_find(registry, after);
-        if (after != 0 && each != NULL)
-            each = each->born_before;
-        for (; each != NULL && count < ARRAY_LENGTH(lot); each = each->born_before)
-            if (!children_only || each->parent == parent)
-                lot[count++] = actor_self(each);
-        lock_release(&registry->lock);
+        count = registry_take_children(&system->registry, parent, lot, ARRAY_LENGTH(lot));
         for (unsigned i = 0; i < count; i++)
             lifecycle_stop(system, lot[i], false);
-        after = count > 0 ? lot[count - 1] : 0;
-    } while (count > 0);
+    } while (count == ARRAY_LENGTH(lot));
 }
 
 static void refuse_all(struct system *system, struct message *messages, struct parked *parked)
@@ -214,7 +201,6 @@ void lifecycle_end(struct actor *actor)
     bool ends_host = actor->vital && actor->ended == ENDED_AT_START;
     bool hidden = actor->hidden;
     struct worker *home = actor->home;
-    bool has_children = actor->has_children;
     struct message *messages;
     struct parked *parked;
 
@@ -223,12 +209,11 @@ void lifecycle_end(struct actor *actor)
     /* Refused before the name is gone: the dead letters say whose they were. */
     refuse_all(system, messages, parked);
     actor->behaviour->end(actor);
+    stop_children(actor);
     registry_remove(&system->registry, actor);
     alarm_fini(actor);
     atomic_store_explicit(&actor->edge, 0, memory_order_relaxed);
     registry_release(&system->registry, actor); /* the structure may be somebody else's now */
-    if (has_children)
-        stop_each(system, true, id);
     if (home != NULL)
         scheduler_unpin(system, home);
 
@@ -298,6 +283,24 @@ static bool await_all(struct system *system, uint64_t deadline_ns)
     return true;
 }
 
+static void stop_all(struct system *system)
+{
+    struct registry *registry = &system->registry;
+    uint32_t room = atomic_load_explicit(&registry->living, memory_order_acquire) + 1;
+    uint32_t count = 0;
+    actor_id *all = memory_get(room * sizeof *all);
+    if (all == NULL)
+        return; /* the host goes on without them */
+    lock_acquire(&registry->lock);
+    for (struct actor *each = registry->newest; each != NULL && count < room;
+         each = each->born_before)
+        all[count++] = actor_self(each);
+    lock_release(&registry->lock);
+    for (uint32_t i = 0; i < count; i++)
+        lifecycle_stop(system, all[i], false);
+    memory_put(all, room * sizeof *all);
+}
+
 static void account_for(struct system *system, struct shutdown_account *account)
 {
     struct registry *registry = &system->registry;
@@ -338,7 +341,7 @@ void lifecycle_shut_down(struct system *system, uint64_t deadline_ns,
     account_for(system, account);
     /* The budget is over: all that is left is stopped at once, whatever it
      * does; a moment to do it in, then the host goes on without it. */
-    stop_each(system, false, 0);
+    stop_all(system);
     if (system->scheduler.regular > 0) {
         watchdog_condemn_all(system);
         await_all(system, clock_now(&system->clock) + 100 * NS_PER_MS);

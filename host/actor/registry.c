@@ -163,6 +163,44 @@ static int add_locked(struct registry *registry, const char *name, const char *s
     return 0;
 }
 
+static void adopt_locked(struct registry *registry, actor_id parent, struct actor *child)
+{
+    child->parent = registry_find(registry, parent);
+    child->children = child->younger_sibling = child->older_sibling = NULL;
+    if (child->parent == NULL)
+        return;
+    child->older_sibling = child->parent->children;
+    if (child->older_sibling != NULL)
+        child->older_sibling->younger_sibling = child;
+    child->parent->children = child;
+}
+
+static void leave_parent_locked(struct actor *child)
+{
+    if (child->parent == NULL)
+        return;
+    if (child->younger_sibling != NULL)
+        child->younger_sibling->older_sibling = child->older_sibling;
+    else
+        child->parent->children = child->older_sibling;
+    if (child->older_sibling != NULL)
+        child->older_sibling->younger_sibling = child->younger_sibling;
+    child->parent = child->younger_sibling = child->older_sibling = NULL;
+}
+
+unsigned registry_take_children(struct registry *registry, struct actor *actor,
+                                actor_id *children, unsigned room)
+{
+    unsigned count = 0;
+    lock_acquire(&registry->lock);
+    while (count < room && actor->children != NULL) {
+        children[count++] = actor_self(actor->children);
+        leave_parent_locked(actor->children);
+    }
+    lock_release(&registry->lock);
+    return count;
+}
+
 int registry_add(struct registry *registry, const char *name, const char *stem, actor_id parent,
                  struct actor **actor)
 {
@@ -171,7 +209,7 @@ int registry_add(struct registry *registry, const char *name, const char *stem, 
     if (error == 0) {
         if (++(*actor)->generation == 0)
             (*actor)->generation = 1;
-        (*actor)->parent = parent;
+        adopt_locked(registry, parent, *actor);
     }
     lock_release(&registry->lock);
     return error;
@@ -214,7 +252,7 @@ void registry_remove(struct registry *registry, struct actor *actor)
     map_remove(&registry->names, actor->name, strlen(actor->name));
     memory_free_text((char *)(uintptr_t)actor->name);
     actor->name = NULL;
-    actor->parent = 0;
+    leave_parent_locked(actor);
     /* The edge first: actor/waits.c reads it and then the id, so an edge that is
      * seen with an id is this id's. */
     atomic_store_explicit(&actor->edge, 0, memory_order_seq_cst);

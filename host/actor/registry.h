@@ -71,6 +71,11 @@ int  registry_add(struct registry *registry, const char *name, const char *stem,
                   struct actor **actor);
 /* Makes a slot visible under its new id, which it returns, as the youngest actor. */
 actor_id registry_publish(struct registry *registry, struct actor *actor);
+/* Takes up to `room` children from an actor that ends, youngest first: their ids
+ * in `children`; returns how many. They have no parent from then on. */
+unsigned registry_take_children(struct registry *registry, struct actor *actor,
+                                actor_id *children, unsigned room);
+
 /* The name is free again, the id finds nobody, and it waits for nobody; then,
  * when nothing refers to the structure any more, registry_release() gives the
  * slot back. An actor that was never published is taken back the same way. */

@@ -46,11 +46,11 @@ static void test_find(void)
 {
     open_with(10);
     struct actor *actor;
-    assert(registry_add(&registry, "pong", NULL, 7, &actor) == 0);
+    assert(registry_add(&registry, "pong", NULL, 0, &actor) == 0);
     assert(actor_self(actor) == 0 && find("pong") == 0 && registry.oldest == NULL);
     actor_id id = registry_publish(&registry, actor);
     assert(id != 0 && actor_self(actor) == id && actor_id_generation(id) == 1);
-    assert(actor->parent == 7 && strcmp(actor->name, "pong") == 0);
+    assert(actor->parent == NULL && strcmp(actor->name, "pong") == 0);
     assert(registry_find(&registry, id) == actor && find("pong") == id);
     assert(registry_find_name(&registry, "pongo", 4) == id && find("pongo") == 0);
     assert(is_called(id, "pong") && is_called(0, "nobody"));
@@ -60,6 +60,41 @@ static void test_find(void)
     assert(registry_find(&registry, id) == NULL && find("pong") == 0);
     assert(is_called(id, "an ended actor") && atomic_load(&registry.ended) == 1);
     registry_release(&registry, actor);
+    registry_close(&registry);
+}
+
+static actor_id add_child(struct actor *parent)
+{
+    struct actor *child;
+    assert(registry_add(&registry, NULL, "child", actor_self(parent), &child) == 0);
+    return registry_publish(&registry, child);
+}
+
+/* An ending actor's children are handed over, youngest first, in lots; those
+ * that have ended or are somebody else's are not among them. */
+static void test_children(void)
+{
+    open_with(20);
+    struct actor *parent = add("parent", NULL), *other = add("other", NULL);
+    actor_id children[6], lot[4];
+    for (int i = 0; i < 6; i++)
+        children[i] = add_child(parent);
+    actor_id foreign = add_child(other);
+    end(registry_find(&registry, children[5]));
+    end(registry_find(&registry, children[2]));
+
+    assert(registry_take_children(&registry, parent, lot, 3) == 3);
+    assert(lot[0] == children[4] && lot[1] == children[3] && lot[2] == children[1]);
+    assert(registry_take_children(&registry, parent, lot, 3) == 1 && lot[0] == children[0]);
+    assert(registry_take_children(&registry, parent, lot, 3) == 0);
+    end(parent);
+    end(registry_find(&registry, children[4]));
+    assert(registry_take_children(&registry, other, lot, 3) == 1 && lot[0] == foreign);
+    end(registry_find(&registry, foreign));
+    for (int i = 0; i < 6; i++)
+        if (registry_find(&registry, children[i]) != NULL)
+            end(registry_find(&registry, children[i]));
+    end(other);
     registry_close(&registry);
 }
 
@@ -261,6 +296,7 @@ int main(void)
 {
     size_t before = memory_used();
     test_find();
+    test_children();
     test_nobody();
     test_names();
     test_slots();
