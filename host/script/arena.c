@@ -7,10 +7,9 @@
 #include "script/arena_join.h"
 #include "script/arena_store.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-/* A block that is malloc's, with this in front of it. */
+/* A block that is a stretch of memory by itself, with this in front of it. */
 struct arena_large {
     struct arena_large *next, *previous;
     size_t size;               /* of the block, without this header */
@@ -83,7 +82,7 @@ static void *large_get(struct arena *arena, size_t size)
 {
     if (!make_room(arena, size) || size > SIZE_MAX - sizeof(struct arena_large))
         return NULL;
-    struct arena_large *large = malloc(sizeof *large + size);
+    struct arena_large *large = stretch_get(sizeof *large + size);
     if (large == NULL)
         return NULL;
     large->size = size;
@@ -102,7 +101,7 @@ static void large_put(struct arena *arena, void *block)
     if (large->next != NULL)
         large->next->previous = large->previous;
     arena->held -= large->size;
-    free(large);
+    stretch_put(large, sizeof *large + large->size);
 }
 
 static void *large_resize(struct arena *arena, void *block, size_t size)
@@ -112,7 +111,8 @@ static void *large_resize(struct arena *arena, void *block, size_t size)
         return NULL;
     if (size > SIZE_MAX - sizeof *large)
         return NULL;
-    struct arena_large *moved = realloc(large, sizeof *large + size);
+    struct arena_large *moved = stretch_resize(large, sizeof *large + large->size,
+                                               sizeof *large + size);
     if (moved == NULL)
         return NULL;
     arena->held = arena->held - moved->size + size;
@@ -130,7 +130,7 @@ static void drop_large(struct arena *arena)
 {
     for (struct arena_large *large = arena->large, *next; large != NULL; large = next) {
         next = large->next;
-        free(large);
+        stretch_put(large, sizeof *large + large->size);
     }
 }
 
@@ -369,8 +369,8 @@ static void *shrink_in_place(struct arena *arena, char *block, size_t old_size, 
         list_rest(arena, block + bytes, block + class_bytes(class_of(old_size)));
         return block;
     }
-    /* It will be freed as the small block that it is said to be, and is malloc's
-     * until the drop all the same. */
+    /* It will be freed as the small block that it is said to be, and stays
+     * by itself until the drop all the same. */
     void *moved = large_resize(arena, block, bytes);
     return moved != NULL ? moved : block;
 }

@@ -21,7 +21,7 @@
 #include "base/base.h"
 
 #define ARENA_CLASS_COUNT 36
-#define ARENA_CLASS_LIMIT 2048 /* larger blocks are malloc's, and counted and listed all the same */
+#define ARENA_CLASS_LIMIT 2048 /* larger blocks are by themselves, counted and listed too */
 
 struct arena {
     char  *bump, *bump_end;                /* what is left of the newest chunk */

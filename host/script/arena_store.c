@@ -6,6 +6,7 @@
 #include "base/thread.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #define REGION_BYTES    (256u * 1024)
@@ -139,4 +140,48 @@ void chunks_put(struct arena_chunk *chunk)
     }
     lock_release(&store.lock);
     regions_free(surplus);
+}
+
+/* ---- Stretches ---------------------------------------------------------------- */
+
+static bool is_mapped(size_t bytes)
+{
+#ifdef TROUPE_SANITIZED
+    (void)bytes;
+    return false;
+#else
+    return bytes >= 256u * 1024;
+#endif
+}
+
+void *stretch_get(size_t bytes)
+{
+    if (!is_mapped(bytes))
+        return malloc(bytes);
+    void *stretch = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return stretch != MAP_FAILED ? stretch : NULL;
+}
+
+void stretch_put(void *stretch, size_t bytes)
+{
+    if (is_mapped(bytes))
+        munmap(stretch, bytes);
+    else
+        free(stretch);
+}
+
+void *stretch_resize(void *stretch, size_t bytes, size_t new_bytes)
+{
+    if (!is_mapped(bytes) && !is_mapped(new_bytes))
+        return realloc(stretch, new_bytes);
+    if (is_mapped(bytes) && is_mapped(new_bytes)) {
+        void *moved = mremap(stretch, bytes, new_bytes, MREMAP_MAYMOVE);
+        return moved != MAP_FAILED ? moved : NULL;
+    }
+    void *moved = stretch_get(new_bytes);
+    if (moved == NULL)
+        return NULL;
+    memcpy(moved, stretch, bytes < new_bytes ? bytes : new_bytes);
+    stretch_put(stretch, bytes);
+    return moved;
 }

@@ -5,6 +5,9 @@
  * one go: a page fault each would cost a new actor more than all of Lua does.
  * A region none of whose chunks is in use goes back to the system, but for a
  * few that are kept for the next actors. Any thread.
+ *
+ * What is too large for a chunk is malloc's, or mapped if it is very large: malloc
+ * may keep that when it is freed, much longer than an actor lives.
  */
 #ifndef TROUPE_SCRIPT_ARENA_STORE_H
 #define TROUPE_SCRIPT_ARENA_STORE_H
@@ -36,5 +39,14 @@ struct arena_chunk *chunk_get(unsigned size_class);
 
 /* Gives back a list of chunks linked through `next`. */
 void chunks_put(struct arena_chunk *chunk);
+
+/* Memory by itself, aligned to 16; NULL when there is none. Who has it remembers
+ * its size, and tells it when resizing it or giving it back. */
+void *stretch_get(size_t bytes);
+void  stretch_put(void *stretch, size_t bytes);
+
+/* Moves it, with as much of its contents as fits. NULL when there is no memory;
+ * then it is as it was. */
+void *stretch_resize(void *stretch, size_t bytes, size_t new_bytes);
 
 #endif
