@@ -379,7 +379,7 @@ describe("the command line", function()
       assert_prints(table.concat({
         "true\tnil\texit\t3", "nil\tsignal\t2", "true\texit\t0",
         "file\tout\tnil\tnil\texit\t4", "closed file\tfalse\tattempt to use a closed file",
-        "in", "nil\tsignal\t15", "(command line):9: bad argument #2 to 'popen' (invalid mode)",
+        "in", "nil\tsignal\t15", "(command line):10: bad argument #2 to 'popen' (invalid mode)",
       }, "\n") .. "\n", [[
         print(os.execute(), os.execute("exit 3"))
         print(os.execute("kill -INT $$; echo survived"))
@@ -508,6 +508,24 @@ describe("the command line", function()
       local ended = evaluate("function on_start() print(actor.self) actor.exit() end", "--bind", ":0",
                              "--advertise", "tcp://10.1.2.3:5001")
       assert.equal("main     listening on tcp://10.1.2.3:5001\n", ended.err)
+      assert.equal("main@tcp://10.1.2.3:5001\n", ended.out)
+    end)
+
+    it("makes refs texts that work elsewhere, if it listens", function()
+      local chunk = [[
+        function on_start()
+          local text = tostring(actor.self)
+          print(text, "I am " .. actor.self, json.encode({ me = actor.self }), actor.ref(text) == actor.self)
+          local _, why = actor.ref("nobody"):ask("Y")
+          print(why)
+          actor.exit()
+        end
+      ]]
+      local nobody = "no answer from nobody to Y: no actor is named 'nobody'\n"
+      assert.equal('main\tI am main\t{"me": "main"}\ttrue\n' .. nobody, evaluate(chunk).out)
+      local ended = evaluate(chunk, "--bind", ":0")
+      local text = "main@tcp://127.0.0.1:" .. ended.err:match(":(%d+)\n$")
+      assert.equal(('%s\tI am %s\t{"me": "%s"}\ttrue\n'):format(text, text, text) .. nobody, ended.out)
     end)
 
     it("prints whole lines, whoever prints them", function()

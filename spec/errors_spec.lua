@@ -95,6 +95,38 @@ adder.lua:5: attempt to perform arithmetic on a nil value (field 'value')
       end
     end)
 
+    it("with what the error object says of itself", function()
+      local class = [[
+        local Failure = {}
+        Failure.__index = Failure
+        function Failure:__tostring() return ("%s of %d"):format(self.what, self.code) end
+      ]]
+      local report = go("error(setmetatable({ what = 'a\\nfailure', code = 7 }, Failure))", class)
+      assert.equal("hero.lua:3: undefined global 'Failure'", first_line(report))
+      stage:stop("hero")
+      stage:run()
+      local lines = select(2, class:gsub("\n", "")) + 3
+      report = go(class:gsub("%s+$", "") .. "\nerror(setmetatable({ what = 'a\\nfailure', code = 7 }, Failure))")
+      assert.equal(("hero.lua:%d: a failure of 7"):format(lines), first_line(report))
+      local none, why = stage:ask("hero", "Go")
+      assert.same({ "failed", "a failure of 7" }, { none or why.reason, why.text })
+      stage:log()
+    end)
+
+    it("with what the error object is, if it says nothing, or tries to do more than that", function()
+      for _, body in ipairs {
+        "error('again')", "return 3", "return nil", "while true do end", "return ('x'):rep(1 << 40)",
+        "actor.self:send('Ping')", "actor.sleep('1s')", "actor.exit()", "os.exit()", "coroutine.yield()",
+        "pcall(function() while true do end end)", "coroutine.wrap(function() while true do end end)()",
+        "local x <close> = setmetatable({}, { __close = function() while true do end end }) error('x')",
+      } do
+        local report = go(("error(setmetatable({ a = 1 }, { __tostring = function() %s end }))"):format(body))
+        assert.equal("hero.lua:3: (error object is a table: {a = 1})", first_line(report))
+        stage:stop("hero")
+        stage:run()
+      end
+    end)
+
     it("in words, if it is the why of a send or an ask", function()
       local report = go("assert(actor.ref('nobody'):ask('X'))")
       assert.equal("hero.lua:3: no answer from nobody to X: no actor is named 'nobody'", first_line(report))
@@ -150,9 +182,109 @@ adder.lua:5: attempt to perform arithmetic on a nil value (field 'value')
       assert.matches("in on_go", report)
     end)
 
-    pending("with the locals and the traceback of the coroutine that died", function()
-      local report = go("coroutine.wrap(function() local inner = 'seen' error('inside') end)()")
-      assert.matches('inner = "seen"', report)
+    it("with the locals and the traceback of the coroutine that died", function()
+      local report = go([[
+        local outer = "around" coroutine.wrap(function() local inner = "seen" error("inside") end)()]])
+      assert.same([[
+hero.lua:3: hero.lua:3: inside
+  actor    hero (hero.lua), in on_go
+  message  Go {}
+  from     stage
+  locals   inner = "seen"
+  stack traceback:
+    [C]: in function 'error'
+    hero.lua:3: in function <hero.lua:3>
+  resumed by:
+  locals   self = {config = {}}  msg = {}  env = userdata  outer = "around"
+  stack traceback:
+    [C]: in ?
+    hero.lua:3: in function <hero.lua:2>
+    [C]: in ?
+  the actor goes on, the message is a dead letter]], (report:gsub("\n$", "")))
+    end)
+
+    -- What of a report is about coroutines: the locals of each, from the innermost on.
+    local function locals_of(report)
+      local found = {}
+      for line in report:gmatch("\n  locals   ([^\n]*)") do table.insert(found, (line:gsub("^self.*", "outer"))) end
+      return found
+    end
+
+    it("with each coroutine that the error came out of, from the innermost on", function()
+      local report = go([[
+        coroutine.wrap(function() local b = 2
+          coroutine.wrap(function() local c = 3 error({ code = 4 }) end)()
+        end)()
+      ]])
+      assert.equal("hero.lua:4: (error object is a table: {code = 4})", first_line(report))
+      assert.same({ "c = 3", "b = 2", "outer" }, locals_of(report))
+    end)
+
+    it("with three coroutines at most", function()
+      local report = go([[
+        local function deep(n) if n == 0 then error("bottom", 0) end coroutine.wrap(deep)(n - 1) end deep(10)
+      ]])
+      assert.matches("bottom$", first_line(report))
+      assert.same({ "n = 0", "n = 1", "n = 2", "n = 10" },
+        (function(found) for i, text in ipairs(found) do found[i] = text:match("n = %d+") end return found end)(
+          locals_of(report)))
+      assert.matches("  ... (7 coroutines)\n", report, 1, true)
+    end)
+
+    it("with a coroutine whose error was caught by resume and raised again", function()
+      for _, raise in ipairs { "error(why, 0)", "error(why)", "coroutine.wrap(error)(why)" } do
+        local report = go(([[
+          local co = coroutine.create(function() local inner = "seen" error("inside") end)
+          local done, why = coroutine.resume(co)
+          collectgarbage()
+          co = nil
+          collectgarbage()
+          %s
+        ]]):format(raise))
+        assert.matches('locals   inner = "seen"\n', report, 1, true)
+        stage:stop("hero")
+        stage:run()
+      end
+    end)
+
+    it("without the coroutine of an error that was caught", function()
+      for _, caught in ipairs {
+        "pcall(coroutine.wrap(function() local inner = 1 error('inside') end))",
+        "xpcall(coroutine.wrap(function() local inner = 1 error('inside') end), print)",
+        "coroutine.resume(coroutine.create(function() local inner = 1 error('inside') end))",
+        "coroutine.resume(coroutine.create(coroutine.wrap(function() local inner = 1 error('inside') end)))",
+      } do
+        local report = go(caught .. " error('another')")
+        assert.equal("hero.lua:3: another", first_line(report))
+        assert.same({ "outer" }, locals_of(report))
+        stage:stop("hero")
+        stage:run()
+        -- Nor in a later handler, whatever it raises.
+        local it = hero("if msg.again then error('inside') end " .. caught)
+        stage:send(it, "Go")
+        stage:send(it, "Go", { again = true })
+        stage:run()
+        local log = stage:log()
+        assert.equal(1, #log)
+        assert.same({ "outer" }, locals_of(log[1].text))
+        stage:stop("hero")
+        stage:run()
+        stage:dead_letters()
+        stage:output()
+      end
+    end)
+
+    it("with the line at which a runaway was stopped, in its coroutine too", function()
+      for _, body in ipairs { "local n = 1\nwhile true do\nn = n\nend",
+                              "coroutine.wrap(function() local n = 1\nwhile true do\nn = n\nend\nend)()",
+                              "coroutine.resume(coroutine.create(function() local n = 1\nwhile true do\nn = n\nend\nend))" } do
+        local report = go(body)
+        local line = first_line(report):match("^hero.lua:(%d+): stopped: used up its instruction budget")
+        assert.matches("stack traceback:\n    hero.lua:" .. line .. ": in ", report, 1, true)
+        assert.matches("n = 1", locals_of(report)[1]:gsub("outer", "n = 1"))
+        stage:stop("hero")
+        stage:run()
+      end
     end)
 
     it("when a __close fails, and the first error wins if there are two", function()
@@ -412,6 +544,17 @@ adder.lua:5: attempt to perform arithmetic on a nil value (field 'value')
         assert.is_nil(line.text:find("[\n\27]"))
         assert.is_true(#line.text < 10000)
       end
+    end)
+
+    it("lines that nobody would see, which are not built", function()
+      local report, lines = go [[
+        local dear = setmetatable({}, { __tostring = function() print("built") return "text" end })
+        log.debug(dear, { dear = dear })
+        log.info(dear)
+        print(pcall(log.debug))
+      ]]
+      assert.is_nil(report)
+      assert.same({ "built", "false\tlog.debug: a text is expected, not a nil" }, lines)
     end)
 
     it("without a text or with fields that are no table, which are refused", function()

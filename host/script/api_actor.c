@@ -24,6 +24,20 @@ void api_refuse_loading(lua_State *L, const char *what)
 
 /* ---- Refs -------------------------------------------------------------- */
 
+/* Appends "@" and our own endpoint, if others can reach us, to the name of an
+ * actor that lives: a text that means it everywhere, as in a message that leaves. */
+static void append_own_endpoint(const struct script *script, actor_id id, char *text, size_t room)
+{
+    struct system *system = script->world->system;
+    const struct remote_port *remote = &system->remote;
+    const char *endpoint =
+        remote->own_endpoint != NULL ? remote->own_endpoint(remote->context) : "";
+    if (*endpoint == '\0' || registry_find(&system->registry, id) == NULL)
+        return;
+    size_t size = strlen(text);
+    snprintf(text + size, room - size, "@%s", endpoint);
+}
+
 /* __tostring(ref) -> its address. */
 static int ref_to_text(lua_State *L)
 {
@@ -32,7 +46,10 @@ static int ref_to_text(lua_State *L)
     char            text[REF_TEXT_ROOM];
     if (!ref_get(L, 1, &id, &address))
         return luaL_error(L, "a ref is expected, not a %s", luaL_typename(L, 1));
-    lua_pushstring(L, api_target_text(script_of(L), id, address, text, sizeof text));
+    api_target_text(script_of(L), id, address, text, sizeof text);
+    if (address == NULL)
+        append_own_endpoint(script_of(L), id, text, sizeof text);
+    lua_pushstring(L, text);
     return 1;
 }
 

@@ -4,6 +4,7 @@
 #include "script/coroutines.h"
 
 #include "script/guard.h"
+#include "script/trace.h"
 
 #include <lauxlib.h>
 
@@ -16,6 +17,7 @@
 /* What came of running a coroutine, if not the number of its results. */
 #define RUN_FAILED  (-1) /* error object on top */
 #define RUN_OUTWARD (-2) /* it waits or is preempted: yield in turn */
+#define RUN_REFUSED (-3) /* it cannot be run; error object on top */
 
 static void enter(struct vm *vm, struct coroutine_frame *frame, lua_State *from, lua_State *to,
                   bool closing)
@@ -53,11 +55,19 @@ static int close_pending(lua_State *L, lua_State *co)
 
 /* ---- Running ----------------------------------------------------------------- */
 
+/* Of an error, and it has not been closed yet. */
+static bool has_died(lua_State *co)
+{
+    int status = lua_status(co);
+    return status != LUA_OK && status != LUA_YIELD;
+}
+
 /* The hook has yielded `co` for good: closes it and leaves the reason on L. */
 static int end_suspended(struct vm *vm, lua_State *L, lua_State *co)
 {
     vm->outward = false;
     guard_push_reason(L, co, (enum vm_death)vm->dying);
+    trace_take(L, co);
     close_pending(L, co);
     lua_settop(co, 0);
     return RUN_FAILED;
@@ -68,18 +78,19 @@ static int end_suspended(struct vm *vm, lua_State *L, lua_State *co)
 static int run(lua_State *L, lua_State *co, int arguments)
 {
     struct vm *vm = vm_of(L);
-    if (guard_marked(co, GUARD_HANDLER | GUARD_WAITS | GUARD_SPENT)) {
+    if (guard_marked(co, GUARD_HANDLER | GUARD_WAITS | GUARD_SPENT) || has_died(co)) {
         lua_pop(L, arguments);
-        lua_pushstring(L, guard_marked(co, GUARD_SPENT) ? "cannot resume dead coroutine"
+        lua_pushstring(L, guard_marked(co, GUARD_SPENT) || has_died(co)
+                              ? "cannot resume dead coroutine"
                           : guard_marked(co, GUARD_WAITS)
                               ? "cannot resume a coroutine that waits"
                               : "cannot resume the coroutine of a handler");
-        return RUN_FAILED;
+        return RUN_REFUSED;
     }
     if (!lua_checkstack(co, arguments)) {
         lua_pop(L, arguments);
         lua_pushliteral(L, "too many arguments to resume");
-        return RUN_FAILED;
+        return RUN_REFUSED;
     }
     lua_xmove(L, co, arguments);
 
@@ -132,8 +143,11 @@ static int resume_with(lua_State *L, int arguments)
     int results = run(L, lua_tothread(L, 1), arguments);
     if (results == RUN_OUTWARD)
         return lua_yieldk(L, 0, 0, resume_goes_on);
-    if (results == RUN_FAILED) {
-        if (guard_passes(L, LUA_ERRRUN))
+    if (results < 0) {
+        bool passes = guard_passes(L, LUA_ERRRUN);
+        if (results == RUN_FAILED && has_died(lua_tothread(L, 1)))
+            (passes ? trace_take : trace_keep)(L, lua_tothread(L, 1));
+        if (passes)
             return lua_error(L);
         lua_pushboolean(L, 0);
         lua_insert(L, -2);
@@ -164,11 +178,12 @@ static int co_resume(lua_State *L)
 static int wrap_goes_on(lua_State *L, int status, lua_KContext context);
 
 /* As Lua's: an error goes on, with the caller's line before it, after the
- * coroutine has been closed. The error object is on top. */
-static int wrap_fails(lua_State *L, lua_State *co)
+ * coroutine has been closed. The error object is on top; `died` of it just now. */
+static int wrap_fails(lua_State *L, lua_State *co, bool died)
 {
     int status = lua_status(co);
-    bool died = status != LUA_OK && status != LUA_YIELD;
+    if (died)
+        trace_take(L, co);
     if (died && !guard_marked(co, GUARD_SPENT)) {
         close_pending(L, co);
         lua_pop(L, 1);
@@ -190,8 +205,8 @@ static int wrap_with(lua_State *L, int arguments)
     int results = run(L, co, arguments);
     if (results == RUN_OUTWARD)
         return lua_yieldk(L, 0, 0, wrap_goes_on);
-    if (results == RUN_FAILED)
-        return wrap_fails(L, co);
+    if (results < 0)
+        return wrap_fails(L, co, results == RUN_FAILED && has_died(co));
     return results;
 }
 
@@ -323,6 +338,11 @@ int coroutines_open(lua_State *L)
     };
     luaL_newlib(L, functions);
     return 1;
+}
+
+bool coroutines_catches(lua_CFunction function)
+{
+    return function == co_resume || function == co_close;
 }
 
 bool coroutines_lets_pass(lua_CFunction function)

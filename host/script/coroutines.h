@@ -24,4 +24,7 @@ int coroutines_open(lua_State *L);
 /* Names the functions through which a yield can pass: guard's and these. */
 bool coroutines_lets_pass(lua_CFunction function);
 
+/* Names those of these functions that make an error a result. */
+bool coroutines_catches(lua_CFunction function);
+
 #endif

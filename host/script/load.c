@@ -238,6 +238,7 @@ static struct script *script_new(struct script_world *world, struct source *sour
         .libraries = libraries,
         .package_path = world->package_path,
         .on_overdue = on_overdue,
+        .actor_text = script_actor_text,
         .print = world->print != NULL ? print_line : NULL,
     };
     if (world->stage) {

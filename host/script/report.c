@@ -106,6 +106,11 @@ static void put_reason(struct printer *p, int index)
     bytes_append_byte(p->out, ')');
 }
 
+void report_text(const char *text, size_t size, struct bytes *out)
+{
+    put_one_line(out, text, size);
+}
+
 void report_reason(lua_State *L, int index, struct bytes *out)
 {
     struct printer p = { .L = L, .out = out };
@@ -136,22 +141,38 @@ static bool says_where(const char *text)
     return false;
 }
 
-static void put_error(struct printer *p)
+void report_place(lua_State *co, int line, char *text, size_t room)
+{
+    lua_Debug frame;
+    text[0] = '\0';
+    if (!find_failing_frame(co, &frame))
+        return;
+    lua_getinfo(co, "l", &frame);
+    snprintf(text, room, "%s:%d: ", frame.short_src, line > 0 ? line : frame.currentline);
+}
+
+static void put_error(struct printer *p, const struct report_context *context)
 {
     lua_State *dead = p->L;
-    lua_Debug  frame;
     bool       placed = lua_type(dead, -1) == LUA_TSTRING && says_where(lua_tostring(dead, -1));
-    if (!placed && find_failing_frame(dead, &frame)) {
-        lua_getinfo(dead, "l", &frame);
-        bytes_printf(p->out, "%s:%d: ", frame.short_src, frame.currentline);
+    char       place[REPORT_PLACE_ROOM];
+    if (!placed && context->place != NULL) {
+        bytes_append_text(p->out, context->place);
+    } else if (!placed) {
+        report_place(dead, context->line, place, sizeof place);
+        bytes_append_text(p->out, place);
     }
-    put_reason(p, -1);
+    if (context->reason != NULL)
+        report_text(context->reason, strlen(context->reason), p->out);
+    else
+        put_reason(p, -1);
 }
 
 void report_error(lua_State *dead, struct bytes *out)
 {
+    static const struct report_context nothing;
     struct printer p = { .L = dead, .out = out };
-    put_error(&p);
+    put_error(&p, &nothing);
 }
 
 /* ---- Locals and traceback ---------------------------------------------- */
@@ -191,12 +212,13 @@ static void put_locals(struct printer *p)
         bytes_append_byte(out, '\n');
 }
 
-static void put_frame(struct bytes *out, lua_State *dead, lua_Debug *frame)
+/* `line`: if it is not 0, the frame stands there. */
+static void put_frame(struct bytes *out, lua_State *dead, lua_Debug *frame, int line)
 {
     lua_getinfo(dead, "Slnt", frame);
     bytes_printf(out, "    %s:", frame->short_src);
     if (frame->currentline > 0)
-        bytes_printf(out, "%d:", frame->currentline);
+        bytes_printf(out, "%d:", line > 0 ? line : frame->currentline);
     if (*frame->namewhat != '\0')
         bytes_printf(out, " in %s '%s'\n",
                      strcmp(frame->namewhat, "global") == 0 ? "function" : frame->namewhat,
@@ -230,7 +252,7 @@ static int count_levels(lua_State *dead)
     return below;
 }
 
-static void put_traceback(struct bytes *out, lua_State *dead)
+static void put_traceback(struct bytes *out, lua_State *dead, int line)
 {
     int       levels = count_levels(dead);
     lua_Debug frame;
@@ -244,8 +266,17 @@ static void put_traceback(struct bytes *out, lua_State *dead)
             level += skipped;
         }
         if (lua_getstack(dead, level, &frame))
-            put_frame(out, dead, &frame);
+            put_frame(out, dead, &frame, level == 0 ? line : 0);
     }
+}
+
+void report_coroutine(lua_State *co, int line, json_actor_text *actor_text, void *context,
+                      struct bytes *out)
+{
+    struct printer p = {
+        .L = co, .out = out, .actor_text = actor_text, .text_context = context };
+    put_locals(&p);
+    put_traceback(out, co, line);
 }
 
 void report_build(lua_State *dead, const struct report_context *context, struct bytes *out)
@@ -254,7 +285,7 @@ void report_build(lua_State *dead, const struct report_context *context, struct 
                          .out = out,
                          .actor_text = context->actor_text,
                          .text_context = context->text_context };
-    put_error(&p);
+    put_error(&p, context);
     bytes_printf(out, "\n  actor    %s (%s", context->actor, context->script);
     if (context->version != NULL)
         bytes_printf(out, ", version %s", context->version);
@@ -266,8 +297,9 @@ void report_build(lua_State *dead, const struct report_context *context, struct 
         bytes_printf(out, "  message  %s\n", context->message);
     if (context->sender != NULL)
         bytes_printf(out, "  from     %s\n", context->sender);
-    put_locals(&p);
-    put_traceback(out, dead);
+    if (context->inside != NULL)
+        bytes_append_text(out, context->inside);
+    report_coroutine(dead, context->line, context->actor_text, context->text_context, out);
     if (context->outcome != NULL)
         bytes_printf(out, "  %s\n", context->outcome);
 }

@@ -12,6 +12,7 @@ _Thread_local struct bytes scratch_of_thread[SCRATCH_COUNT];
 static const size_t limits[SCRATCH_COUNT] = {
     [SCRATCH_PACK] = PACK_LUA_LIMIT,
     [SCRATCH_TEXT] = SCRATCH_TEXT_LIMIT,
+    [SCRATCH_TRACE] = SCRATCH_TRACE_LIMIT,
 };
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;

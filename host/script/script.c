@@ -104,9 +104,13 @@ static enum verdict exited(struct script *script)
 }
 
 /* One line that says why the handler died. */
-static void describe_death(struct script *script, enum vm_death death, struct bytes *out)
+static void describe_death(struct script *script, enum vm_death death,
+                           const struct failure *failure, struct bytes *out)
 {
-    report_reason(script->coroutine, -1, out);
+    if (failure->own_text.size > 0)
+        report_text((const char *)failure->own_text.data, failure->own_text.size, out);
+    else
+        report_reason(script->coroutine, -1, out);
     if (death == VM_SLOW && script->vm_options.instruction_budget == 0)
         bytes_printf(out, " of %g s", script_slice_seconds(script));
     else if (death == VM_MEMORY)
@@ -132,10 +136,13 @@ static enum verdict failed(struct script *script)
 
     bool started = script->type != TYPE_START;
     bool ends = script->ends_on_failure || !started || script->shutting || death == VM_STOPPED;
+    struct failure failure;
     struct bytes reason;
+    script_failure_init(script, &failure);
     bytes_init(&reason, 500);
-    describe_death(script, death, &reason);
-    script_report(script, script->coroutine, describe_outcome(script, ends));
+    describe_death(script, death, &failure, &reason);
+    script_report(script, &failure, describe_outcome(script, ends));
+    script_failure_fini(&failure);
 
     end_questions(script, FAILURE_FAILED, bytes_text(&reason));
     if (script->current != NULL && script->current->kind == MESSAGE_ASK)

@@ -14,6 +14,7 @@
 #define TROUPE_SCRIPT_SCRIPT_H
 
 #include "actor/system.h"
+#include "base/bytes.h"
 #include "script/source.h"
 #include "script/vm.h"
 
@@ -221,8 +222,23 @@ uint64_t script_check_duration(lua_State *L, int index, const char *what);
 /* The same as text, without raising: true and *ns. */
 bool script_parse_duration(const char *text, size_t size, uint64_t *ns);
 
-/* Prints one report for the failed handler (dead coroutine given). */
-void script_report(struct script *script, lua_State *dead, const char *outcome);
+/* Why the handler failed, as far as only the script can say: */
+struct failure {
+    struct bytes own_text; /* what the __tostring of the error object says; empty: it has none */
+    struct bytes inside;   /* for report_context, as is `place` */
+    char         place[96];
+};
+
+/* Fills *failure in; before anything else runs in the state. May run Lua code
+ * of the script, which can do nothing but compute, for a short while. */
+void script_failure_init(struct script *script, struct failure *failure);
+void script_failure_fini(struct failure *failure);
+
+/* Prints one report for the failed handler. */
+void script_report(struct script *script, struct failure *failure, const char *outcome);
+
+/* The name of an actor (a json_actor_text); `context` is the script or its vm. */
+size_t script_actor_text(void *context, uint64_t id, char *text, size_t room);
 
 /* One spawn option from the value at `index`, be it an option of actor.spawn
  * or a field of the script's table: name, config, thread, failure, slow,

@@ -43,6 +43,9 @@ static const char child[] =
     "function Child:on_ping(msg, env) env:reply('Pong', { list = msg.list, from = env.from }) end\n"
     "function Child:on_later(msg, env) env:defer() table.insert(self.kept, env) end\n"
     "function Child:on_fail(msg) local word, list = 'word', { 1, { a = 2 } } error({ code = msg.code }) end\n"
+    "function Child:on_burst() coroutine.wrap(function() local co = coroutine.create(function() local a = self error(\n"
+    "  setmetatable({}, { __tostring = function() return 'burst' end })) end)\n"
+    "  local _, why = coroutine.resume(co) error(why) end)() end\n"
     "function Child:on_tick(msg) for _, env in ipairs(self.kept) do env:reply('Now', msg) end self.kept = {} end\n"
     "function Child:on_shutdown() self.kept = nil end\n"
     "return Child\n";
@@ -63,6 +66,8 @@ static const char parent[] =
     "  log.info('all', { is = all ~= nil })\n"
     "  actor.self:send('Later', { text = json.encode({ a = { 1, 2 } }) }, { after = '20ms' })\n"
     "  print(pcall(coroutine.wrap(function() actor.sleep('1ms') error('inside') end)))\n"
+    "  print(coroutine.resume(coroutine.create(function() error('inside') end)))\n"
+    "  print(child:ask('Burst'))\n"
     "  actor.self:send('Word')\n"
     "  actor.receive('Word', { timeout = '1s' })\n"
     "end\n"

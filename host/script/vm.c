@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "script/guard.h"
 #include "script/libraries.h"
+#include "script/trace.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -203,8 +204,11 @@ enum vm_result vm_resume(struct vm *vm, lua_State *coroutine, int arguments)
     vm->hooked = 0;
     vm->handler = NULL;
     vm->stack_base = NULL;
-    if (LIKELY(status == LUA_OK && vm->dying == VM_ALIVE))
+    if (LIKELY(status == LUA_OK && vm->dying == VM_ALIVE)) {
+        if (UNLIKELY(vm->keeps_dead))
+            trace_drop(vm);
         return VM_DONE;
+    }
     return outcome(vm, coroutine, status, results);
 }
 

@@ -65,13 +65,15 @@ struct vm_options {
     const char *const *package_path;    /* folders searched first by require, NULL-terminated, or NULL */
     /* For the stage: same seed, same run. */
     bool     deterministic;             /* pairs visits string keys in sorted order */
+    bool     sandbox;                   /* (anywhere:) no io, debug, os.execute and the like, C modules */
     uint64_t seed;                      /* of math.random; 0: random */
     uint64_t instruction_budget;        /* VM instructions for one handler; 0: none */
-    bool     sandbox;                   /* no io, debug, os.execute and the like, C modules */
     /* Called from a hook, on the thread that runs the vm, in safe Lua state. */
     void   (*on_overdue)(struct vm *vm, lua_State *active);
     /* print(): one line with its newline; NULL: written to stdout. Must not raise. */
     void   (*print)(struct vm *vm, const char *line, size_t size);
+    /* The name of an actor for traces (a json_actor_text; its context is the vm), or NULL. */
+    size_t (*actor_text)(void *vm, uint64_t actor, char *text, size_t room);
 };
 
 /* Aligned so that the low bits of its address are free: see vm_of(). */
@@ -86,6 +88,7 @@ struct vm {
     bool   loading;                       /* the script's top level runs: globals may be defined, nothing waits */
     bool   generational;                  /* collects by generations; a state that stays small never does */
     bool   needs_close;                   /* a library with finalizers was opened: lua_close() before the drop */
+    bool   keeps_dead;                    /* see trace.h */
     uint8_t globals_warned;               /* how many globals set in handlers were warned about */
     int    environment;                   /* registry reference of the script's environment table */
     lua_State *handler;                   /* the coroutine that vm_resume() runs, or NULL */

@@ -182,7 +182,8 @@ function actor.time() end
 ------------------------------------------------------------------- refs ----
 
 --- An actor, wherever it is. Refs of one actor are equal by `==` and as keys of
---- tables; they may be put into messages. `tostring(ref)` is its address.
+--- tables; they may be put into messages. `tostring(ref)` is its address,
+--- with the endpoint if its host listens.
 ---@class troupe.Ref
 local Ref = {}
 
