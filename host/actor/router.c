@@ -211,7 +211,10 @@ static actor_id find_asker(struct system *system, const char *receiver, uint64_t
 static void reject_unknown(struct system *system, const char *receiver, struct message **message,
                            const char *reason)
 {
+    static struct log_limit limit = LOG_LIMIT(5);
     atomic_fetch_add_explicit(&system->counters.rejected, 1, memory_order_relaxed);
+    if ((*message)->type != TYPE_REJECT && log_allowed(&limit))
+        log_warn("router: a message from elsewhere was rejected: %s", reason);
     if ((*message)->origin != NULL && (*message)->type != TYPE_REJECT &&
         system->remote.reject != NULL)
         system->remote.reject(system->remote.context, *message, receiver, reason);

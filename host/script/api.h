@@ -108,6 +108,15 @@ enum router_answer api_send_question(struct script *script, struct target target
 bool api_is_refusal(const struct message *answer, enum failure_reason *reason, char *text,
                     size_t room);
 
+/* Whether somebody waits for the answer: an actor here, or one elsewhere that
+ * asked under a one-shot name (the family's peers send, and never wait). */
+static inline bool api_is_question(const struct message *message)
+{
+    return message->kind == MESSAGE_ASK ||
+           (message->kind == MESSAGE_ORDINARY && UNLIKELY(message->origin != NULL) &&
+            strstr(address_name(message->origin), "/ask#") != NULL);
+}
+
 /* ref:ask and ref:start_ask. */
 int api_ref_ask(lua_State *L);
 int api_ref_start_ask(lua_State *L);

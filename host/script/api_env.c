@@ -92,21 +92,39 @@ static void release(struct held *held)
     memory_put(held, sizeof *held);
 }
 
+/* Tells whoever asked that there will be no answer. Elsewhere only a Reject can. */
+static void tell_asker(struct script *script, actor_id from, uint64_t request,
+                       const struct message *message, enum failure_reason reason, const char *text)
+{
+    struct system *system = script->world->system;
+    if (from != 0) {
+        router_fail(system, from, request, reason, text);
+        return;
+    }
+    char why[300];
+    if (text == NULL)
+        text = "the handler ended without an answer";
+    snprintf(why, sizeof why, "%s: %s", reason == FAILURE_NO_REPLY ? "No reply" : "Failed", text);
+    if (message != NULL && api_origin(message) != NULL && system->remote.reject != NULL)
+        system->remote.reject(system->remote.context, message, script->actor->name, why);
+}
+
 static void tell(struct script *script, struct held *held, enum failure_reason reason,
                  const char *text)
 {
     if (!held->owed)
         return;
     held->owed = false;
-    router_fail(script->world->system, held->from, held->request, reason, text);
+    tell_asker(script, held->from, held->request, held->in_hand ? script->current : held->message,
+               reason, text);
 }
 
 void api_questions_over(struct script *script, enum failure_reason reason, const char *text)
 {
     if (script->owed) {
         script->owed = false;
-        router_fail(script->world->system, script->current->from, script->current->request, reason,
-                    text);
+        tell_asker(script, script->current->from, script->current->request, script->current,
+                   reason, text);
     }
     while (script->held != NULL) {
         struct held *held = script->held;
@@ -206,7 +224,7 @@ static int env_reply(lua_State *L)
     const uint8_t *packed = pack_lua_message(L, 3, &size);
     refuse_second(L, "reply", &about);
 
-    if (about.owed != NULL) {
+    if (about.owed != NULL && about.origin == NULL) {
         struct message *reply = message_new(MESSAGE_REPLY, type, packed, size);
         if (reply == NULL)
             return luaL_error(L, "reply: out of memory");
@@ -219,6 +237,8 @@ static int env_reply(lua_State *L)
     }
     if (about.from == 0 && about.origin == NULL)
         return push_nobody(L);
+    if (about.owed != NULL)
+        *about.owed = false;
     struct target target = { .id = about.from, .address = about.origin };
     struct message *message =
         api_new_message(L, script, "reply", MESSAGE_ORDINARY, type, packed, size, false);
@@ -236,8 +256,9 @@ static int env_fail(lua_State *L)
     const char *reason = lua_isnoneornil(L, 2) ? "no reason given" : luaL_tolstring(L, 2, NULL);
     refuse_second(L, "fail", &about);
 
-    if (about.owed != NULL) {
+    if (about.owed != NULL)
         *about.owed = false;
+    if (about.owed != NULL && about.origin == NULL) {
         router_fail(system, about.from, about.request, FAILURE_FAILED, reason);
     } else if (about.origin != NULL && about.message != NULL && system->remote.reject != NULL) {
         system->remote.reject(system->remote.context, about.message, script->actor->name, reason);
@@ -251,7 +272,7 @@ static int env_fail(lua_State *L)
 /* A copy of the message, from the same sender, with the same request. */
 static struct message *copy_of(const struct about *about)
 {
-    bool asked = about->owed != NULL;
+    bool asked = about->owed != NULL && about->origin == NULL;
     struct message *copy = message_new(asked ? MESSAGE_ASK : MESSAGE_ORDINARY, about->type,
                                        about->message->payload, about->message->size);
     if (copy == NULL)
@@ -281,7 +302,7 @@ static int env_forward(lua_State *L)
                                        target.address->name_size);
 
     bool here = target.id != 0;
-    bool asked = about.owed != NULL;
+    bool asked = about.owed != NULL && about.origin == NULL; /* here: there is an edge */
     struct message *copy = copy_of(&about);
     if (copy == NULL)
         return luaL_error(L, "forward: out of memory");
@@ -297,7 +318,7 @@ static int env_forward(lua_State *L)
     if (answer == ROUTER_OK) {
         if (asked && !here)
             waits_end(system, about.from, about.request); /* no edges to elsewhere */
-        if (asked)
+        if (about.owed != NULL)
             *about.owed = false;
         scheduler_sent();
         lua_pushboolean(L, true);
@@ -459,7 +480,7 @@ static struct env *push_new(lua_State *L, struct script *script, const struct me
         .serial = script->serial,
         .from = none ? 0 : message->from,
         .type = none ? script->type : message->type,
-        .asked = !none && message->kind == MESSAGE_ASK,
+        .asked = !none && api_is_question(message),
         .remote = !none && api_origin(message) != NULL,
     };
     return env;

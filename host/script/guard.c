@@ -25,6 +25,8 @@ static const char *death_text(const struct vm *vm, enum vm_death death)
         return "not enough memory";
     case VM_EXIT:
         return "exit";
+    case VM_CUT:
+        return "stopped: the actor is to stop";
     case VM_STOPPED:
         return "stopped: the host is shutting down";
     case VM_ALIVE:

@@ -128,11 +128,23 @@ static const char *describe_outcome(struct script *script, bool ends)
                 : "the actor goes on, the message is a dead letter";
 }
 
+/* Its actor is to stop, and it went on waiting: what is queued may be drained. */
+static enum verdict cut_off(struct script *script)
+{
+    char handler[TYPE_NAME_LIMIT + 4];
+    log_info("%s: %s went on waiting after it was told to stop, and was ended there",
+             script->actor->name, dispatch_name(script, script->type, handler, sizeof handler));
+    end_handler(script, FAILURE_STOPPING, "the actor is stopping");
+    return recover(script) ? VERDICT_DONE : end_actor(script, ENDED_NORMALLY, true);
+}
+
 static enum verdict failed(struct script *script)
 {
     enum vm_death death = (enum vm_death)script->vm.dying;
     if (death == VM_EXIT)
         return exited(script);
+    if (death == VM_CUT)
+        return cut_off(script);
 
     bool started = script->type != TYPE_START;
     bool ends = script->ends_on_failure || !started || script->shutting || death == VM_STOPPED;
@@ -275,6 +287,7 @@ static enum verdict run(struct script *script)
     lua_State *L = script->coroutine;
     script->serial++;
     script->stopping = false;
+    script->cut_waits = 0;
     script->began_stopping = script->actor->phase >= PHASE_DRAINING;
     const struct handler_cache *handler = dispatch_cached(script, script->type);
     int arguments = 0;
@@ -295,7 +308,7 @@ static enum verdict handle(struct script *script, struct message *message)
     script->current = message;
     script->content = message;
     script->type = message->type;
-    script->owed = message->kind == MESSAGE_ASK;
+    script->owed = api_is_question(message);
     return run(script);
 }
 

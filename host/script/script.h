@@ -131,6 +131,7 @@ struct script {
     bool     unhandled;           /* there was no handler */
     bool     waiting;             /* `wait` is under way */
     bool     stopping;            /* its waits end with `stopping` at once */
+    uint8_t  cut_waits;           /* of these, since it was told so */
     bool     began_stopping;      /* it began when the actor was draining already */
     struct held *held;            /* questions of receive() and answers from elsewhere; api_env.c */
     struct asking *asking, **asking_end; /* start_ask()ed questions, oldest first; api_asking.c */

@@ -18,6 +18,8 @@ uint64_t script_deadline(struct script *script, uint64_t timeout_ns)
     return clock_now(clock) + timeout_ns;
 }
 
+#define CUT_WAITS 16 /* waits of a handler that end with `stopping`, before it is ended */
+
 bool script_may_wait(lua_State *L, const char *what)
 {
     struct script *script = script_of(L);
@@ -25,7 +27,12 @@ bool script_may_wait(lua_State *L, const char *what)
     api_refuse_loading(L, what);
     if (!vm_can_wait(L, what, why, sizeof why))
         luaL_error(L, "%s", why);
-    return !script_is_cut(script);
+    if (LIKELY(!script_is_cut(script)))
+        return true;
+    /* Told so once or a few times it can clean up; in a loop it would spin. */
+    if (++script->cut_waits > CUT_WAITS)
+        vm_die(L, VM_CUT);
+    return false;
 }
 
 struct wait *script_wait_begin(struct script *script, enum wait_kind kind, enum appetite appetite,

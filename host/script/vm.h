@@ -33,6 +33,7 @@ enum vm_death {
     VM_SLOW,     /* ran longer than its slice, or its instruction budget on the stage */
     VM_MEMORY,   /* went beyond its memory limit */
     VM_EXIT,     /* the script asked to end: actor.exit(), os.exit() */
+    VM_CUT,      /* its actor is to stop, and it waits again and again */
     VM_STOPPED,  /* the host's patience with a shutdown is over */
 };
 

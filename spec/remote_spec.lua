@@ -1,0 +1,66 @@
+--- Questions between hosts: told at once, as inside one.
+local process = require "spec.support.process"
+
+describe("a question from another host", function()
+  local folder, endpoint
+
+  local function ask(type, ...)
+    return process.run(process.troupe { "ask", "srv@" .. endpoint, type, "--timeout", "20s", ... })
+  end
+
+  setup(function()
+    folder = process.make_folder()
+    process.write_file(folder .. "/srv.lua", [[
+      local Srv = {}
+      function Srv:on_bad() error("broken inside") end
+      function Srv:on_silent() end
+      function Srv:on_unwilling(msg, env) env:fail("not today") end
+      function Srv:on_asked(msg, env) env:reply("Said", { asked = env.asked, remote = env.remote }) end
+      function Srv:on_twice(msg, env)
+        env:reply("Said", { first = true })
+        self.second = select(2, pcall(env.reply, env, "Said", { first = false }))
+      end
+      function Srv:on_second(msg, env) env:reply("Said", { why = self.second }) end
+      function Srv:on_later(msg, env) self.kept = env:defer() actor.after("10ms", "Now") end
+      function Srv:on_now() self.kept:reply("Said", { late = true }) end
+      return Srv ]])
+    local server = process.start(process.troupe { "run", folder .. "/srv.lua", "--bind", ":0" }, 60)
+    endpoint = server:error_line("listening on"):match("tcp://%S+")
+  end)
+
+  teardown(function()
+    process.end_all()
+    process.remove_folder(folder)
+  end)
+
+  it("is rejected at once when its handler fails, with the reason", function()
+    local ended = ask "Bad"
+    assert.equal(4, ended.code)
+    assert.matches("Failed: .*broken inside", ended.err)
+  end)
+
+  it("is rejected at once when its handler ends without an answer", function()
+    local ended = ask "Silent"
+    assert.equal(4, ended.code)
+    assert.matches("No reply", ended.err)
+  end)
+
+  it("is rejected by env:fail", function()
+    local ended = ask "Unwilling"
+    assert.equal(4, ended.code)
+    assert.matches("not today", ended.err)
+  end)
+
+  it("says that it is one, and from elsewhere", function()
+    assert.equal('Said {"asked": true, "remote": true}\n', ask("Asked").out)
+  end)
+
+  it("is answered once", function()
+    assert.equal('Said {"first": true}\n', ask("Twice").out)
+    assert.matches("already answered", ask("Second").out)
+  end)
+
+  it("may be kept and answered later", function()
+    assert.equal('Said {"late": true}\n', ask("Later").out)
+  end)
+end)
