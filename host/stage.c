@@ -11,26 +11,18 @@
 #include "script/pack_lua.h"
 #include "script/ref.h"
 #include "stage_kept.h"
+#include "stage_take.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
 #include <string.h>
 
-#define STAGE_METATABLE "troupe.stage"
 #define STEP_LIMIT      50000000
 
 static unsigned open_stages;   /* what is left can be told when the last one closes */
 static size_t   states_before; /* vms there were when the first one opened */
 
 /* ---- Lua's side ---- */
-
-static struct stage *check_stage(lua_State *L)
-{
-    struct stage *stage = luaL_checkudata(L, 1, STAGE_METATABLE);
-    if (stage->host == NULL)
-        luaL_error(L, "this stage is closed");
-    return stage;
-}
 
 static int stage_new(lua_State *L)
 {
@@ -106,7 +98,7 @@ static void check_spawn_options(lua_State *L, int index, struct script_options *
 
 static int stage_spawn(lua_State *L)
 {
-    struct stage *stage = check_stage(L);
+    struct stage *stage = stage_check(L);
     lua_settop(L, 3);
     luaL_checktype(L, 2, LUA_TTABLE);
     struct script_options options = { 0 };
@@ -176,6 +168,12 @@ static struct message *check_message(lua_State *L, struct stage *stage, enum mes
     return message;
 }
 
+static int why_tostring(lua_State *L)
+{
+    lua_getfield(L, 1, "text");
+    return 1;
+}
+
 static int push_why(lua_State *L, enum failure_reason reason, const char *text)
 {
     lua_pushnil(L);
@@ -184,6 +182,11 @@ static int push_why(lua_State *L, enum failure_reason reason, const char *text)
     lua_setfield(L, -2, "reason");
     lua_pushstring(L, text);
     lua_setfield(L, -2, "text");
+    if (luaL_newmetatable(L, "troupe.why")) {
+        lua_pushcfunction(L, why_tostring);
+        lua_setfield(L, -2, "__tostring");
+    }
+    lua_setmetatable(L, -2);
     return 2;
 }
 
@@ -202,7 +205,7 @@ static int push_router_answer(lua_State *L, enum router_answer answer)
 
 static int stage_send(lua_State *L)
 {
-    struct stage *stage = check_stage(L);
+    struct stage *stage = stage_check(L);
     actor_id to;
     struct message *message = check_message(L, stage, MESSAGE_ORDINARY, &to);
     enum router_answer answer = router_send(stage_system(stage), &message, 0);
@@ -222,7 +225,7 @@ static unsigned run_until_idle(lua_State *L, struct stage *stage, bool until_ans
 
 static int stage_run(lua_State *L)
 {
-    lua_pushinteger(L, run_until_idle(L, check_stage(L), false));
+    lua_pushinteger(L, run_until_idle(L, stage_check(L), false));
     return 1;
 }
 
@@ -241,7 +244,7 @@ static uint64_t after_seconds(struct stage *stage, double seconds)
 
 static int stage_advance(lua_State *L)
 {
-    struct stage *stage = check_stage(L);
+    struct stage *stage = stage_check(L);
     uint64_t end_ns = after_seconds(stage, luaL_checknumber(L, 2));
     run_until_idle(L, stage, false);
     for (;;) {
@@ -280,7 +283,7 @@ static int push_answer(lua_State *L, struct stage *stage)
 
 static int stage_ask(lua_State *L)
 {
-    struct stage *stage = check_stage(L);
+    struct stage *stage = stage_check(L);
     double seconds = luaL_checknumber(L, 5);
     actor_id to;
     struct message *message = check_message(L, stage, MESSAGE_ASK, &to);
@@ -305,112 +308,9 @@ static int stage_ask(lua_State *L)
     return results;
 }
 
-static int stage_outbox(lua_State *L)
-{
-    struct stage *stage = check_stage(L);
-    lua_newtable(L);
-    struct departed *each;
-    for (lua_Integer i = 1; (each = stage_kept_departed(stage)) != NULL; i++) {
-        lua_createtable(L, 0, 4);
-        lua_pushstring(L, each->to);
-        lua_setfield(L, -2, "to");
-        if (each->from[0] != '\0') {
-            lua_pushstring(L, each->from);
-            lua_setfield(L, -2, "from");
-        }
-        lua_pushstring(L, type_name(each->message->type));
-        lua_setfield(L, -2, "type");
-        pack_lua_push(L, each->message->payload, each->message->size);
-        lua_setfield(L, -2, "msg");
-        lua_rawseti(L, -2, i);
-        stage_departed_free(each);
-    }
-    return 1;
-}
-
-static int stage_output(lua_State *L)
-{
-    struct stage *stage = check_stage(L);
-    lua_newtable(L);
-    lua_Integer i = 0;
-    for (struct line *line = stage->printed.head; line != NULL; line = line->next) {
-        lua_pushlstring(L, line->text, line->size);
-        lua_rawseti(L, -2, ++i);
-    }
-    stage_lines_drop(&stage->printed);
-    return 1;
-}
-
-static int stage_log(lua_State *L)
-{
-    static const char *const levels[] = { "debug", "info", "warn", "error" };
-    struct stage *stage = check_stage(L);
-    lua_newtable(L);
-    lua_Integer i = 0;
-    for (struct line *line = stage->logged.head; line != NULL; line = line->next) {
-        lua_createtable(L, 0, 2);
-        lua_pushstring(L, levels[line->level]);
-        lua_setfield(L, -2, "level");
-        lua_pushlstring(L, line->text, line->size);
-        lua_setfield(L, -2, "text");
-        lua_rawseti(L, -2, ++i);
-    }
-    stage_lines_drop(&stage->logged);
-    return 1;
-}
-
-struct letters_visit {
-    lua_State *L;
-    struct stage *stage;
-    lua_Integer count;
-};
-
-static void push_letter(void *context, const struct dead_letter *letter)
-{
-    struct letters_visit *visit = context;
-    lua_State *L = visit->L;
-    if (letter->id <= visit->stage->letters_seen)
-        return;
-    visit->stage->letters_seen = letter->id;
-    lua_createtable(L, 0, 5);
-    lua_pushstring(L, type_name(letter->message->type));
-    lua_setfield(L, -2, "type");
-    lua_pushstring(L, letter->target);
-    lua_setfield(L, -2, "to");
-    lua_pushstring(L, letter->sender);
-    lua_setfield(L, -2, "from");
-    lua_pushstring(L, failure_reason_name(letter->reason));
-    lua_setfield(L, -2, "reason");
-    lua_pushstring(L, letter->text);
-    lua_setfield(L, -2, "text");
-    lua_rawseti(L, -2, ++visit->count);
-}
-
-static int stage_dead_letters(lua_State *L)
-{
-    struct letters_visit visit = { .L = L, .stage = check_stage(L) };
-    lua_newtable(L);
-    dead_letters_each(&stage_system(visit.stage)->letters, push_letter, &visit);
-    return 1;
-}
-
-static int stage_trace(lua_State *L)
-{
-    struct stage *stage = check_stage(L);
-    const char *text = bytes_text(&stage->trace);
-    lua_newtable(L);
-    for (lua_Integer i = 1; *text != '\0'; i++) {
-        const char *end = strchr(text, '\n');
-        lua_pushlstring(L, text, (size_t)(end - text));
-        lua_rawseti(L, -2, i);
-        text = end + 1;
-    }
-    return 1;
-}
-
 static int stage_stop(lua_State *L)
 {
-    struct stage *stage = check_stage(L);
+    struct stage *stage = stage_check(L);
     lua_pushboolean(L, lifecycle_stop(stage_system(stage), check_actor(L, stage, 2),
                                       lua_toboolean(L, 3)));
     return 1;
@@ -418,7 +318,7 @@ static int stage_stop(lua_State *L)
 
 static int stage_alive(lua_State *L)
 {
-    struct stage *stage = check_stage(L);
+    struct stage *stage = stage_check(L);
     actor_id id;
     struct address *address;
     if (lua_type(L, 2) == LUA_TSTRING) {
@@ -434,7 +334,7 @@ static int stage_alive(lua_State *L)
 
 static int stage_now(lua_State *L)
 {
-    struct stage *stage = check_stage(L);
+    struct stage *stage = stage_check(L);
     lua_pushnumber(L, (double)(clock_now(&stage_system(stage)->clock) - NS_PER_SEC) / 1e9);
     return 1;
 }
@@ -453,6 +353,7 @@ static int stage_close(lua_State *L)
     lifecycle_shut_down(system, clock_now(&system->clock) + 5 * NS_PER_SEC, &account);
     size_t timers = timers_count(system->timers);
     uint32_t living = atomic_load_explicit(&system->registry.living, memory_order_relaxed);
+    unsigned over_budget = stage->host->world.over_budget;
     stage_kept_end(stage);
     stage_kept_fini(stage);
     host_free(stage->host);
@@ -473,6 +374,11 @@ static int stage_close(lua_State *L)
     }
     if (messages > 0) {
         lua_pushfstring(L, "%d messages: %s; ", (int)messages, where);
+        luaL_addvalue(&left);
+    }
+    if (over_budget > 0) {
+        lua_pushfstring(L, "%d handlers that used up their instruction budget (see the log); ",
+                        (int)over_budget);
         luaL_addvalue(&left);
     }
     if (states > 0) {

@@ -380,6 +380,14 @@ describe("the stage", function()
       end)
     end
 
+    it("and the stage does not close as if nothing had been, unless the log was taken", function()
+      local own = Stage.new()
+      own:send(assert(own:spawn { name = "hero", source = "function on_loop() while true do end end" }), "Loop")
+      own:run()
+      own:dead_letters()
+      assert.error_matches(function() own:close() end, "used up their instruction budget")
+    end)
+
     it("and leaves a long one alone that ends", function()
       local it = spawn("hero", [[
         function on_work(self, msg, env)

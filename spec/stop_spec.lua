@@ -571,6 +571,19 @@ describe("an actor's end", function()
       assert.equal(0, stage:now())
     end)
 
+    it("ends a handler that goes on waiting in a loop, which no pcall hides", function()
+      local it = spawn("heart", [[
+        function on_beat() while true do pcall(actor.sleep, 1) self = nil end end
+        function on_shutdown() print("ended") end
+      ]])
+      stage:send(it, "Beat")
+      stage:run()
+      stage:stop(it)
+      stage:run()
+      assert.same({ "ended" }, stage:output())
+      assert.matches("heart: on_beat went on waiting after it was told to stop", stage:log()[1].text)
+    end)
+
     it("that sends to itself leaves a dead letter or an answer, and no leak", function()
       local it = spawn("leaver", [[
         function on_ping() end

@@ -9,7 +9,7 @@
  * lies in a list of the script, because its state may be dropped without
  * finalizers. The env and its held point at each other.
  */
-#include "script/api.h"
+#include "script/held.h"
 
 #include "base/memory.h"
 #include "script/pack_lua.h"
@@ -19,137 +19,9 @@
 #include <stdio.h>
 #include <string.h>
 
-struct held {
-    struct held    *next, **link;
-    struct env     *env;      /* NULL: it was collected */
-    struct message *message;  /* owned; NULL: it is script->current still, or is gone */
-    actor_id  from;
-    uint64_t  request;
-    struct address *origin;   /* counted, or NULL */
-    type_id   type;
-    bool      owed;           /* a question that nobody has answered */
-    bool      in_hand;        /* its message is script->current */
-};
-
-struct env {
-    const char  *mark;        /* &metatable_key */
-    struct held *held;        /* NULL: about the message in hand, or over */
-    uint64_t serial;          /* of the handler it was made in */
-    actor_id from;
-    type_id  type;
-    bool     asked;
-    bool     remote;
-    bool     deferred;        /* its held lies in script->deferred */
-    bool     in_hand;         /* it is about script->current */
-};
-
 /* Their addresses are keys of the registry. */
 static const char metatable_key;      /* of envs */
 static const char held_metatable_key; /* of envs with a held: has a finalizer */
-
-/* ---- What is held --------------------------------------------------------- */
-
-static void link_held(struct held **list, struct held *held)
-{
-    held->link = list;
-    held->next = *list;
-    if (held->next != NULL)
-        held->next->link = &held->next;
-    *list = held;
-}
-
-static void unlink_held(struct held *held)
-{
-    *held->link = held->next;
-    if (held->next != NULL)
-        held->next->link = held->link;
-}
-
-static struct held *hold(struct held **list, struct env *env, const struct message *message,
-                         bool owed)
-{
-    struct held *held = memory_get_zeroed(sizeof *held);
-    if (held == NULL)
-        return NULL;
-    struct address *origin = api_origin(message);
-    held->from = message->from;
-    held->request = message->request;
-    held->origin = origin != NULL ? address_ref(origin) : NULL;
-    held->type = message->type;
-    held->owed = owed;
-    held->env = env;
-    link_held(list, held);
-    env->held = held;
-    return held;
-}
-
-static void release(struct held *held)
-{
-    if (held->env != NULL)
-        held->env->held = NULL;
-    address_unref(held->origin);
-    message_free(held->message);
-    memory_put(held, sizeof *held);
-}
-
-/* Tells whoever asked that there will be no answer. Elsewhere only a Reject can. */
-static void tell_asker(struct script *script, actor_id from, uint64_t request,
-                       const struct message *message, enum failure_reason reason, const char *text)
-{
-    struct system *system = script->world->system;
-    if (from != 0) {
-        router_fail(system, from, request, reason, text);
-        return;
-    }
-    char why[300];
-    if (text == NULL)
-        text = "the handler ended without an answer";
-    snprintf(why, sizeof why, "%s: %s", reason == FAILURE_NO_REPLY ? "No reply" : "Failed", text);
-    if (message != NULL && api_origin(message) != NULL && system->remote.reject != NULL)
-        system->remote.reject(system->remote.context, message, script->actor->name, why);
-}
-
-static void tell(struct script *script, struct held *held, enum failure_reason reason,
-                 const char *text)
-{
-    if (!held->owed)
-        return;
-    held->owed = false;
-    tell_asker(script, held->from, held->request, held->in_hand ? script->current : held->message,
-               reason, text);
-}
-
-void api_questions_over(struct script *script, enum failure_reason reason, const char *text)
-{
-    if (script->owed) {
-        script->owed = false;
-        tell_asker(script, script->current->from, script->current->request, script->current,
-                   reason, text);
-    }
-    while (script->held != NULL) {
-        struct held *held = script->held;
-        unlink_held(held);
-        if (held->in_hand && held->env != NULL) { /* deferred: the message stays with it */
-            held->in_hand = false;
-            held->message = script->current;
-            script->current = NULL;
-            link_held(&script->deferred, held);
-            continue;
-        }
-        tell(script, held, reason, text);
-        release(held);
-    }
-}
-
-void api_deferred_end(struct script *script, const char *text)
-{
-    while (script->deferred != NULL) {
-        struct held *held = script->deferred;
-        unlink_held(held);
-        tell(script, held, FAILURE_DOWN, text);
-        release(held);
-    }
-}
 
 /* ---- What an env is about -------------------------------------------------- */
 
@@ -343,12 +215,12 @@ static int env_defer(lua_State *L)
     if (env->deferred)
         return 1;
     if (env->held != NULL) { /* received: from the handler's list to the deferred ones */
-        unlink_held(env->held);
-        link_held(&script->deferred, env->held);
+        held_unlink(env->held);
+        held_link(&script->deferred, env->held);
     } else if (env->in_hand) {
         push_held_metatable(L);
         lua_setmetatable(L, 1);
-        struct held *held = hold(&script->held, env, script->current, script->owed);
+        struct held *held = held_new(&script->held, env, script->current, script->owed);
         if (held == NULL)
             return luaL_error(L, "defer: out of memory");
         held->in_hand = true;
@@ -416,9 +288,9 @@ static int env_gc(lua_State *L)
         env->held = NULL;
         return 0;
     }
-    unlink_held(held);
-    tell(script, held, FAILURE_NO_REPLY, NULL);
-    release(held);
+    held_unlink(held);
+    held_tell(script, held, FAILURE_NO_REPLY, NULL);
+    held_free(held);
     return 0;
 }
 
@@ -530,7 +402,7 @@ void api_push_env_of(lua_State *L, struct script *script, struct message **messa
     struct env *env = push_new(L, script, *message);
     push_held_metatable(L);
     lua_setmetatable(L, -2);
-    struct held *held = hold(&script->held, env, *message, env->asked);
+    struct held *held = held_new(&script->held, env, *message, env->asked);
     if (held == NULL)
         luaL_error(L, "out of memory");
     if (answer)

@@ -146,6 +146,8 @@ static enum verdict failed(struct script *script)
     if (death == VM_CUT)
         return cut_off(script);
 
+    if (death == VM_SLOW && script->world->stage)
+        script->world->over_budget++;
     bool started = script->type != TYPE_START;
     bool ends = script->ends_on_failure || !started || script->shutting || death == VM_STOPPED;
     struct failure failure;

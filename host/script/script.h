@@ -27,6 +27,7 @@ struct script_world {
     uint64_t made;                /* stage: scripts so far, which is part of the seed of each */
     char   **arguments;           /* actor.args; NULL-terminated */
     const char *const *package_path;
+    unsigned over_budget;         /* stage: handlers that used up their instructions */
     struct script_defaults {
         size_t   memory_bytes;    /* 256 MiB */
         uint64_t slice_ns;        /* 5 s */

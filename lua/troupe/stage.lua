@@ -151,7 +151,8 @@ function Stage:now()
 end
 
 --- Stops the actors, then raises if a message, a timer or a state was left
---- behind, and says where it was made. Closing twice is fine.
+--- behind, and says where it was made; or if a handler used up its instruction
+--- budget and nobody has taken the log() since. Closing twice is fine.
 function Stage:close()
   if not self.core then return end
   local left = self.core:close()
