@@ -77,7 +77,7 @@ describe("a handler that runs away", function()
       local _, reports = ended.err:gsub("run for", "")
       assert.equal(1, reports, ended.err)
       local name = case:gsub("^file:", "io.")
-      assert.matches("victim: a handler has run for %d+%.%d s, stuck in " .. name .. ", ", ended.err)
+      assert.matches("victim: a handler has run for %d+%.%d s, stuck in " .. name .. ", handling ", ended.err)
     end)
   end
 

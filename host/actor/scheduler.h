@@ -51,7 +51,7 @@ struct worker {
     _Atomic uint32_t interrupt_epoch;
     _Atomic int      interrupt_what;             /* enum interrupt */
     _Atomic bool     interrupt_deaf;             /* ask what it is stuck in */
-    char             stuck_in[64];               /* written in the signal handler, then */
+    char             stuck_in[192];               /* written in the signal handler, then */
     _Atomic bool     stuck_named;
     _Atomic uint64_t ran_hint_ns;                /* how long the handler ran before it was preempted */
     struct sight    *sight;                      /* pinned: the watchdog's own; owned by it */

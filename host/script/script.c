@@ -155,6 +155,10 @@ static enum verdict failed(struct script *script)
     script_failure_init(script, &failure);
     bytes_init(&reason, 500);
     describe_death(script, death, &failure, &reason);
+    if (death == VM_SLOW || death == VM_MEMORY) { /* the report, too, says by how much */
+        bytes_clear(&failure.own_text, 0);
+        bytes_append(&failure.own_text, reason.data, reason.size);
+    }
     script_report(script, &failure, describe_outcome(script, ends));
     script_failure_fini(&failure);
 
@@ -429,10 +433,23 @@ static void script_interrupt(struct actor *actor, enum interrupt what)
     }
 }
 
+/* For a signal handler: nothing but copying. */
+static void append(char *text, size_t room, const char *more)
+{
+    size_t size = strlen(text);
+    while (*more != '\0' && size + 1 < room)
+        text[size++] = *more++;
+    text[size] = '\0';
+}
+
 static bool script_stuck_in(struct actor *actor, char *text, size_t room)
 {
     struct script *script = actor->state;
-    return vm_name_c_function(&script->vm, text, room);
+    if (!vm_name_c_function(&script->vm, text, room))
+        return false;
+    append(text, room, ", handling ");
+    append(text, room, type_name(script->type));
+    return true;
 }
 
 const struct behaviour script_behaviour = {
