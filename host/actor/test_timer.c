@@ -454,10 +454,14 @@ enum { RACES = 1000000, MANY = 100000 };
 #endif
 #define RACING_NS (3 * NS_PER_SEC) /* at most, for each of the races */
 
-static void pause_ms(long ms)
-{
-    nanosleep(&(struct timespec){ .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 }, NULL);
-}
+/* Waits for a state that other threads bring about: looks each millisecond, and
+ * gives up after a minute, so that what never comes fails and does not hang. */
+#define AWAIT(state)                                                    \
+    for (int looks = 0; !(state); looks++) {                            \
+        atomic_uint nothing_to_wake = 0;                                \
+        assert(looks < 60000);                                          \
+        park_wait(&nothing_to_wake, 0, now() + NS_PER_MS);              \
+    }
 
 /* One timer of a race, told by its number in the payload. */
 struct racer {
@@ -551,8 +555,7 @@ static void test_race_with_self(void)
     struct message *go = message_new(MESSAGE_ORDINARY, TYPE_REJECT, NULL, 0);
     go->to = start_actor(&racing);
     assert(router_send(&system_, &go, ROUTE_RESERVED) == ROUTER_OK);
-    while (!atomic_load(&race.over))
-        pause_ms(1);
+    AWAIT(atomic_load(&race.over));
     assert(atomic_load(&race.handled) > 0 && atomic_load(&race.cancelled) > 0);
     printf("  own timers: %u started, %u cancelled\n", atomic_load(&race.started),
            atomic_load(&race.cancelled));
@@ -591,9 +594,8 @@ static void test_race_with_others(void)
     }
     for (int i = 0; i < FIELD; i++)
         timer_unref(race.racers[i].timer);
-    while (atomic_load(&race.handled) + atomic_load(&race.cancelled) !=
-           atomic_load(&race.started))
-        pause_ms(1);
+    AWAIT(atomic_load(&race.handled) + atomic_load(&race.cancelled) ==
+          atomic_load(&race.started));
     printf("  for others: %u started, %u cancelled\n", atomic_load(&race.started),
            atomic_load(&race.cancelled));
     close_system();
@@ -634,8 +636,7 @@ static void test_bunch(void)
         timer_unref(timer);
     }
     uint64_t armed_ns = now();
-    while (atomic_load(&arrived) < MANY)
-        pause_ms(1);
+    AWAIT(atomic_load(&arrived) >= MANY);
     printf("  %d at once: %.0f ns each to start, the last handled %.1f ms late\n", MANY,
            (double)(armed_ns - begin_ns) / MANY,
            (double)(atomic_load(&latest_ns) - due_ns) / 1e6);
@@ -687,16 +688,14 @@ static void test_alarms(void)
         assert(router_send(&system_, &go, ROUTE_RESERVED) == ROUTER_OK);
     }
     unsigned total = 0;
+    enum { RINGS_A_TURN = 500 };
     for (int turn = 0; turn < 10; turn++) {
         unsigned before[ARRAY_LENGTH(sleepers)];
         for (unsigned i = 0; i < ARRAY_LENGTH(sleepers); i++)
             before[i] = atomic_load(&sleepers[i].rung);
-        pause_ms(150);
         for (unsigned i = 0; i < ARRAY_LENGTH(sleepers); i++) {
-            for (int wait = 0; atomic_load(&sleepers[i].rung) == before[i]; wait++) {
-                assert(wait < 200); /* it would sleep for ever */
-                pause_ms(50);
-            }
+            /* One that missed its alarm would sleep for ever. */
+            AWAIT(atomic_load(&sleepers[i].rung) - before[i] >= RINGS_A_TURN);
             total += atomic_load(&sleepers[i].rung) - before[i];
         }
     }
