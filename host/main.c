@@ -233,6 +233,7 @@ static int talk(struct process *process, char *why, size_t room)
 {
     if (process->talking != NULL)
         return 0;
+    log_set_level(LOG_ERROR); /* what goes wrong is the command's to say */
     struct host_options options = { .workers = 1 };
     int error = host_make(&process->talking, &options, why, room);
     if (error != 0)

@@ -169,6 +169,15 @@ static enum actor_fate run(struct actor *actor, struct worker *worker, unsigned 
     }
 }
 
+/* What was kept back to be sent together leaves now. */
+static void flush(struct worker *worker)
+{
+    const struct remote_port *remote = &worker->system->remote;
+    worker->sent_away = false;
+    if (remote->flush != NULL)
+        remote->flush(remote->context);
+}
+
 enum actor_fate actor_run(struct actor *actor, unsigned messages)
 {
     struct worker *worker = worker_self;
@@ -178,6 +187,8 @@ enum actor_fate actor_run(struct actor *actor, unsigned messages)
     enum actor_fate fate = run(actor, worker, messages);
     atomic_store_explicit(&worker->running, NULL, memory_order_relaxed);
     begin_code(worker);
+    if (UNLIKELY(worker->sent_away))
+        flush(worker);
     return fate;
 }
 

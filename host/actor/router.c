@@ -90,6 +90,19 @@ static enum router_answer explain(enum router_answer answer, const char *name, c
     return answer;
 }
 
+/* The name of a living actor, or NULL. */
+static const char *sender_name(struct system *system, actor_id id, char *text, size_t room)
+{
+    struct actor *sender = registry_find(&system->registry, id);
+    if (sender == NULL)
+        return NULL;
+    /* Nearly always who runs on this very thread, so that its name stays. */
+    if (LIKELY(worker_self != NULL && sender == atomic_load_explicit(&worker_self->running,
+                                                                     memory_order_relaxed)))
+        return sender->name;
+    return registry_name(&system->registry, id, text, room);
+}
+
 enum router_answer router_send_address(struct system *system, const struct address *to,
                                        struct message **message, unsigned how, char *why,
                                        size_t room)
@@ -114,15 +127,14 @@ enum router_answer router_send_address(struct system *system, const struct addre
     }
 
     char from[ADDRESS_NAME_LIMIT + 1], one_shot[ADDRESS_NAME_LIMIT + 32];
-    const char *sender = NULL;
-    if (registry_find(&system->registry, (*message)->from) != NULL) {
-        sender = registry_name(&system->registry, (*message)->from, from, sizeof from);
-        if ((*message)->kind == MESSAGE_ASK) {
-            snprintf(one_shot, sizeof one_shot, "%s" ASK_MARK "%llu", from,
-                     (unsigned long long)(*message)->request);
-            sender = one_shot;
-        }
+    const char *sender = sender_name(system, (*message)->from, from, sizeof from);
+    if (sender != NULL && (*message)->kind == MESSAGE_ASK) {
+        snprintf(one_shot, sizeof one_shot, "%s" ASK_MARK "%llu", sender,
+                 (unsigned long long)(*message)->request);
+        sender = one_shot;
     }
+    if (worker_self != NULL)
+        worker_self->sent_away = true;
     return system->remote.carry(system->remote.context, to, sender, message, why, room);
 }
 

@@ -6,6 +6,7 @@
 #define TROUPE_ACTOR_ROUTER_H
 
 #include "actor/actor.h"
+#include "base/bytes.h"
 
 enum router_answer {
     ROUTER_OK,
@@ -25,9 +26,18 @@ struct remote_port {
      * UNREACHABLE or REFUSED leave it, with a sentence in `why`. Any thread. */
     enum router_answer (*carry)(void *context, const struct address *to, const char *from_name,
                                 struct message **message, char *why, size_t room);
+    /* Sends on what carry() kept back on this worker to send more at once; called
+     * when an activation in which it was called ends. May be NULL. */
+    void (*flush)(void *context);
+    /* After FULL: sends a MESSAGE_WAKE for its wait `wait` to the actor `waiter`
+     * when there is room for messages to `to` again, or no hope of it. False if
+     * that is so already. Any thread. May be NULL: there is never room. */
+    bool (*await_room)(void *context, const struct address *to, actor_id waiter, uint64_t wait);
     /* Sends a Reject to the origin of `message`, which stays the caller's. */
     void (*reject)(void *context, const struct message *message, const char *rejected_by,
                    const char *reason);
+    /* Appends a packed map of what it has counted. Any thread. May be NULL. */
+    void (*measure)(void *context, struct bytes *packed);
     /* Our own endpoint as advertised, or "". */
     const char *(*own_endpoint)(void *context);
 };

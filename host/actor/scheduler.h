@@ -63,6 +63,7 @@ struct worker {
     unsigned slot_turns;                  /* of these in a row from the next slot */
     unsigned fruitless;                   /* spins in a row that found nothing */
     unsigned sends;                       /* in the batch under way */
+    bool     sent_away;                   /* in the batch under way, to another host */
     struct thread thread;
     atomic_uint parking;                  /* pinned workers park here */
     _Atomic bool parked;

@@ -22,9 +22,12 @@
 #define SOCKETS_MAX    4096
 #define LINGER_NS      NS_PER_SEC /* at most, when the gateway stops */
 
+#define KEPT_MS 5  /* how long a handler that is held up may keep frames back */
+#define LOOKS   20 /* so often we look in vain before we stop looking */
+
 /* Descriptors a peer needs: three sockets of libzmq (PUSH, and a pair for its
- * monitor) and the connection; and those that the rest of the host needs. */
-#define DESCRIPTORS_PER_PEER 4
+ * monitor) and the connection, twice; and those that the rest of the host needs. */
+#define DESCRIPTORS_PER_PEER 5
 #define DESCRIPTORS_SPARE    128
 
 static void wake_up(struct gateway *gateway)
@@ -55,6 +58,28 @@ static void told(struct gateway *gateway, struct watch *watch)
     }
 }
 
+/* Frames that were kept back to leave together, by a handler that is held up
+ * before it comes to an end: looked for every few milliseconds, until there were
+ * none for a while. How long to wait for events, in milliseconds; -1: for ever. */
+static int look_for_kept(struct gateway *gateway)
+{
+    struct peers *peers = &gateway->peers;
+    if (LIKELY(!atomic_load_explicit(&peers->attentive, memory_order_relaxed)))
+        return -1;
+    uint64_t now = clock_now(&gateway->system->clock);
+    if (now < gateway->look_ns)
+        return KEPT_MS;
+    gateway->look_ns = now + KEPT_MS * NS_PER_MS;
+    gateway->looks = peers_flush_kept(peers) ? 0 : gateway->looks + 1;
+    if (gateway->looks < LOOKS)
+        return KEPT_MS;
+    gateway->looks = 0;
+    atomic_store_explicit(&peers->attentive, false, memory_order_relaxed);
+    full_fence(); /* who keeps one from now on sees it, or we see what he kept */
+    peers_flush_kept(peers);
+    return -1;
+}
+
 static void *gateway_main(void *argument)
 {
     struct gateway    *gateway = argument;
@@ -62,7 +87,8 @@ static void *gateway_main(void *argument)
 
     while (!atomic_load_explicit(&gateway->ending, memory_order_relaxed)) {
         bool busy = inbound_serve_busy(gateway);
-        int  ready = epoll_wait(gateway->epoll, events, EVENTS_AT_ONCE, busy ? 0 : -1);
+        int  patience_ms = look_for_kept(gateway);
+        int  ready = epoll_wait(gateway->epoll, events, EVENTS_AT_ONCE, busy ? 0 : patience_ms);
         for (int i = 0; i < ready; i++)
             told(gateway, events[i].data.ptr);
         peers_bury(&gateway->peers);
@@ -170,10 +196,12 @@ int gateway_open(struct gateway **out, struct system *system,
 
     inlets_init(&gateway->inlets, gateway->zmq, gateway->epoll, inbound_may_connect, gateway);
     peers_init(&gateway->peers, gateway->zmq, gateway->epoll, gateway->wake,
-               &(struct peers_options){ .limit = peers_we_can_afford(options->peers),
+               &(struct peers_options){ .clock = &system->clock,
+                                        .limit = peers_we_can_afford(options->peers),
                                         .queue_messages = options->queue_messages,
                                         .queue_bytes = options->queue_bytes,
                                         .lost = outbound_lost,
+                                       .room = outbound_room,
                                         .context = gateway });
     err = listen_on(gateway, options, why, room);
     if (err != 0) {
@@ -240,6 +268,7 @@ void gateway_close(struct gateway *gateway)
     inlets_fini(&gateway->inlets);
     zmq_msg_close(&gateway->frame);
     wire_envelope_fini(&gateway->envelope);
+    address_unref(gateway->last_origin);
     close_descriptors(gateway);
     memory_put(gateway, sizeof *gateway);
 }
@@ -281,6 +310,7 @@ struct gateway_counts gateway_counts(struct gateway *gateway)
         .lost = READ(lost),
         .senders_refused = READ(senders_refused),
         .rejects_held = READ(rejects_held),
+        .unconfirmed = READ(peers.unconfirmed),
     };
 #undef READ
 }

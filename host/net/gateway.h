@@ -71,8 +71,13 @@ struct gateway_counts {
     uint64_t lost;             /* waited in a queue and will never leave */
     uint64_t senders_refused;  /* frames in whose sender had no acceptable endpoint */
     uint64_t rejects_held;     /* Rejects not sent: too many, or no way */
+    uint64_t unconfirmed;      /* taken by libzmq, perhaps lost with a connection; see net/flight.h */
 };
 /* A snapshot. Any thread. */
 struct gateway_counts gateway_counts(struct gateway *gateway);
+
+/* Appends the same, and how each peer stands, as a packed map: what
+ * actor.metrics() hands out as `wire`. Any thread. */
+void gateway_measure(struct gateway *gateway, struct bytes *packed);
 
 #endif

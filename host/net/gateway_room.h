@@ -29,10 +29,14 @@ struct gateway {
     _Atomic bool ending;   /* the thread is to end */
 
     /* The gateway's thread: */
+    uint64_t             look_ns; /* when to look for kept frames again */
+    unsigned             looks;   /* in a row that found none */
     struct wire_envelope envelope;
     zmq_msg_t            frame;
     char known[ADDRESS_ENDPOINT_LIMIT + 32];     /* the last acceptable sender_endpoint as it came, */
     char known_normalised[ADDRESS_ENDPOINT_LIMIT]; /* and in its one spelling */
+
+    struct address *last_origin; /* counted: frames come in runs from one sender; NULL: none yet */
 
     _Atomic uint64_t frames_in, frames_out, full, lost, senders_refused, rejects_held;
 };
@@ -63,6 +67,8 @@ struct remote_port outbound_port(struct gateway *gateway);
 /* Sends a Reject, unless too many have gone there already. */
 void outbound_send_reject(struct gateway *gateway, const struct address *origin,
                           const char *type, const char *rejected_by, const char *reason);
+/* There is room again for who waited (a peers_room). */
+void outbound_room(void *context, uint64_t waiter, uint64_t wait);
 /* A frame that waited and never leaves becomes a dead letter (a peers_lost). */
 void outbound_lost(void *context, const char *endpoint, const void *frame, size_t size,
                    const char *why);

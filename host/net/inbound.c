@@ -62,8 +62,15 @@ static struct address *origin_of(struct gateway *gateway)
         count(&gateway->senders_refused);
         return NULL;
     }
-    return address_new(envelope->sender_actor, strlen(envelope->sender_actor),
-                       gateway->known_normalised, strlen(gateway->known_normalised));
+    struct address *last = gateway->last_origin;
+    if (LIKELY(last != NULL && strcmp(address_name(last), envelope->sender_actor) == 0 &&
+               strcmp(address_endpoint(last), gateway->known_normalised) == 0))
+        return address_ref(last);
+    address_unref(last);
+    gateway->last_origin =
+        address_new(envelope->sender_actor, strlen(envelope->sender_actor),
+                    gateway->known_normalised, strlen(gateway->known_normalised));
+    return gateway->last_origin != NULL ? address_ref(gateway->last_origin) : NULL;
 }
 
 /* A message without a type that we could name has no handler anywhere. */

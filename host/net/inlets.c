@@ -12,6 +12,7 @@
 #include <zmq.h>
 
 #define RECEIVE_HIGH_WATER 1000
+#define RECEIVE_BUFFER     (128 * 1024) /* little is lost with us; see peer_sockets.c */
 
 static void set_options(void *pull, const char *endpoint)
 {
@@ -24,6 +25,7 @@ static void set_options(void *pull, const char *endpoint)
     } options[] = {
         { ZMQ_RCVHWM, RECEIVE_HIGH_WATER },
         { ZMQ_LINGER, 0 },
+        { ZMQ_RCVBUF, RECEIVE_BUFFER },
         { ZMQ_HANDSHAKE_IVL, 5000 },
         { ZMQ_IPV6, strchr(endpoint, '[') != NULL },
         { ZMQ_TCP_KEEPALIVE, 1 },

@@ -14,6 +14,7 @@
 
 #define KEPT_BYTES  (64u * 1024)
 #define NODE_PREFIX "node:"
+#define RECENT      8 /* peers that one activation finds again quickly */
 
 /* ---- a frame is written in a buffer of the thread that sends it ---- */
 
@@ -51,7 +52,45 @@ static struct bytes *scratch_take(void)
 struct passage {
     struct gateway *gateway;
     struct peer    *peer;
+    bool            again; /* not the first to it in this activation */
 };
+
+/* ---- peers that this activation has sent to ---- */
+
+/* Found again without a look into the table; each with a reference. */
+static _Thread_local struct {
+    struct peer *peers[RECENT];
+    unsigned     count;
+} recent;
+
+static struct peer *find_recent(const char *endpoint)
+{
+    for (unsigned i = 0; i < recent.count; i++)
+        if (strcmp(recent.peers[i]->endpoint, endpoint) == 0)
+            return recent.peers[i];
+    return NULL;
+}
+
+/* Takes over the caller's reference. Only where the end of an activation will
+ * call flush(). */
+static void remember(struct peer *peer)
+{
+    if (worker_self == NULL || recent.count == RECENT)
+        peer_unref(peer);
+    else
+        recent.peers[recent.count++] = peer;
+}
+
+/* The activation is over, or one of the peers is. */
+static void flush(void *context)
+{
+    (void)context;
+    for (unsigned i = 0; i < recent.count; i++) {
+        peer_flush(recent.peers[i]);
+        peer_unref(recent.peers[i]);
+    }
+    recent.count = 0;
+}
 
 /* Where answers from this peer are to be sent. NULL and a sentence in `why`. */
 static const char *reply_endpoint(const struct passage *passage, char *why, size_t room)
@@ -136,7 +175,7 @@ static enum router_answer carry_to(struct passage *passage, const struct address
         write_frame(passage, to, from_name, message, frame, why, room);
     if (written != ROUTER_OK)
         return written;
-    *answer = peer_send(passage->peer, frame->data, frame->size,
+    *answer = peer_send(passage->peer, frame->data, frame->size, passage->again,
                         clock_now_coarse(&gateway->system->clock));
     if (*answer == PEER_FULL)
         return say_full(gateway, passage->peer, why, room);
@@ -178,13 +217,17 @@ static enum router_answer carry(void *context, const struct address *to, const c
     enum router_answer answer;
     enum peer_answer   sent;
     do {
-        struct peer *peer = peers_get(&gateway->peers, endpoint, why, room);
-        if (peer == NULL)
+        struct peer *peer = find_recent(endpoint);
+        bool         again = peer != NULL;
+        if (!again && (peer = peers_get(&gateway->peers, endpoint, why, room)) == NULL)
             return ROUTER_UNREACHABLE;
         sent = PEER_SENT;
-        answer = carry_to(&(struct passage){ gateway, peer }, to, from_name, *message, &sent,
-                          why, room);
-        peer_unref(peer);
+        answer = carry_to(&(struct passage){ gateway, peer, again }, to, from_name, *message,
+                          &sent, why, room);
+        if (!again)
+            remember(peer);
+        if (UNLIKELY(sent == PEER_GONE))
+            flush(NULL); /* look it up anew */
     } while (UNLIKELY(sent == PEER_GONE &&
                       !atomic_load_explicit(&gateway->stopping, memory_order_relaxed)));
 
@@ -200,6 +243,28 @@ static enum router_answer carry(void *context, const struct address *to, const c
     return ROUTER_OK;
 }
 
+static bool await_room(void *context, const struct address *to, actor_id waiter, uint64_t wait)
+{
+    struct gateway *gateway = context;
+    struct peer    *peer = peers_find(&gateway->peers, address_endpoint(to));
+    bool            waits = peer != NULL && peer_await_room(peer, waiter, wait);
+    peer_unref(peer);
+    return waits;
+}
+
+/* A peer has room again (a peers_room). */
+void outbound_room(void *context, uint64_t waiter, uint64_t wait)
+{
+    struct gateway *gateway = context;
+    struct message *wake = message_new(MESSAGE_WAKE, TYPE_NONE, NULL, 0);
+    if (wake == NULL)
+        return; /* its deadline will tell it */
+    wake->to = waiter;
+    wake->request = wait;
+    router_send(gateway->system, &wake, ROUTE_RESERVED);
+    message_free(wake);
+}
+
 void outbound_send_reject(struct gateway *gateway, const struct address *origin,
                           const char *type, const char *rejected_by, const char *reason)
 {
@@ -213,7 +278,7 @@ void outbound_send_reject(struct gateway *gateway, const struct address *origin,
     /* The endpoint is numeric, so that no name server is asked. */
     struct peer *peer = peers_get(&gateway->peers, address_endpoint(origin), why, sizeof why);
     if (peer == NULL || !peer_may_reject(peer, now) ||
-        peer_send(peer, frame->data, frame->size, now) >= PEER_FULL)
+        peer_send(peer, frame->data, frame->size, false, now) >= PEER_FULL)
         count(&gateway->rejects_held);
     else
         count(&gateway->frames_out);
@@ -229,6 +294,11 @@ static void reject(void *context, const struct message *message, const char *rej
     outbound_send_reject(context, message->origin, type_name(message->type), rejected_by, reason);
 }
 
+static void measure(void *context, struct bytes *packed)
+{
+    gateway_measure(context, packed);
+}
+
 static const char *own_endpoint(void *context)
 {
     return gateway_endpoint(context);
@@ -237,7 +307,13 @@ static const char *own_endpoint(void *context)
 struct remote_port outbound_port(struct gateway *gateway)
 {
     return (struct remote_port){
-        .context = gateway, .carry = carry, .reject = reject, .own_endpoint = own_endpoint,
+        .context = gateway,
+        .carry = carry,
+        .flush = flush,
+        .await_room = await_room,
+        .reject = reject,
+        .measure = measure,
+        .own_endpoint = own_endpoint,
     };
 }
 

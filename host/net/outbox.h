@@ -35,6 +35,12 @@ static inline const struct outbox_frame *outbox_first(const struct outbox *outbo
     return outbox->head;
 }
 
+/* Whether it is so full that who waits for room should go on waiting. */
+static inline bool outbox_is_crowded(const struct outbox *outbox)
+{
+    return outbox->count > outbox->count_limit / 2 || outbox->bytes > outbox->bytes_limit / 2;
+}
+
 /* Forgets the oldest frame, which must be there. */
 void outbox_drop_first(struct outbox *outbox);
 

@@ -2,8 +2,13 @@
  * peer.c -- one peer: a PUSH socket under its lock, its state and its queue.
  *
  * Handing over. `asked` means: libzmq had no room, and the gateway's thread
- * will be told once when it has. While something waits in the queue only that
- * thread touches the socket, so the telling cannot be swallowed by another.
+ * will be told once when it has. Until it was told only that thread touches the
+ * socket, so the telling cannot be swallowed by another.
+ *
+ * Sending together. libzmq's thread sleeps when it has nothing to send, and to
+ * wake it takes longer than to make a frame. So of a handler's frames to one
+ * peer the first leaves at once, and those after it in lots: a lot is one wake,
+ * one write to the network, and one read on the other side.
  */
 #include "net/peers.h"
 
@@ -14,31 +19,15 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <zmq.h>
 
-/* How many frames libzmq may hold for one peer: enough to keep its thread busy
- * while ours is woken, few enough to lose. */
-#define SEND_HIGH_WATER 100
+/* So many frames leave together: measured, 8 to 64 are alike, and larger lots
+ * only let the other side wait. */
+#define LOT 32
 
-#define EVENTS (ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECT_RETRIED)
-
-static const struct {
-    int option, value;
-} push_options[] = {
-    { ZMQ_SNDHWM, SEND_HIGH_WATER },
-    { ZMQ_LINGER, 0 },
-    { ZMQ_RECONNECT_IVL, 100 },
-    { ZMQ_RECONNECT_IVL_MAX, 5000 },
-    { ZMQ_CONNECT_TIMEOUT, 3000 },
-    { ZMQ_HANDSHAKE_IVL, 5000 },
-    /* A peer whose machine vanished is noticed in about two minutes, also when
-     * idle. Heartbeats would be quicker but give up slow peers too, and what
-     * is under way with them: they are for reliable links. */
-    { ZMQ_TCP_KEEPALIVE, 1 },
-    { ZMQ_TCP_KEEPALIVE_IDLE, 60 },
-    { ZMQ_TCP_KEEPALIVE_INTVL, 15 },
-    { ZMQ_TCP_KEEPALIVE_CNT, 4 },
-};
+/* After so long somebody is told that a peer does not come. */
+#define ABSENT_S 3
 
 /* ---- making and closing one ---- */
 
@@ -49,84 +38,10 @@ void peer_unref(struct peer *peer)
         atomic_fetch_sub_explicit(&peer->references, 1, memory_order_acq_rel) != 1)
         return;
     outbox_fini(&peer->queue);
+    flight_fini(&peer->flight);
     signal_fini(&peer->changed);
     lock_fini(&peer->lock);
     memory_put(peer, sizeof *peer);
-}
-
-/* A PAIR socket that hears of the connection. Its first EAGAIN is waited for
- * here (see net/watch.h). */
-static void *open_monitor(struct peers *peers, void *push)
-{
-    char name[64];
-    snprintf(name, sizeof name, "inproc://monitor-%llu", (unsigned long long)++peers->made);
-    if (zmq_socket_monitor(push, name, EVENTS) != 0)
-        return NULL;
-    void *monitor = zmq_socket(peers->zmq, ZMQ_PAIR);
-    if (monitor == NULL)
-        return NULL;
-
-    char none;
-    zmq_setsockopt(monitor, ZMQ_LINGER, &(int){ 0 }, sizeof(int));
-    if (zmq_connect(monitor, name) != 0 || zmq_recv(monitor, &none, 0, ZMQ_DONTWAIT) != -1 ||
-        errno != EAGAIN) {
-        int err = errno;
-        zmq_close(monitor);
-        errno = err;
-        return NULL;
-    }
-    return monitor;
-}
-
-static void close_sockets_locked(struct peer *peer, int linger_ms)
-{
-    if (peer->push == NULL)
-        return;
-    watch_remove(peer->peers->epoll, peer->push_descriptor);
-    watch_remove(peer->peers->epoll, peer->monitor_descriptor);
-    zmq_socket_monitor(peer->push, NULL, 0);
-    zmq_setsockopt(peer->push, ZMQ_LINGER, &linger_ms, sizeof linger_ms);
-    zmq_close(peer->push);
-    peer->push = NULL;
-}
-
-/* Sockets and watches; what was made before a failure is undone. 0 or -errno. */
-static int open_sockets(struct peer *peer)
-{
-    struct peers *peers = peer->peers;
-    int           err = 0;
-
-    peer->push = zmq_socket(peers->zmq, ZMQ_PUSH);
-    if (peer->push == NULL)
-        return -errno;
-    for (size_t i = 0; i < ARRAY_LENGTH(push_options); i++)
-        zmq_setsockopt(peer->push, push_options[i].option, &push_options[i].value, sizeof(int));
-    int ipv6 = strchr(peer->numeric, '[') != NULL;
-    zmq_setsockopt(peer->push, ZMQ_IPV6, &ipv6, sizeof ipv6);
-
-    peer->monitor = open_monitor(peers, peer->push);
-    if (peer->monitor == NULL) {
-        err = -errno;
-        goto close_push;
-    }
-    peer->push_descriptor = watch_descriptor(peer->push);
-    peer->monitor_descriptor = watch_descriptor(peer->monitor);
-    err = watch_add_asleep(peers->epoll, peer->push_descriptor, &peer->on_room);
-    if (err == 0)
-        err = watch_add(peers->epoll, peer->monitor_descriptor, &peer->on_monitor);
-    if (err == 0 && zmq_connect(peer->push, peer->numeric) != 0)
-        err = -errno;
-    if (err == 0)
-        return 0;
-
-    watch_remove(peers->epoll, peer->push_descriptor);
-    watch_remove(peers->epoll, peer->monitor_descriptor);
-close_push:
-    zmq_socket_monitor(peer->push, NULL, 0);
-    if (peer->monitor != NULL)
-        zmq_close(peer->monitor);
-    zmq_close(peer->push);
-    return err;
 }
 
 struct peer *peer_new_locked(struct peers *peers, const char *endpoint, const char *numeric,
@@ -143,13 +58,15 @@ struct peer *peer_new_locked(struct peers *peers, const char *endpoint, const ch
     snprintf(peer->endpoint, sizeof peer->endpoint, "%s", endpoint);
     snprintf(peer->numeric, sizeof peer->numeric, "%s", numeric);
     peer->peers = peers;
+    peer->number = ++peers->made;
     peer->on_monitor = (struct watch){ WATCH_MONITOR, peer };
     peer->on_room = (struct watch){ WATCH_ROOM, peer };
     lock_init(&peer->lock);
     signal_init(&peer->changed);
+    flight_init(&peer->flight);
     outbox_init(&peer->queue, peers->options.queue_messages, peers->options.queue_bytes);
 
-    int err = open_sockets(peer);
+    int err = peer_open_sockets(peer);
     if (err != 0) {
         snprintf(why, room, "cannot connect to %s: %s", endpoint, zmq_strerror(-err));
         atomic_store_explicit(&peer->references, 1, memory_order_relaxed);
@@ -162,11 +79,14 @@ struct peer *peer_new_locked(struct peers *peers, const char *endpoint, const ch
 /* ---- frames ---- */
 
 /* Gives libzmq a frame. False: it has no room. */
-static bool hand_over_locked(struct peer *peer, const void *frame, size_t size)
+static bool hand_over_locked(struct peer *peer, const void *frame, size_t size, uint64_t now)
 {
     for (;;) {
-        if (zmq_send(peer->push, frame, size, ZMQ_DONTWAIT) >= 0)
+        if (zmq_send(peer->push, frame, size, ZMQ_DONTWAIT) >= 0) {
+            flight_add(&peer->flight, size, now);
+            peer->sent++;
             return true;
+        }
         if (errno == EINTR)
             continue;
         if (errno != EAGAIN)
@@ -189,41 +109,119 @@ static void ask_for_room_locked(struct peer *peer)
     watch_ask(peer->peers->epoll, peer->push_descriptor, &peer->on_room);
 }
 
-enum peer_answer peer_send(struct peer *peer, const void *frame, size_t size, uint64_t now)
-{
-    enum peer_answer answer = PEER_SENT;
-
-    lock_acquire(&peer->lock);
-    bool connected = peer_state(peer) == PEER_CONNECTED;
-    if (UNLIKELY(peer->push == NULL)) {
-        answer = PEER_GONE;
-    } else if (!connected || outbox_first(&peer->queue) != NULL ||
-               !hand_over_locked(peer, frame, size)) {
-        answer = outbox_put(&peer->queue, frame, size, now) ? PEER_QUEUED : PEER_FULL;
-        if (connected)
-            ask_for_room_locked(peer);
-    }
-    lock_release(&peer->lock);
-    return answer;
-}
-
+/* Tells threads. */
 static void tell_locked(struct peer *peer)
 {
     if (peer->waiting > 0)
         signal_all(&peer->changed);
 }
 
+/* ---- who waits for room ---- */
+
+struct room_waiter {
+    struct room_waiter *next;
+    uint64_t            waiter, wait;
+};
+
+bool peer_await_room(struct peer *peer, uint64_t waiter, uint64_t wait)
+{
+    struct room_waiter *entry = memory_get(sizeof *entry);
+    bool                waits = false;
+    if (entry == NULL)
+        return false;
+    lock_acquire(&peer->lock);
+    if (peer->push != NULL && peer_state(peer) == PEER_CONNECTED && peer->asked &&
+        outbox_is_crowded(&peer->queue)) {
+        *entry = (struct room_waiter){ peer->waiters, waiter, wait };
+        peer->waiters = entry;
+        waits = true;
+    }
+    lock_release(&peer->lock);
+    if (!waits)
+        memory_put(entry, sizeof *entry);
+    return waits;
+}
+
+static void tell_waiters_locked(struct peer *peer)
+{
+    const struct peers_options *options = &peer->peers->options;
+    while (UNLIKELY(peer->waiters != NULL)) {
+        struct room_waiter *entry = peer->waiters;
+        peer->waiters = entry->next;
+        options->room(options->context, entry->waiter, entry->wait);
+        memory_put(entry, sizeof *entry);
+    }
+}
+
 static void flush_locked(struct peer *peer)
 {
     const struct outbox_frame *first;
+    uint64_t                   now = clock_now_coarse(peer->peers->options.clock);
+    atomic_store_explicit(&peer->kept, false, memory_order_relaxed);
     while ((first = outbox_first(&peer->queue)) != NULL) {
-        if (!hand_over_locked(peer, first->bytes, first->size)) {
+        if (!hand_over_locked(peer, first->bytes, first->size, now)) {
             ask_for_room_locked(peer);
-            return;
+            break;
         }
         outbox_drop_first(&peer->queue);
     }
-    tell_locked(peer);
+    if (!outbox_is_crowded(&peer->queue))
+        tell_waiters_locked(peer);
+    if (first == NULL)
+        tell_locked(peer);
+}
+
+/* Marks that the queue holds what nobody but its putter thinks of. */
+static void keep_locked(struct peer *peer)
+{
+    struct peers *peers = peer->peers;
+    if (atomic_load_explicit(&peer->kept, memory_order_relaxed))
+        return;
+    atomic_store_explicit(&peer->kept, true, memory_order_relaxed);
+    full_fence(); /* kept before we look: see peers_flush_kept() */
+    if (!atomic_load_explicit(&peers->attentive, memory_order_relaxed) &&
+        !atomic_exchange_explicit(&peers->attentive, true, memory_order_relaxed))
+        (void)!write(peers->wake, &(uint64_t){ 1 }, sizeof(uint64_t));
+}
+
+static enum peer_answer put_locked(struct peer *peer, const void *frame, size_t size, bool more,
+                                   uint64_t now)
+{
+    bool put = outbox_put(&peer->queue, frame, size, now);
+    if (peer_state(peer) != PEER_CONNECTED || peer->asked)
+        return put ? PEER_QUEUED : PEER_FULL;
+    if (more && put && peer->queue.count < LOT)
+        keep_locked(peer);
+    else
+        flush_locked(peer);
+    return put ? PEER_QUEUED : PEER_FULL;
+}
+
+enum peer_answer peer_send(struct peer *peer, const void *frame, size_t size, bool more,
+                           uint64_t now)
+{
+    enum peer_answer answer = PEER_SENT;
+
+    lock_acquire(&peer->lock);
+    bool connected = peer_state(peer) == PEER_CONNECTED;
+    if (UNLIKELY(peer->push == NULL))
+        answer = PEER_GONE;
+    else if (more || !connected || outbox_first(&peer->queue) != NULL ||
+             !hand_over_locked(peer, frame, size, now))
+        answer = put_locked(peer, frame, size, more, now);
+    peer->full += answer == PEER_FULL;
+    lock_release(&peer->lock);
+    return answer;
+}
+
+void peer_flush(struct peer *peer)
+{
+    if (!atomic_load_explicit(&peer->kept, memory_order_relaxed))
+        return;
+    lock_acquire(&peer->lock);
+    if (peer->push != NULL && peer_state(peer) == PEER_CONNECTED && !peer->asked)
+        flush_locked(peer);
+    lock_release(&peer->lock);
 }
 
 void peer_room_told(struct peer *peer)
@@ -255,9 +253,33 @@ static void set_state_locked(struct peer *peer, enum peer_state state)
 {
     atomic_store_explicit(&peer->state, (int)state, memory_order_relaxed);
     tell_locked(peer);
+    if (state != PEER_CONNECTED)
+        tell_waiters_locked(peer);
 }
 
-static void connection_event(struct peer *peer, unsigned event)
+/* How many messages wait for a peer that has not come, if it is time to say so:
+ * once for each absence. */
+static size_t absent_too_long_locked(struct peer *peer)
+{
+    const struct outbox_frame *first = outbox_first(&peer->queue);
+    uint64_t                   now = clock_now_coarse(peer->peers->options.clock);
+    if (peer->absence_told || first == NULL || now < first->born_ns + ABSENT_S * NS_PER_SEC)
+        return 0;
+    peer->absence_told = true;
+    return peer->queue.count;
+}
+
+static void lost_locked(struct peer *peer)
+{
+    uint64_t unconfirmed =
+        flight_end(&peer->flight, clock_now_coarse(peer->peers->options.clock));
+    peer->unconfirmed += unconfirmed;
+    atomic_fetch_add_explicit(&peer->peers->unconfirmed, unconfirmed, memory_order_relaxed);
+    set_state_locked(peer, PEER_LOST);
+}
+
+/* `value` is what libzmq tells with the event: of a connection its descriptor. */
+static void connection_event(struct peer *peer, unsigned event, int value)
 {
     size_t queued = 0;
     bool   news = true;
@@ -268,18 +290,25 @@ static void connection_event(struct peer *peer, unsigned event)
         news = false;
     } else if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED) {
         peer->refused = false;
+        peer->absence_told = false;
+        flight_begin(&peer->flight, value, peer->numeric);
         set_state_locked(peer, PEER_CONNECTED);
         queued = peer->queue.count;
         flush_locked(peer);
     } else if (event == ZMQ_EVENT_DISCONNECTED && before == PEER_CONNECTED) {
-        set_state_locked(peer, PEER_LOST);
+        lost_locked(peer);
     } else {
         peer->refused = true;
         tell_locked(peer);
         news = false;
+        queued = absent_too_long_locked(peer);
     }
     lock_release(&peer->lock);
 
+    if (!news && queued > 0)
+        log_warn("gateway: no connection to %s yet; %zu message%s wait%s for it, the first for "
+                 "more than %d s", peer->endpoint, queued, queued == 1 ? "" : "s",
+                 queued == 1 ? "s" : "", ABSENT_S);
     if (!news)
         return;
     if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
@@ -301,9 +330,11 @@ void peer_monitor_told(struct peer *peer)
             return;
         zmq_recv(peer->monitor, endpoint, sizeof endpoint, ZMQ_DONTWAIT);
         uint16_t event;
+        int32_t  value;
         memcpy(&event, head, sizeof event);
+        memcpy(&value, head + sizeof event, sizeof value);
         if (size == (int)sizeof head)
-            connection_event(peer, event);
+            connection_event(peer, event, value);
     }
 }
 
@@ -311,6 +342,7 @@ bool peer_wait(struct peer *peer, uint64_t deadline_ns)
 {
     bool in_time = true;
 
+    peer_flush(peer);
     lock_acquire(&peer->lock);
     peer->waiting++;
     while (in_time && peer->push != NULL &&
@@ -332,6 +364,7 @@ void peer_drain(struct peer *peer, uint64_t deadline_ns)
 {
     bool in_time = true;
 
+    peer_flush(peer);
     lock_acquire(&peer->lock);
     peer->waiting++;
     while (in_time && peer->push != NULL && has_hope_locked(peer))
@@ -353,9 +386,11 @@ static struct outbox take_queue_locked(struct peer *peer)
 struct outbox peer_give_up_locked(struct peer *peer, int linger_ms)
 {
     lock_acquire(&peer->lock);
-    close_sockets_locked(peer, peer_state(peer) == PEER_CONNECTED ? linger_ms : 0);
+    flight_fini(&peer->flight); /* or the connection would stay */
+    peer_close_sockets(peer, peer_state(peer) == PEER_CONNECTED ? linger_ms : 0);
     struct outbox waited = take_queue_locked(peer);
     tell_locked(peer);
+    tell_waiters_locked(peer);
     lock_release(&peer->lock);
     return waited;
 }

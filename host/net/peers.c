@@ -8,6 +8,7 @@
  */
 #include "net/peers.h"
 
+#include "base/log.h"
 #include "net/peers_room.h"
 #include "net/resolve.h"
 
@@ -95,6 +96,9 @@ static struct peer *oldest_locked(struct peers *peers, bool waiting)
 static void lose(struct peers *peers, const char *endpoint, struct outbox *queue, const char *why)
 {
     const struct outbox_frame *first;
+    if (queue->count > 0)
+        log_warn("gateway: %zu message%s for %s will not be sent: %s", queue->count,
+                 queue->count == 1 ? "" : "s", endpoint, why);
     while ((first = outbox_first(queue)) != NULL) {
         peers->options.lost(peers->options.context, endpoint, first->bytes, first->size, why);
         outbox_drop_first(queue);
@@ -199,7 +203,7 @@ void peers_bury(struct peers *peers)
     }
 }
 
-/* The peer of the table used first after *after, which moves on; with a reference. */
+/* The oldest peer of the table made after *after, which moves on; with a reference. */
 static struct peer *next_peer(struct peers *peers, uint64_t *after)
 {
     struct peer            *next = NULL;
@@ -209,15 +213,59 @@ static struct peer *next_peer(struct peers *peers, uint64_t *after)
     lock_acquire(&peers->lock);
     while ((entry = map_next(&peers->table, &position)) != NULL) {
         struct peer *peer = entry->value;
-        if (peer->used > *after && (next == NULL || peer->used < next->used))
+        if (peer->number > *after && (next == NULL || peer->number < next->number))
             next = peer;
     }
     if (next != NULL) {
-        *after = next->used;
+        *after = next->number;
         peer_ref(next);
     }
     lock_release(&peers->lock);
     return next;
+}
+
+bool peers_flush_kept(struct peers *peers)
+{
+    const struct map_entry *entry;
+    size_t                  position = 0;
+    bool                    any = false;
+
+    lock_acquire(&peers->lock);
+    while ((entry = map_next(&peers->table, &position)) != NULL) {
+        struct peer *peer = entry->value;
+        any |= atomic_load_explicit(&peer->kept, memory_order_relaxed);
+        peer_flush(peer);
+    }
+    lock_release(&peers->lock);
+    return any;
+}
+
+void peers_each(struct peers *peers, void (*visit)(void *context, const struct peer_report *report),
+                void *context)
+{
+    const struct map_entry *entry;
+    size_t                  position = 0;
+    uint64_t                now = clock_now_coarse(peers->options.clock);
+
+    lock_acquire(&peers->lock);
+    while ((entry = map_next(&peers->table, &position)) != NULL) {
+        struct peer *peer = entry->value;
+        lock_acquire(&peer->lock);
+        const struct outbox_frame *first = outbox_first(&peer->queue);
+        struct peer_report report = {
+            .endpoint = peer->endpoint,
+            .state = peer_state(peer),
+            .queued = peer->queue.count,
+            .queued_bytes = peer->queue.bytes,
+            .oldest_ns = first != NULL && now > first->born_ns ? now - first->born_ns : 0,
+            .sent = peer->sent,
+            .full = peer->full,
+            .unconfirmed = peer->unconfirmed,
+        };
+        lock_release(&peer->lock);
+        visit(context, &report);
+    }
+    lock_release(&peers->lock);
 }
 
 void peers_drain(struct peers *peers, uint64_t deadline_ns)

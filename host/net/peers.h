@@ -19,9 +19,11 @@
 #ifndef TROUPE_NET_PEERS_H
 #define TROUPE_NET_PEERS_H
 
+#include "base/clock.h"
 #include "base/map.h"
 #include "base/thread.h"
 #include "message/address.h"
+#include "net/flight.h"
 #include "net/outbox.h"
 #include "net/watch.h"
 
@@ -56,13 +58,21 @@ struct peer {
     unsigned           waiting;        /* for `changed`; guarded by lock */
     void              *push;           /* guarded by lock; NULL: given up */
     struct outbox      queue;          /* guarded by lock */
+    struct room_waiter *waiters;       /* for room in the queue; guarded by lock */
     bool               asked;          /* told when there is room; guarded by lock */
+    _Atomic bool       kept;           /* the queue holds what may leave at once; written under lock */
     bool               refused;        /* could not connect since last heard; guarded by lock */
+    bool               absence_told;   /* since last heard; guarded by lock */
     _Atomic int        state;          /* enum peer_state; written under lock */
+    struct flight      flight;         /* guarded by lock */
+    uint64_t           sent;           /* frames that libzmq took; guarded by lock */
+    uint64_t           full;           /* refused: no room; guarded by lock */
+    uint64_t           unconfirmed;    /* see net/flight.h; guarded by lock */
     uint64_t           rejects_second; /* guarded by lock */
     unsigned           rejects;        /* in that second; guarded by lock */
 
     void        *monitor;    /* the gateway's thread */
+    uint64_t     number;     /* fixed: the how manyeth it is */
     uint64_t     used;       /* guarded by peers->lock */
     struct peer *dying_next; /* guarded by peers->lock */
 };
@@ -71,11 +81,16 @@ struct peer {
 typedef void peers_lost(void *context, const char *endpoint, const void *frame, size_t size,
                         const char *why);
 
+/* Tells who waited for room. Any thread; under the peer's lock. */
+typedef void peers_room(void *context, uint64_t waiter, uint64_t wait);
+
 struct peers_options {
+    struct clock *clock;
     unsigned    limit;          /* peers at once */
     size_t      queue_messages; /* for each peer */
     size_t      queue_bytes;
     peers_lost *lost;
+    peers_room *room;
     void       *context;
 };
 
@@ -90,6 +105,10 @@ struct peers {
     uint64_t             made;  /* guarded by lock; names monitors */
     struct peer         *dying; /* given up, monitors still open; guarded by lock */
     bool                 closed; /* guarded by lock */
+    _Atomic uint64_t     unconfirmed; /* of all peers there ever were */
+    /* The gateway's thread looks for frames that were kept back and forgotten.
+     * Set by who keeps one, so that it begins to; see peers_flush_kept(). */
+    _Atomic bool         attentive;
 };
 
 void peers_init(struct peers *peers, void *zmq, int epoll, int wake,
@@ -124,8 +143,22 @@ static inline enum peer_state peer_state(struct peer *peer)
     return (enum peer_state)atomic_load_explicit(&peer->state, memory_order_relaxed);
 }
 
-/* Sends a copy of the frame, or keeps one. Any thread; never blocks. */
-enum peer_answer peer_send(struct peer *peer, const void *frame, size_t size, uint64_t now_ns);
+/* Sends a copy of the frame, or keeps one. With `more` the caller expects to
+ * send more at once and calls peer_flush() at last: until then a few frames may
+ * be kept back, to leave together. Any thread; never blocks. */
+enum peer_answer peer_send(struct peer *peer, const void *frame, size_t size, bool more,
+                           uint64_t now_ns);
+
+/* After PEER_FULL: tells (peers_options.room) `waiter` once there is room again, or
+ * the connection is lost. False if there is room, or no connection. Any thread. */
+bool peer_await_room(struct peer *peer, uint64_t waiter, uint64_t wait);
+
+/* Sends on what was kept back. Any thread; never blocks. */
+void peer_flush(struct peer *peer);
+
+/* The same for all peers: should whoever keeps something back be held up. True
+ * if there was anything. The gateway's thread. */
+bool peers_flush_kept(struct peers *peers);
 
 /* Waits until nothing waits for it and it is connected. False once
  * `deadline_ns` (monotonic) has passed. Any thread but the gateway's. */
@@ -134,6 +167,19 @@ bool peer_wait(struct peer *peer, uint64_t deadline_ns);
 /* Whether a Reject may go there now: at most PEER_REJECTS_A_SECOND. */
 #define PEER_REJECTS_A_SECOND 100
 bool peer_may_reject(struct peer *peer, uint64_t now_ns);
+
+/* What may be said of a peer. */
+struct peer_report {
+    const char     *endpoint;
+    enum peer_state state;
+    size_t          queued, queued_bytes;
+    uint64_t        oldest_ns; /* how long the first of them has waited */
+    uint64_t        sent, full, unconfirmed;
+};
+
+/* Calls `visit` for each peer, in no order, under the table's lock. Any thread. */
+void peers_each(struct peers *peers, void (*visit)(void *context, const struct peer_report *report),
+                void *context);
 
 /* The gateway's thread: its watches tell. */
 void peer_monitor_told(struct peer *peer);

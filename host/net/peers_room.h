@@ -17,6 +17,15 @@ static inline void peer_ref(struct peer *peer)
 struct peer *peer_new_locked(struct peers *peers, const char *endpoint, const char *numeric,
                              char *why, size_t room);
 
+/* Opens the peer's sockets and watches them; what was made before a failure is
+ * undone. 0 or -errno. */
+int peer_open_sockets(struct peer *peer);
+
+/* Closes the way there, if it is open; what libzmq has may still leave for
+ * `linger_ms`. Under the peer's lock, or before anybody else knows it. The
+ * monitor stays the gateway's thread's to close. */
+void peer_close_sockets(struct peer *peer, int linger_ms);
+
 /* Waits until `deadline_ns` (monotonic) for the queue to empty, unless there is
  * no hope. Any thread but the gateway's. */
 void peer_drain(struct peer *peer, uint64_t deadline_ns);

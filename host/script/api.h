@@ -47,6 +47,7 @@ enum {
 };
 struct send_options {
     uint64_t timeout_ns;
+    bool     patient;      /* timeout_ns was given, not assumed */
     bool     high;
     bool     later;
     uint64_t after_ns;

@@ -219,6 +219,7 @@ static const struct field {
     { "next_timer_id", actor_next_timer_id, NULL },
     { "now", actor_now, NULL },
     { "time", actor_time, NULL },
+    { "metrics", api_metrics, NULL },
 };
 
 /* Pushes the field's value and keeps it in the table at index 1. */

@@ -109,7 +109,7 @@ int api_sleep(lua_State *L)
 {
     struct script *script = script_of(L);
     bool may_wait = script_may_wait(L, "sleep");
-    uint64_t timeout_ns = script_check_duration(L, 1, "sleep");
+    uint64_t timeout_ns = script_check_duration(L, 1, "sleep", NULL);
     if (!may_wait)
         return script_push_failure(L, FAILURE_STOPPING, STOPPING_TEXT);
     script_wait_begin(script, WAIT_SLEEP, APPETITE_CONTROL, timeout_ns);

@@ -77,7 +77,6 @@ static void read_priority(lua_State *L, const char *what, struct send_options *o
 void api_check_options_slow(lua_State *L, int index, const char *what, unsigned allowed,
                             struct send_options *options)
 {
-    char of[40];
     if (!lua_istable(L, index))
         luaL_error(L, "%s: options are a table, not a %s", what, luaL_typename(L, index));
     lua_pushnil(L);
@@ -90,17 +89,17 @@ void api_check_options_slow(lua_State *L, int index, const char *what, unsigned 
         for (size_t i = 0; i < ARRAY_LENGTH(option_names); i++)
             if (strcmp(option_names[i].name, name) == 0)
                 option = option_names[i].option & allowed;
-        snprintf(of, sizeof of, "%s: %s", what, name);
         switch (option) {
         case OPTION_TIMEOUT:
-            options->timeout_ns = script_check_duration(L, lua_gettop(L), of);
+            options->timeout_ns = script_check_duration(L, lua_gettop(L), what, name);
+            options->patient = true;
             break;
         case OPTION_PRIORITY:
             read_priority(L, what, options);
             break;
         case OPTION_AFTER:
             options->later = true;
-            options->after_ns = script_check_duration(L, lua_gettop(L), of);
+            options->after_ns = script_check_duration(L, lua_gettop(L), what, name);
             break;
         default:
             refuse_option(L, what, allowed, name);
@@ -329,6 +328,88 @@ static int send_later(lua_State *L, struct script *script, struct target target,
                            options->high ? LANE_HIGH : LANE_ORDINARY, options->after_ns, 0);
 }
 
+/* ---- Sending to another host, with patience -------------------------------- */
+
+#define DEADLINE_INDEX 5 /* on the stack of a ref_send() that waits, behind its arguments */
+
+static int go_on_sending(lua_State *L, int status, lua_KContext context);
+
+/* Sends what the arguments of ref_send() say, or waits for room in the queue to
+ * that host: only a connected one makes room. */
+static int send_or_wait(lua_State *L, struct script *script, const struct send_options *options)
+{
+    struct system *system = script->world->system;
+    struct target target = api_check_target(L, 1, "send");
+    type_id type = api_check_type(L, script, 2, "send");
+    uint64_t deadline_ns = (uint64_t)lua_tointeger(L, DEADLINE_INDEX);
+    char why[TEXT_ROOM] = "", no_wait[TEXT_ROOM];
+
+    for (bool last = false;; last = true) {
+        size_t size;
+        const uint8_t *packed = pack_lua_message(L, 3, &size);
+        struct message *message = api_new_message(L, script, "send", MESSAGE_ORDINARY, type,
+                                                  packed, size, options->high);
+        enum router_answer answer =
+            router_send_address(system, target.address, &message, 0, why, sizeof why);
+        message_free(message);
+        if (answer == ROUTER_OK) {
+            scheduler_sent();
+            lua_pushboolean(L, true);
+            return 1;
+        }
+        uint64_t now_ns = clock_now(&system->clock);
+        if (answer != ROUTER_FULL || last || now_ns >= deadline_ns ||
+            system->remote.await_room == NULL || script_is_cut(script) ||
+            !vm_can_wait(L, "send", no_wait, sizeof no_wait))
+            return api_push_undelivered(L, api_reason_of(answer), target, type, why);
+
+        struct wait *wait =
+            script_wait_begin(script, WAIT_ROOM, APPETITE_CONTROL, deadline_ns - now_ns);
+        if (system->remote.await_room(system->remote.context, target.address,
+                                      actor_self(script->actor), wait->number))
+            return script_wait(L, "send", go_on_sending);
+        script_wait_over(script); /* there is room meanwhile, or no hope */
+    }
+}
+
+static int go_on_sending(lua_State *L, int status, lua_KContext context)
+{
+    struct script *script = script_of(L);
+    struct send_options options =
+        api_check_options(L, script, 4, "send", OPTION_TIMEOUT | OPTION_PRIORITY);
+    (void)status;
+    (void)context;
+    if (script->wait.failure == FAILURE_NONE)
+        return send_or_wait(L, script, &options);
+    struct target target = api_check_target(L, 1, "send");
+    type_id type = api_check_type(L, script, 2, "send");
+    char detail[120];
+    snprintf(detail, sizeof detail, "no room in the queue to its host for %.1f s",
+             (double)options.timeout_ns / (double)NS_PER_SEC);
+    return api_push_undelivered(L, script->wait.failure, target, type,
+                                script->wait.failure == FAILURE_TIMEOUT ? detail : NULL);
+}
+
+static int send_patiently(lua_State *L, struct script *script, struct target target,
+                          struct message *message, const struct send_options *options)
+{
+    char why[TEXT_ROOM] = "";
+    type_id type = message->type;
+    enum router_answer answer = router_send_address(script->world->system, target.address,
+                                                    &message, 0, why, sizeof why);
+    message_free(message);
+    if (LIKELY(answer == ROUTER_OK)) {
+        scheduler_sent();
+        lua_pushboolean(L, true);
+        return 1;
+    }
+    if (answer != ROUTER_FULL)
+        return api_push_undelivered(L, api_reason_of(answer), target, type, why);
+    lua_settop(L, DEADLINE_INDEX - 1);
+    lua_pushinteger(L, (lua_Integer)script_deadline(script, options->timeout_ns));
+    return send_or_wait(L, script, options);
+}
+
 /* ref:send(type, msg, {timeout=, priority=, after=}) -> true (with `after` a
  * timer), or nil and why. */
 static int ref_send(lua_State *L)
@@ -346,6 +427,8 @@ static int ref_send(lua_State *L)
         return send_later(L, script, target, type, packed, size, &options);
     struct message *message =
         api_new_message(L, script, "send", MESSAGE_ORDINARY, type, packed, size, options.high);
+    if (UNLIKELY(options.patient) && target.address != NULL && target.address->endpoint_size > 0)
+        return send_patiently(L, script, target, message, &options);
     return api_send_message(L, script, "send", target, message, true, options.timeout_ns);
 }
 

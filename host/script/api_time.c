@@ -64,7 +64,7 @@ bool script_parse_duration(const char *text, size_t size, uint64_t *ns)
     return false;
 }
 
-uint64_t script_check_duration(lua_State *L, int index, const char *what)
+uint64_t script_check_duration(lua_State *L, int index, const char *what, const char *option)
 {
     uint64_t ns;
     int    type = lua_type(L, index);
@@ -83,8 +83,9 @@ uint64_t script_check_duration(lua_State *L, int index, const char *what)
     } else {
         lua_pushfstring(L, "a %s", luaL_typename(L, index));
     }
-    luaL_error(L, "%s: a duration is \"250ms\", \"2s\", \"1m\", \"1h\" or a number of seconds "
-                  "(at most 1e9), not %s", what, lua_tostring(L, -1));
+    luaL_error(L, "%s%s%s: a duration is \"250ms\", \"2s\", \"1m\", \"1h\" or a number of seconds "
+                  "(at most 1e9), not %s", what, option != NULL ? ": " : "",
+               option != NULL ? option : "", lua_tostring(L, -1));
     UNREACHABLE();
 }
 
@@ -311,7 +312,7 @@ static int start_timer(lua_State *L, const char *what, bool periodic)
     struct script *script = script_of(L);
     lua_settop(L, 4);
     api_refuse_loading(L, what);
-    uint64_t delay_ns = script_check_duration(L, 1, what);
+    uint64_t delay_ns = script_check_duration(L, 1, what, NULL);
     if (periodic && delay_ns == 0)
         return luaL_error(L, "%s: the interval must be more than 0", what);
 

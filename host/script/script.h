@@ -219,8 +219,9 @@ uint64_t script_deadline(struct script *script, uint64_t timeout_ns);
 int script_push_failure(lua_State *L, enum failure_reason reason, const char *text);
 
 /* Time from an argument: "250ms", "2s", "1m", "1h", or seconds as a number.
- * Raises a clear error (`what` names it) for others, negative, NaN, > 1e9 s. */
-uint64_t script_check_duration(lua_State *L, int index, const char *what);
+ * Raises a clear error (`what` names it, and `option`, unless NULL, which one of
+ * its options) for others, negative, NaN, > 1e9 s. */
+uint64_t script_check_duration(lua_State *L, int index, const char *what, const char *option);
 /* The same as text, without raising: true and *ns. */
 bool script_parse_duration(const char *text, size_t size, uint64_t *ns);
 
@@ -261,8 +262,9 @@ int api_all(lua_State *L);
 int api_any(lua_State *L);
 int api_receive(lua_State *L);
 int api_sleep(lua_State *L);
-/* actor.spawn, actor.after, actor.every. */
+/* actor.spawn, actor.metrics, actor.after, actor.every. */
 int api_spawn(lua_State *L);
+int api_metrics(lua_State *L);
 int api_after(lua_State *L);
 int api_every(lua_State *L);
 /* Gives the state's refs their methods, the first time it is asked. May raise.

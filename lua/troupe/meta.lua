@@ -179,6 +179,43 @@ function actor.now() end
 ---@return number
 function actor.time() end
 
+--- How another host that is sent to stands.
+---@class troupe.PeerMetrics
+---@field endpoint string
+---@field state "connecting"|"connected"|"lost"  lost: it was connected, and is tried again
+---@field queued integer        messages that wait to leave
+---@field queued_bytes integer
+---@field oldest number         seconds that the first of them has waited
+---@field sent integer          handed to the network
+---@field full integer          refused, for there was no room in the queue
+---@field unconfirmed integer   handed to the network just before a connection was lost: perhaps
+---  lost with it (those of the last 0.1 s, and those that the other machine had not acknowledged)
+
+---@class troupe.WireMetrics
+---@field frames_in integer        frames that came
+---@field frames_out integer       messages that left, or wait to
+---@field frames_bad integer       of those that came: malformed
+---@field rejected integer         messages from elsewhere that no actor here takes
+---@field late_answers integer     answers that nobody waited for any more
+---@field full integer             not taken, for a queue had no room
+---@field lost integer             waited in a queue and can never leave: now dead letters
+---@field unconfirmed integer      see troupe.PeerMetrics; of all peers there ever were
+---@field senders_refused integer  frames whose sender cannot be answered
+---@field rejects_held integer     Rejects not sent: too many, or no way
+---@field peers troupe.PeerMetrics[]
+
+--- What this host has counted since it began.
+---@class troupe.Metrics
+---@field actors integer        that live now
+---@field ended integer         that have ended
+---@field dead_letters integer  messages that could not be delivered
+---@field unhandled integer     messages without a handler
+---@field timers_fired integer
+---@field wire troupe.WireMetrics  on the stage only with `frames_bad`, `rejected`, `late_answers`
+
+---@return troupe.Metrics
+function actor.metrics() end
+
 ------------------------------------------------------------------- refs ----
 
 --- An actor, wherever it is. Refs of one actor are equal by `==` and as keys of
@@ -187,14 +224,16 @@ function actor.time() end
 ---@class troupe.Ref
 local Ref = {}
 
---- Sends a message. If the mailbox there is full it waits for room.
+--- Sends a message. If the mailbox there is full it waits for room. To another
+--- host it does not wait, whatever happens there, unless `timeout` is given: then
+--- it waits for room in the queue to that host while the connection stands.
 ---@param type string
 ---@param msg? troupe.Message
 ---@param options? { timeout?: troupe.Duration, priority?: "high"|"normal", after?: troupe.Duration }
 ---  timeout: for room, default 5 s; priority: before all ordinary mail there;
 ---  after: a delayed send, which returns its timer
 ---@return true|troupe.Timer|nil sent
----@return troupe.Why? why  "full", "down", "unreachable", "deadlock", "stopping"
+---@return troupe.Why? why  "full", "timeout", "down", "unreachable", "deadlock", "stopping"
 function Ref:send(type, msg, options) end
 
 --- The same, but never waits: a full mailbox is `nil, why`.

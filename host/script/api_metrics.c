@@ -1,0 +1,56 @@
+/*
+ * api_metrics.c -- actor.metrics: what this host has counted.
+ */
+#include "script/api.h"
+
+#include "script/pack_lua.h"
+#include "script/scratch.h"
+
+#include <lauxlib.h>
+
+static void set(lua_State *L, const char *name, uint64_t value)
+{
+    lua_pushinteger(L, (lua_Integer)value);
+    lua_setfield(L, -2, name);
+}
+
+static uint64_t value_of(_Atomic uint64_t *counter)
+{
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/* The wire's share: it counts for itself. */
+static void push_wire(lua_State *L, struct system *system)
+{
+    struct bytes *packed = scratch_take(SCRATCH_PACK);
+    if (system->remote.measure != NULL)
+        system->remote.measure(system->remote.context, packed);
+    if (packed->failed)
+        luaL_error(L, "metrics: out of memory");
+    pack_lua_push(L, packed->data, packed->size);
+    set(L, "frames_bad", value_of(&system->counters.frames_bad));
+    set(L, "late_answers", value_of(&system->counters.late_answers));
+    set(L, "rejected", value_of(&system->counters.rejected));
+}
+
+/* actor.metrics() -> { actors=, ended=, dead_letters=, unhandled=, timers_fired=, wire={...} } */
+int api_metrics(lua_State *L)
+{
+    struct system *system = script_of(L)->world->system;
+    api_refuse_loading(L, "actor.metrics");
+    uint64_t hidden;
+    lock_acquire(&system->lock);
+    hidden = system->hidden;
+    lock_release(&system->lock);
+    uint64_t living = atomic_load_explicit(&system->registry.living, memory_order_relaxed);
+
+    lua_createtable(L, 0, 6);
+    set(L, "actors", living > hidden ? living - hidden : 0);
+    set(L, "ended", value_of(&system->registry.ended));
+    set(L, "dead_letters", dead_letters_total(&system->letters));
+    set(L, "unhandled", value_of(&system->counters.unhandled));
+    set(L, "timers_fired", value_of(&system->counters.timers_fired));
+    push_wire(L, system);
+    lua_setfield(L, -2, "wire");
+    return 1;
+}
