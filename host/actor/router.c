@@ -237,7 +237,37 @@ static void reject_unknown(struct system *system, const char *receiver, struct m
     dead_letters_put(&system->letters, message, FAILURE_REJECTED, sender, receiver, reason);
 }
 
-void router_receive(struct system *system, const char *receiver, struct message **message)
+/* Puts it into the mailbox of `to`, whose name is `receiver`. */
+static actor_id deliver(struct system *system, actor_id to, const char *receiver,
+                        struct message **message)
+{
+    char reason[ADDRESS_NAME_LIMIT + 64];
+    (*message)->to = to;
+    switch (router_send(system, message, 0)) {
+    case ROUTER_OK:
+        return to;
+    case ROUTER_FULL:
+        snprintf(reason, sizeof reason, "Mailbox full: %s", receiver);
+        break;
+    default:
+        snprintf(reason, sizeof reason, "Actor '%s' not found", receiver);
+        break;
+    }
+    reject_unknown(system, receiver, message, reason);
+    return 0;
+}
+
+actor_id router_receive_again(struct system *system, actor_id to, const char *receiver,
+                              struct message **message)
+{
+    /* While it lives nobody else has its name. */
+    if (UNLIKELY(to == 0 || registry_find(&system->registry, to) == NULL ||
+                 atomic_load_explicit(&system->inlet_closed, memory_order_acquire)))
+        return router_receive(system, receiver, message);
+    return deliver(system, to, receiver, message);
+}
+
+actor_id router_receive(struct system *system, const char *receiver, struct message **message)
 {
     char reason[ADDRESS_NAME_LIMIT + 64];
     uint64_t request = 0;
@@ -248,13 +278,13 @@ void router_receive(struct system *system, const char *receiver, struct message 
             atomic_fetch_add_explicit(&system->counters.late_answers, 1, memory_order_relaxed);
             message_free(*message);
             *message = NULL;
-            return;
+            return 0;
         }
         (*message)->request = request;
         (*message)->kind = MESSAGE_REPLY;
         (*message)->lane = LANE_CONTROL;
         router_reply(system, asker, request, message, 0);
-        return;
+        return 0;
     }
 
     actor_id to = atomic_load_explicit(&system->inlet_closed, memory_order_acquire)
@@ -263,24 +293,13 @@ void router_receive(struct system *system, const char *receiver, struct message 
     if (to == 0) {
         snprintf(reason, sizeof reason, "Actor '%s' not found", receiver);
         reject_unknown(system, receiver, message, reason);
-        return;
+        return 0;
     }
     const char *type = type_name((*message)->type);
     if (type_is_reserved(type, type_name_size((*message)->type))) {
         snprintf(reason, sizeof reason, "Unknown message type: %s", type);
         reject_unknown(system, receiver, message, reason);
-        return;
+        return 0;
     }
-    (*message)->to = to;
-    switch (router_send(system, message, 0)) {
-    case ROUTER_OK:
-        return;
-    case ROUTER_FULL:
-        snprintf(reason, sizeof reason, "Mailbox full: %s", receiver);
-        break;
-    default:
-        snprintf(reason, sizeof reason, "Actor '%s' not found", receiver);
-        break;
-    }
-    reject_unknown(system, receiver, message, reason);
+    return deliver(system, to, receiver, message);
 }

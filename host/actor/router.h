@@ -77,7 +77,13 @@ void router_refuse(struct system *system, struct message **message, enum failure
 /* From elsewhere: finds the receiver by name and sends. The message has its
  * origin set. Built-in names and types are refused; a receiver "name/ask#N"
  * is the answer to wait N of actor `name`. All refusals are answered by a
- * Reject to the origin and counted. */
-void router_receive(struct system *system, const char *receiver, struct message **message);
+ * Reject to the origin and counted. The actor that it was delivered to under its
+ * own name, or 0. */
+actor_id router_receive(struct system *system, const char *receiver, struct message **message);
+
+/* The same for a message that is like the last in receiver and type, of which
+ * router_receive() said `to`, but quicker. */
+actor_id router_receive_again(struct system *system, actor_id to, const char *receiver,
+                              struct message **message);
 
 #endif

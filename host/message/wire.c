@@ -33,6 +33,8 @@ void wire_envelope_init(struct wire_envelope *envelope)
     envelope->sender_endpoint[0] = '\0';
     envelope->receiver[0] = '\0';
     envelope->message_type[0] = '\0';
+    envelope->again = false;
+    envelope->head_size = 0;
     bytes_init(&envelope->message, 0);
 }
 
@@ -131,6 +133,18 @@ static bool skip_value(struct json_reader *reader, struct bytes *scratch)
     return fine;
 }
 
+#define ALL_FIELDS ((1u << FIELD_COUNT) - 1)
+
+/* Keeps how the frame begins, if exactly the other four keys stand before the message. */
+static void keep_head(struct wire_envelope *envelope, const char *frame, const char *value)
+{
+    size_t size = (size_t)(value - frame);
+    if (size > sizeof envelope->head)
+        return;
+    memcpy(envelope->head, frame, size);
+    envelope->head_size = (uint16_t)size;
+}
+
 static bool take_field(struct json_reader *reader, struct wire_envelope *envelope, unsigned *seen)
 {
     enum field  field = UNKNOWN_FIELD;
@@ -141,6 +155,8 @@ static bool take_field(struct json_reader *reader, struct wire_envelope *envelop
         if (*seen & 1u << field)
             return json_fail(reader, start, "%s comes twice", field_names[field]);
         *seen |= 1u << field;
+    } else {
+        *seen |= 1u << UNKNOWN_FIELD;
     }
     switch (field) {
     case SENDER_ACTOR:
@@ -153,6 +169,8 @@ static bool take_field(struct json_reader *reader, struct wire_envelope *envelop
     case MESSAGE_TYPE:
         return take_text(reader, field, envelope->message_type, sizeof envelope->message_type);
     case MESSAGE:
+        if (*seen == ALL_FIELDS)
+            keep_head(envelope, reader->start, reader->at);
         return take_message(reader, &envelope->message);
     case UNKNOWN_FIELD:
         return skip_value(reader, &envelope->message);
@@ -160,34 +178,67 @@ static bool take_field(struct json_reader *reader, struct wire_envelope *envelop
     UNREACHABLE();
 }
 
+static bool take_fields(struct json_reader *reader, struct wire_envelope *envelope, unsigned seen)
+{
+    do {
+        if (!take_field(reader, envelope, &seen))
+            return false;
+    } while (json_take(reader, ','));
+    return true;
+}
+
+static bool take_end(struct json_reader *reader)
+{
+    if (!json_take(reader, '}'))
+        return json_expected(reader, "',' or '}'");
+    return reader->at == reader->end || json_expected(reader, "the end");
+}
+
 static bool take_envelope(struct json_reader *reader, struct wire_envelope *envelope)
 {
-    unsigned seen = 0;
     if (!json_take(reader, '{'))
         return json_expected(reader, "an object");
-    if (!json_take(reader, '}')) {
-        do {
-            if (!take_field(reader, envelope, &seen))
-                return false;
-        } while (json_take(reader, ','));
-        if (!json_take(reader, '}'))
-            return json_expected(reader, "',' or '}'");
-    }
-    return reader->at == reader->end || json_expected(reader, "the end");
+    if (json_take(reader, '}'))
+        return reader->at == reader->end || json_expected(reader, "the end");
+    return take_fields(reader, envelope, 0) && take_end(reader);
+}
+
+/* A frame that begins as the last one did: what is left of it. */
+static bool take_rest(struct json_reader *reader, struct wire_envelope *envelope)
+{
+    return take_message(reader, &envelope->message) &&
+           (!json_take(reader, ',') || take_fields(reader, envelope, ALL_FIELDS)) &&
+           take_end(reader);
+}
+
+static bool begins_as_before(const struct wire_envelope *envelope, const char *frame, size_t size)
+{
+    size_t head = envelope->head_size;
+    return head > 0 && size > head && memcmp(frame, envelope->head, head) == 0;
 }
 
 int wire_read(const char *frame, size_t size, const struct json_limits *limits,
               struct wire_envelope *envelope, struct json_error *error)
 {
-    envelope->sender_actor[0] = '\0';
-    envelope->sender_endpoint[0] = '\0';
-    envelope->receiver[0] = '\0';
-    envelope->message_type[0] = '\0';
-    bytes_clear(&envelope->message, KEPT_BYTES);
-
     struct json_reader reader;
-    json_reader_init(&reader, frame, size, 0, limits, error);
-    bool whole = take_envelope(&reader, envelope);
+    bool               whole;
+
+    bytes_clear(&envelope->message, KEPT_BYTES);
+    envelope->again = begins_as_before(envelope, frame, size);
+    if (envelope->again) {
+        json_reader_init(&reader, frame, size, envelope->head_size, limits, error);
+        whole = take_rest(&reader, envelope);
+    } else {
+        envelope->sender_actor[0] = '\0';
+        envelope->sender_endpoint[0] = '\0';
+        envelope->receiver[0] = '\0';
+        envelope->message_type[0] = '\0';
+        envelope->head_size = 0;
+        json_reader_init(&reader, frame, size, 0, limits, error);
+        whole = take_envelope(&reader, envelope);
+        if (!whole)
+            envelope->head_size = 0;
+    }
     if (!whole)
         envelope->message.size = 0;
     else if (envelope->message.size == 0)

@@ -36,6 +36,8 @@ struct gateway {
     char known[ADDRESS_ENDPOINT_LIMIT + 32];     /* the last acceptable sender_endpoint as it came, */
     char known_normalised[ADDRESS_ENDPOINT_LIMIT]; /* and in its one spelling */
 
+    type_id         last_type;   /* of the frame in `envelope` */
+    actor_id        last_to;     /* who got it; 0: nobody */
     struct address *last_origin; /* counted: frames come in runs from one sender; NULL: none yet */
 
     _Atomic uint64_t frames_in, frames_out, full, lost, senders_refused, rejects_held;

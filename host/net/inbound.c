@@ -102,7 +102,12 @@ static void frame_in(struct gateway *gateway, const uint8_t *frame, size_t size)
         return;
     }
     struct address *origin = origin_of(gateway);
-    type_id         type = type_intern(envelope->message_type, strlen(envelope->message_type));
+    type_id         type = gateway->last_type;
+    if (!envelope->again) {
+        type = type_intern(envelope->message_type, strlen(envelope->message_type));
+        gateway->last_type = type;
+        gateway->last_to = 0;
+    }
     if (type == TYPE_NONE) {
         refuse_untyped(gateway, origin);
         address_unref(origin);
@@ -116,7 +121,8 @@ static void frame_in(struct gateway *gateway, const uint8_t *frame, size_t size)
         return;
     }
     message->origin = origin;
-    router_receive(gateway->system, envelope->receiver, &message);
+    gateway->last_to = router_receive_again(gateway->system, gateway->last_to,
+                                            envelope->receiver, &message);
     message_free(message); /* NULL if it was taken */
 }
 
