@@ -279,6 +279,15 @@ bool address_endpoint_is_loopback(const char *endpoint)
 /* Turns what stands behind the @ into an endpoint text. */
 static int read_place(const char *place, size_t size, char *endpoint, char *why, size_t room)
 {
+    size_t prefix = sizeof ADDRESS_FLAT_PREFIX - 1;
+    if (size >= prefix && memcmp(place, ADDRESS_FLAT_PREFIX, prefix) == 0) {
+        char plain[ADDRESS_ENDPOINT_LIMIT];
+        int  err = address_endpoint_normalise(place + prefix, size - prefix, false, false, plain,
+                                              why, room);
+        if (err == 0)
+            snprintf(endpoint, ADDRESS_ENDPOINT_LIMIT, ADDRESS_FLAT_PREFIX "%.274s", plain);
+        return err;
+    }
     if (!is_name_text(place, size))
         return address_endpoint_normalise(place, size, false, false, endpoint, why, room);
     if (size > ADDRESS_ENDPOINT_LIMIT - sizeof NODE_PREFIX)

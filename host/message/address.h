@@ -9,8 +9,13 @@
 
 #include "base/base.h"
 
+#include <string.h>
+
 #define ADDRESS_NAME_LIMIT     255 /* bytes of a name */
 #define ADDRESS_ENDPOINT_LIMIT 280 /* bytes of an endpoint, with its NUL */
+
+/* In front of an endpoint where flat JSON is spoken (net/flat_client.h). */
+#define ADDRESS_FLAT_PREFIX "flat:"
 
 /* Where an actor is. Counted: address_ref() and address_unref() on any thread. */
 struct address {
@@ -26,6 +31,13 @@ static inline const char *address_endpoint(const struct address *address)
     return address->text + address->name_size + 1;
 }
 
+/* The endpoint behind the flat prefix, or NULL: flat JSON is not spoken there. */
+static inline const char *address_flat_endpoint(const char *endpoint)
+{
+    size_t size = sizeof ADDRESS_FLAT_PREFIX - 1;
+    return strncmp(endpoint, ADDRESS_FLAT_PREFIX, size) == 0 ? endpoint + size : NULL;
+}
+
 /* NULL when there is no memory or a part is longer than 65535. `endpoint` is ""
  * for this host and is taken as it is. */
 struct address *address_new(const char *name, size_t name_size,
@@ -33,9 +45,10 @@ struct address *address_new(const char *name, size_t name_size,
 struct address *address_ref(struct address *address);
 void            address_unref(struct address *address); /* NULL is fine */
 
-/* Parses `pong`, `pong@:5001`, `pong@tcp://10.0.0.5:5001`, `pong@risk`. 0 and a
- * new address; -EINVAL and a sentence in `why`; -ENOMEM. A `@node` that is no
- * endpoint is kept as the endpoint text "node:risk". The name may be whatever
+/* Parses `pong`, `pong@:5001`, `pong@tcp://10.0.0.5:5001`, `pong@risk` and
+ * `registry@flat::5555`. 0 and a new address; -EINVAL and a sentence in `why`;
+ * -ENOMEM. A `@node` that is no endpoint is kept as the endpoint text "node:risk",
+ * a flat one as "flat:tcp://127.0.0.1:5555". The name may be whatever
  * the family calls its actors, printable UTF-8; the place follows the last @. */
 int address_parse(const char *text, size_t size, struct address **address,
                   char *why, size_t room);

@@ -184,6 +184,11 @@ static void test_parse(void)
     assert(parses(TEXT("pong@tcp://10.0.0.5:5001"), "pong", "tcp://10.0.0.5:5001"));
     assert(parses(TEXT("pong@tcp://db.example.org:5001"), "pong", "tcp://db.example.org:5001"));
     assert(parses(TEXT("pong@risk"), "pong", "node:risk"));
+    assert(parses(TEXT("registry@flat::5555"), "registry", "flat:tcp://127.0.0.1:5555"));
+    assert(parses(TEXT("r@flat:tcp://db.example.org:1"), "r", "flat:tcp://db.example.org:1"));
+    assert(parses(TEXT("r@flat:"), NULL, NULL));
+    assert(parses(TEXT("r@flat:risk"), NULL, NULL));
+    assert(parses(TEXT("r@flat:flat::1"), NULL, NULL));
     assert(parses(TEXT("ping/ask#17@:5002"), "ping/ask#17", "tcp://127.0.0.1:5002"));
     assert(parses(TEXT("a@b@:1"), "a@b", "tcp://127.0.0.1:1"));
     assert(parses(TEXT("\xc3\xa4@:1"), "\xc3\xa4", "tcp://127.0.0.1:1"));
@@ -203,6 +208,15 @@ static void test_parse(void)
     text[255] = '@';
     assert(!parses(text, 255 + 1 + 274, NULL, NULL));
     assert(parses(text, 255 + 1 + 275, NULL, NULL));
+    memset(text + 256, 'n', sizeof text - 256);
+    memcpy(text + 256, "flat:tcp://", 11);
+    memcpy(text + 256 + 11 + 253, ":65535", 6);
+    for (size_t i = 256 + 11 + 50; i < 256 + 11 + 253; i += 50)
+        text[i] = '.';
+    struct address *longest;
+    assert(address_parse(text, 256 + 11 + 253 + 6, &longest, NULL, 0) == 0);
+    assert(longest->endpoint_size == 11 + 253 + 6);
+    address_unref(longest);
     text[255] = 'n';
     text[256] = '@';
     assert(parses(text, 260, NULL, NULL));
