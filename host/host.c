@@ -100,6 +100,8 @@ static int open_gateway(struct host *host, const struct host_options *options, c
     struct gateway_options gateway_options = GATEWAY_OPTIONS_DEFAULT;
     gateway_options.bind = options->bind;
     gateway_options.advertise = options->advertise;
+    gateway_options.flat = options->flat;
+    gateway_options.flat_actor = options->flat_actor;
     return gateway_open(&host->gateway, &host->system, &gateway_options, why, room);
 }
 
@@ -109,10 +111,13 @@ static int check_options(const struct host_options *options, char *why, size_t r
         snprintf(why, room, "a host has at most %d workers", WORKERS_MAX);
         return -EINVAL;
     }
-    if (options->stepped && (options->bind != NULL || options->advertise != NULL))
+    if (options->stepped &&
+        (options->bind != NULL || options->advertise != NULL || options->flat != NULL))
         return refuse(-EINVAL, why, room, "a stepped host cannot listen: it has no threads");
     if (options->advertise != NULL && options->bind == NULL)
         return refuse(-EINVAL, why, room, "an endpoint can only be advertised together with bind");
+    if ((options->flat == NULL) != (options->flat_actor == NULL))
+        return refuse(-EINVAL, why, room, "flat is an endpoint, and flat_actor who answers there");
     return 0;
 }
 
@@ -446,6 +451,11 @@ size_t host_living(struct host *host, char *text, size_t room)
 const char *host_endpoint(const struct host *host)
 {
     return host->gateway != NULL ? gateway_endpoint(host->gateway) : "";
+}
+
+const char *host_flat_endpoint(const struct host *host)
+{
+    return host->gateway != NULL ? gateway_flat_endpoint(host->gateway) : "";
 }
 
 const char *host_version(void)

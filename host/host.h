@@ -40,6 +40,8 @@ struct host_options {
     uint64_t    seed;             /* stepped: picks who runs next [first come, first served] */
     const char *bind;             /* endpoint to listen on, ":5001" [none] */
     const char *advertise;        /* endpoint that peers reply to [the bound one] */
+    const char *flat;             /* endpoint where flat JSON is answered over REQ/REP, ":5555" [none] */
+    const char *flat_actor;       /* with flat: the actor that answers, by its name */
     const char *const *arguments; /* actor.args, NULL-terminated [none] */
     size_t      memory_bytes;     /* of one script [256 MiB] */
     uint64_t    slice_ms;         /* a handler that runs longer is reported [5000] */
@@ -160,6 +162,9 @@ HOST_API void host_advance(struct host *host, uint64_t ns);
 
 /* The endpoint that peers reach this host at ("tcp://127.0.0.1:5001"), or "". */
 HOST_API const char *host_endpoint(const struct host *host);
+
+/* The endpoint where flat JSON is answered ("tcp://127.0.0.1:5555"), or "". */
+HOST_API const char *host_flat_endpoint(const struct host *host);
 
 /* "0.1.0". */
 HOST_API const char *host_version(void);

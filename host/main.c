@@ -157,6 +157,8 @@ static int run_host(struct host *host, const struct program_run *run, host_actor
         return code;
     if (*host_endpoint(host) != '\0')
         fprintf(stderr, "%-8s listening on %s\n", run->scripts[0].name, host_endpoint(host));
+    if (*host_flat_endpoint(host) != '\0')
+        fprintf(stderr, "%-8s listening on %s\n", run->flat_actor, host_flat_endpoint(host));
     int error = host_start(host);
     if (error != 0) {
         snprintf(why, room, "the host's threads cannot be started: %s", strerror(-error));
@@ -181,6 +183,8 @@ static int run(void *context, const struct program_run *run, char *why, size_t r
         .workers = run->workers,
         .bind = run->bind,
         .advertise = run->advertise,
+        .flat = run->flat,
+        .flat_actor = run->flat_actor,
         .arguments = run->arguments,
         .memory_bytes = run->memory_bytes,
         .slice_ms = run->slice_ms,

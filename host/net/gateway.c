@@ -55,6 +55,12 @@ static void told(struct gateway *gateway, struct watch *watch)
     case WATCH_ROOM:
         peer_room_told(watch->owner);
         break;
+    case WATCH_FLAT_CLIENT:
+        flat_client_told(watch->owner);
+        break;
+    case WATCH_FLAT_SERVER:
+        flat_server_told(watch->owner);
+        break;
     }
 }
 
@@ -80,6 +86,25 @@ static int look_for_kept(struct gateway *gateway)
     return -1;
 }
 
+/* Whether those who speak flat JSON have more to do; else *patience_ms (-1: for
+ * ever) is cut to when they have. */
+static bool serve_flat(struct gateway *gateway, int *patience_ms)
+{
+    bool busy = flat_server_serve(&gateway->flat_server);
+    busy |= flat_clients_serve(&gateway->flat_clients);
+
+    uint64_t due_ns = gateway->flat_server.due_ns;
+    if (gateway->flat_clients.due_ns < due_ns)
+        due_ns = gateway->flat_clients.due_ns;
+    if (due_ns != UINT64_MAX) {
+        uint64_t now_ns = clock_now(&gateway->system->clock);
+        int      due_ms = due_ns > now_ns ? (int)((due_ns - now_ns) / NS_PER_MS) + 1 : 0;
+        if (*patience_ms < 0 || due_ms < *patience_ms)
+            *patience_ms = due_ms;
+    }
+    return busy;
+}
+
 static void *gateway_main(void *argument)
 {
     struct gateway    *gateway = argument;
@@ -88,6 +113,7 @@ static void *gateway_main(void *argument)
     while (!atomic_load_explicit(&gateway->ending, memory_order_relaxed)) {
         bool busy = inbound_serve_busy(gateway);
         int  patience_ms = look_for_kept(gateway);
+        busy |= serve_flat(gateway, &patience_ms);
         int  ready = epoll_wait(gateway->epoll, events, EVENTS_AT_ONCE, busy ? 0 : patience_ms);
         for (int i = 0; i < ready; i++)
             told(gateway, events[i].data.ptr);
@@ -113,6 +139,33 @@ static unsigned peers_we_can_afford(unsigned wanted)
     return most < wanted ? (unsigned)most : wanted;
 }
 
+/* Who may listen where: for all that we bind. 0 or -EACCES. */
+static int may_listen_on(const char *endpoint, char *why, size_t room)
+{
+    if (address_endpoint_is_loopback(endpoint))
+        return 0;
+    snprintf(why, room,
+             "cannot listen on %s: beyond loopback it would be open to everybody, so "
+             "only 127.0.0.1 and [::1] may be bound", endpoint);
+    return -EACCES;
+}
+
+static int listen_flat(struct gateway *gateway, const struct gateway_options *options, char *why,
+                       size_t room)
+{
+    char endpoint[ADDRESS_ENDPOINT_LIMIT];
+    if (options->flat == NULL)
+        return 0;
+    int err = address_endpoint_normalise(options->flat, strlen(options->flat), false, true,
+                                         endpoint, why, room);
+    if (err == 0)
+        err = may_listen_on(endpoint, why, room);
+    if (err == 0)
+        err = flat_server_open(&gateway->flat_server, &gateway->inlets, endpoint,
+                               options->flat_actor, why, room);
+    return err;
+}
+
 static int listen_on(struct gateway *gateway, const struct gateway_options *options, char *why,
                      size_t room)
 {
@@ -124,12 +177,9 @@ static int listen_on(struct gateway *gateway, const struct gateway_options *opti
                                          endpoint, why, room);
         if (err != 0)
             return err;
-        if (!address_endpoint_is_loopback(endpoint)) {
-            snprintf(why, room,
-                     "cannot listen on %s: beyond loopback it would be open to everybody, so "
-                     "only 127.0.0.1 and [::1] may be bound", endpoint);
-            return -EACCES;
-        }
+        err = may_listen_on(endpoint, why, room);
+        if (err != 0)
+            return err;
         const struct inlet *inlet;
         err = inlets_add(&gateway->inlets, endpoint, &inlet, why, room);
         if (err != 0)
@@ -203,7 +253,11 @@ int gateway_open(struct gateway **out, struct system *system,
                                         .lost = outbound_lost,
                                        .room = outbound_room,
                                         .context = gateway });
+    flat_clients_init(&gateway->flat_clients, system, gateway->zmq, gateway->epoll, gateway->wake);
+    flat_server_init(&gateway->flat_server, system, gateway->epoll, gateway->wake);
     err = listen_on(gateway, options, why, room);
+    if (err == 0)
+        err = listen_flat(gateway, options, why, room);
     if (err != 0) {
         gateway_close(gateway);
         return err;
@@ -245,14 +299,18 @@ void gateway_stop(struct gateway *gateway, uint64_t deadline_ns)
     atomic_store_explicit(&gateway->stopping, true, memory_order_relaxed);
     if (gateway->running) {
         peers_drain(&gateway->peers, deadline_ns);
+        flat_clients_flush(&gateway->flat_clients, NULL, deadline_ns);
+        flat_server_flush(&gateway->flat_server, deadline_ns);
         atomic_store_explicit(&gateway->ending, true, memory_order_relaxed);
         wake_up(gateway);
         thread_join(&gateway->thread);
         gateway->running = false;
     }
     now = clock_now(&gateway->system->clock);
-    peers_close(&gateway->peers,
-                deadline_ns > now ? (int)((deadline_ns - now) / NS_PER_MS) : 0);
+    int linger_ms = deadline_ns > now ? (int)((deadline_ns - now) / NS_PER_MS) : 0;
+    peers_close(&gateway->peers, linger_ms);
+    flat_clients_close(&gateway->flat_clients, linger_ms);
+    flat_server_close(&gateway->flat_server, linger_ms);
     inlets_close(&gateway->inlets);
     end_context(gateway);
 }
@@ -265,6 +323,8 @@ void gateway_close(struct gateway *gateway)
     if (gateway->system->remote.context == gateway)
         gateway->system->remote = (struct remote_port){ 0 };
     peers_fini(&gateway->peers);
+    flat_clients_fini(&gateway->flat_clients);
+    flat_server_fini(&gateway->flat_server);
     inlets_fini(&gateway->inlets);
     zmq_msg_close(&gateway->frame);
     wire_envelope_fini(&gateway->envelope);
@@ -280,8 +340,16 @@ const char *gateway_endpoint(const struct gateway *gateway)
     return gateway->endpoint;
 }
 
+const char *gateway_flat_endpoint(const struct gateway *gateway)
+{
+    return gateway->flat_server.endpoint;
+}
+
 enum peer_state gateway_peer_state(struct gateway *gateway, const char *endpoint)
 {
+    const char *flat = address_flat_endpoint(endpoint);
+    if (flat != NULL)
+        return flat_clients_state(&gateway->flat_clients, flat);
     struct peer *peer = peers_find(&gateway->peers, endpoint);
     if (peer == NULL)
         return PEER_NONE;
@@ -292,6 +360,9 @@ enum peer_state gateway_peer_state(struct gateway *gateway, const char *endpoint
 
 bool gateway_flush(struct gateway *gateway, const char *endpoint, uint64_t deadline_ns)
 {
+    const char *flat = address_flat_endpoint(endpoint);
+    if (flat != NULL)
+        return flat_clients_flush(&gateway->flat_clients, flat, deadline_ns);
     struct peer *peer = peers_find(&gateway->peers, endpoint);
     if (peer == NULL)
         return false;
@@ -311,6 +382,9 @@ struct gateway_counts gateway_counts(struct gateway *gateway)
         .senders_refused = READ(senders_refused),
         .rejects_held = READ(rejects_held),
         .unconfirmed = READ(peers.unconfirmed),
+        .flat_asked = READ(flat_clients.asked),
+        .flat_lost = READ(flat_clients.lost),
+        .flat_served = READ(flat_server.served),
     };
 #undef READ
 }

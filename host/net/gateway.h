@@ -26,6 +26,8 @@ struct gateway;
 struct gateway_options {
     const char *bind;           /* where to listen (`:5001`, port 0: any free one), or NULL */
     const char *advertise;      /* what others are told instead, or NULL */
+    const char *flat;           /* where to answer flat JSON over REQ/REP, or NULL */
+    const char *flat_actor;     /* who answers there */
     unsigned    peers;          /* other hosts at once */
     size_t      queue_messages; /* waiting for each of them */
     size_t      queue_bytes;
@@ -34,7 +36,7 @@ struct gateway_options {
 #define GATEWAY_OPTIONS_DEFAULT \
     ((struct gateway_options){ .peers = 256, .queue_messages = 1000, .queue_bytes = 8u << 20 })
 
-/* Listens, if `bind` says so, and fills system->remote. Only loopback may be
+/* Listens, if `bind` or `flat` say so, and fills system->remote. Only loopback may be
  * bound as yet. 0; or -errno with a sentence in `why`, e.g. -EADDRINUSE. */
 int gateway_open(struct gateway **out, struct system *system,
                  const struct gateway_options *options, char *why, size_t room);
@@ -56,6 +58,9 @@ void gateway_close(struct gateway *gateway);
  * nothing was bound. Valid until gateway_close(). Any thread. */
 const char *gateway_endpoint(const struct gateway *gateway);
 
+/* Where flat JSON is answered, with the real port; "": nowhere. As gateway_endpoint(). */
+const char *gateway_flat_endpoint(const struct gateway *gateway);
+
 /* The state of the connection to a normalised endpoint. Any thread. */
 enum peer_state gateway_peer_state(struct gateway *gateway, const char *endpoint);
 
@@ -72,6 +77,9 @@ struct gateway_counts {
     uint64_t senders_refused;  /* frames in whose sender had no acceptable endpoint */
     uint64_t rejects_held;     /* Rejects not sent: too many, or no way */
     uint64_t unconfirmed;      /* taken by libzmq, perhaps lost with a connection; see net/flight.h */
+    uint64_t flat_asked;       /* flat requests that we made */
+    uint64_t flat_lost;        /* of these: no connection, or no answer */
+    uint64_t flat_served;      /* flat requests of others that reached an actor */
 };
 /* A snapshot. Any thread. */
 struct gateway_counts gateway_counts(struct gateway *gateway);

@@ -6,6 +6,8 @@
 #define TROUPE_NET_GATEWAY_ROOM_H
 
 #include "message/wire.h"
+#include "net/flat_client.h"
+#include "net/flat_server.h"
 #include "net/gateway.h"
 #include "net/inlets.h"
 
@@ -19,6 +21,8 @@ struct gateway {
     struct watch   on_wake;
     struct inlets  inlets;
     struct peers   peers;
+    struct flat_clients flat_clients;
+    struct flat_server  flat_server;
     char           endpoint[ADDRESS_ENDPOINT_LIMIT]; /* fixed by gateway_open() */
     bool           advertised;                       /* `endpoint` is not one of our inlets' */
     bool           running;                          /* the thread; the starter's */

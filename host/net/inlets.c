@@ -13,6 +13,8 @@
 
 #define RECEIVE_HIGH_WATER 1000
 #define RECEIVE_BUFFER     (128 * 1024) /* little is lost with us; see peer_sockets.c */
+#define SEND_HIGH_WATER    2048 /* of a ROUTER, for each asker: more than may wait at once, so
+                                 * that only who does not read loses answers */
 
 static void set_options(void *pull, const char *endpoint)
 {
@@ -24,6 +26,7 @@ static void set_options(void *pull, const char *endpoint)
         int option, value;
     } options[] = {
         { ZMQ_RCVHWM, RECEIVE_HIGH_WATER },
+        { ZMQ_SNDHWM, SEND_HIGH_WATER },
         { ZMQ_LINGER, 0 },
         { ZMQ_RCVBUF, RECEIVE_BUFFER },
         { ZMQ_HANDSHAKE_IVL, 5000 },
@@ -77,50 +80,62 @@ static void as_zmq_writes_it(const char *endpoint, char *out)
              any_port ? "*" : "");
 }
 
-/* Binds a socket into `inlet`, which nobody sees yet. 0 or -errno. */
-static int open_inlet(struct inlets *inlets, const char *endpoint, struct inlet *inlet)
+/* A bound socket, and its endpoint in `out`. 0 or -errno. */
+static int open_socket(struct inlets *inlets, int type, const char *endpoint, void **socket,
+                       char *out)
 {
     char   bound[ADDRESS_ENDPOINT_LIMIT];
     size_t size = sizeof bound;
     int    err = 0;
 
-    inlet->pull = zmq_socket(inlets->zmq, ZMQ_PULL);
-    if (inlet->pull == NULL)
+    *socket = zmq_socket(inlets->zmq, type);
+    if (*socket == NULL)
         return -errno;
-    set_options(inlet->pull, endpoint);
+    set_options(*socket, endpoint);
     as_zmq_writes_it(endpoint, bound);
-    if (zmq_bind(inlet->pull, bound) != 0 ||
-        zmq_getsockopt(inlet->pull, ZMQ_LAST_ENDPOINT, bound, &size) != 0) {
+    if (zmq_bind(*socket, bound) != 0 ||
+        zmq_getsockopt(*socket, ZMQ_LAST_ENDPOINT, bound, &size) != 0)
         err = -errno;
-        goto close_pull;
+    else
+        err = address_endpoint_normalise(bound, strlen(bound), false, true, out, NULL, 0);
+    if (err != 0) {
+        zmq_close(*socket);
+        *socket = NULL;
     }
-    err = address_endpoint_normalise(bound, strlen(bound), false, true, inlet->endpoint, NULL, 0);
-    if (err != 0)
-        goto close_pull;
+    return err;
+}
 
+/* Binds a socket into `inlet`, which nobody sees yet. 0 or -errno. */
+static int open_inlet(struct inlets *inlets, const char *endpoint, struct inlet *inlet)
+{
+    int err = open_socket(inlets, ZMQ_PULL, endpoint, &inlet->pull, inlet->endpoint);
+    if (err != 0)
+        return err;
     inlet->watch = (struct watch){ WATCH_INLET, inlet };
     inlet->descriptor = watch_descriptor(inlet->pull);
     inlet->busy = true; /* look once unasked */
     err = watch_add(inlets->epoll, inlet->descriptor, &inlet->watch);
-    if (err == 0)
-        return 0;
-
-close_pull:
-    zmq_close(inlet->pull);
+    if (err != 0)
+        zmq_close(inlet->pull);
     return err;
+}
+
+static int open_admission_locked(struct inlets *inlets)
+{
+    if (inlets->closed)
+        return -ESHUTDOWN;
+    return inlets->admission.door != NULL
+               ? 0
+               : admission_open(&inlets->admission, inlets->zmq, inlets->epoll, inlets->judge,
+                                inlets->context);
 }
 
 static int add_locked(struct inlets *inlets, const char *endpoint, const struct inlet **inlet)
 {
     unsigned count = atomic_load_explicit(&inlets->count, memory_order_relaxed);
-    if (inlets->closed)
-        return -ESHUTDOWN;
     if (count == INLETS_MAX)
         return -EMFILE;
-    int err = 0;
-    if (inlets->admission.door == NULL)
-        err = admission_open(&inlets->admission, inlets->zmq, inlets->epoll, inlets->judge,
-                             inlets->context);
+    int err = open_admission_locked(inlets);
     if (err == 0)
         err = open_inlet(inlets, endpoint, &inlets->list[count]);
     if (err != 0)
@@ -142,6 +157,19 @@ int inlets_add(struct inlets *inlets, const char *endpoint, const struct inlet *
     lock_acquire(&inlets->lock);
     int err = add_locked(inlets, endpoint, inlet);
     lock_release(&inlets->lock);
+    if (err != 0)
+        explain(err, endpoint, why, room);
+    return err;
+}
+
+int inlets_bind(struct inlets *inlets, int type, const char *endpoint, void **socket,
+                char *bound, char *why, size_t room)
+{
+    lock_acquire(&inlets->lock);
+    int err = open_admission_locked(inlets);
+    lock_release(&inlets->lock);
+    if (err == 0)
+        err = open_socket(inlets, type, endpoint, socket, bound);
     if (err != 0)
         explain(err, endpoint, why, room);
     return err;

@@ -50,6 +50,12 @@ void inlets_fini(struct inlets *inlets);
 int inlets_add(struct inlets *inlets, const char *endpoint, const struct inlet **inlet,
                char *why, size_t room);
 
+/* Binds a socket of another type (ZMQ_ROUTER) as inlets are, with the same options and
+ * the same admission; it is the caller's, to be closed before inlets_close(), and
+ * `bound` (ADDRESS_ENDPOINT_LIMIT bytes) gets its endpoint with the real port. As inlets_add(). */
+int inlets_bind(struct inlets *inlets, int type, const char *endpoint, void **socket,
+                char *bound, char *why, size_t room);
+
 /* The endpoint of the inlet on the interface that leads to the numeric endpoint
  * `target`, opened if need be; valid until inlets_fini(). NULL, and a sentence
  * in `why`. Any thread. */

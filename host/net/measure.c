@@ -70,6 +70,9 @@ void gateway_measure(struct gateway *gateway, struct bytes *packed)
         { "senders_refused", counts.senders_refused },
         { "rejects_held", counts.rejects_held },
         { "unconfirmed", counts.unconfirmed },
+        { "flat_asked", counts.flat_asked },
+        { "flat_lost", counts.flat_lost },
+        { "flat_served", counts.flat_served },
     };
     size_t map = pack_open(packed, PACK_MAP);
     for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++)

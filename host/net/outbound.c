@@ -197,6 +197,15 @@ static enum router_answer carry_home(struct gateway *gateway, const struct addre
     return answer;
 }
 
+/* To who speaks flat JSON: an answer to one of our askers, or a request of ours. */
+static enum router_answer carry_flat(struct gateway *gateway, const struct address *to,
+                                     struct message **message, char *why, size_t room)
+{
+    return flat_server_knows(&gateway->flat_server, to)
+               ? flat_server_answer(&gateway->flat_server, to, message, why, room)
+               : flat_clients_carry(&gateway->flat_clients, to, message, why, room);
+}
+
 static enum router_answer carry(void *context, const struct address *to, const char *from_name,
                                 struct message **message, char *why, size_t room)
 {
@@ -209,6 +218,8 @@ static enum router_answer carry(void *context, const struct address *to, const c
         snprintf(why, room, "this host is stopping");
         return ROUTER_UNREACHABLE;
     }
+    if (UNLIKELY(address_flat_endpoint(endpoint) != NULL))
+        return carry_flat(gateway, to, message, why, room);
     if (UNLIKELY(strncmp(endpoint, NODE_PREFIX, strlen(NODE_PREFIX)) == 0)) {
         snprintf(why, room, "no node '%s' is known here", endpoint + strlen(NODE_PREFIX));
         return ROUTER_UNREACHABLE;
@@ -288,6 +299,12 @@ void outbound_send_reject(struct gateway *gateway, const struct address *origin,
 static void reject(void *context, const struct message *message, const char *rejected_by,
                    const char *reason)
 {
+    struct gateway *gateway = context;
+    if (message->origin != NULL && address_flat_endpoint(address_endpoint(message->origin)) != NULL) {
+        if (flat_server_knows(&gateway->flat_server, message->origin))
+            flat_server_refuse(&gateway->flat_server, message->origin, reason);
+        return; /* who has answered us flat is told nothing */
+    }
     /* A Reject is never answered by another. */
     if (message->origin == NULL || type_alike(message->type) == type_alike(TYPE_REJECT))
         return;

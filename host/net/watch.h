@@ -15,6 +15,8 @@ enum watch_kind {
     WATCH_DOOR,    /* somebody asks whether he may connect */
     WATCH_MONITOR, /* a peer's connection has changed */
     WATCH_ROOM,    /* a peer may take more frames; told once for each asking */
+    WATCH_FLAT_CLIENT, /* a flat answer may have come in, or requests may go out */
+    WATCH_FLAT_SERVER, /* flat requests may have come in */
 };
 
 /* Lies in the thing that is watched. */

@@ -91,6 +91,8 @@ static int port_run(lua_State *L)
     struct program_run run = {
         .bind = text_field(L, "bind"),
         .advertise = text_field(L, "advertise"),
+        .flat = text_field(L, "flat"),
+        .flat_actor = text_field(L, "flat_actor"),
         .workers = (unsigned)number_field(L, "workers", UINT_MAX),
         .memory_bytes = (size_t)number_field(L, "memory_bytes", SIZE_MAX / 2),
         .slice_ms = number_field(L, "slice_ms", UINT64_MAX / NS_PER_MS),
@@ -155,6 +157,8 @@ static int port_open(lua_State *L)
     luaL_setfuncs(L, functions, 1);
     lua_pushstring(L, program->version);
     lua_setfield(L, -2, "version");
+    lua_pushstring(L, program->share);
+    lua_setfield(L, -2, "share");
     return 1;
 }
 

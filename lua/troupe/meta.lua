@@ -200,6 +200,9 @@ function actor.time() end
 ---@field full integer             not taken, for a queue had no room
 ---@field lost integer             waited in a queue and can never leave: now dead letters
 ---@field unconfirmed integer      see troupe.PeerMetrics; of all peers there ever were
+---@field flat_asked integer       flat requests that were made (docs/registry.md)
+---@field flat_lost integer        of these: there was no connection in time, or no answer
+---@field flat_served integer      flat requests of others that reached an actor
 ---@field senders_refused integer  frames whose sender cannot be answered
 ---@field rejects_held integer     Rejects not sent: too many, or no way
 ---@field peers troupe.PeerMetrics[]
