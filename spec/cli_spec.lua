@@ -228,7 +228,7 @@ describe("the command line", function()
 
     it("for a command that does not exist, and says which may have been meant", function()
       assert_usage({ "aks", pong(), "Ping" }, "unknown command 'aks'", "Did you mean 'ask'?",
-                   "There are: run, send, ask, test.")
+                   "There are: run, send, ask, ")
     end)
 
     it("for a script that is not there", function()
@@ -625,7 +625,7 @@ describe("the command line", function()
 
   describe("--help", function()
     it("is on standard output, without colours, within 80 columns", function()
-      for _, command in ipairs { {}, { "run" }, { "send" }, { "ask" } } do
+      for _, command in ipairs { {}, { "run" }, { "send" }, { "ask" }, { "registry" } } do
         table.insert(command, "--help")
         local ended = troupe(command)
         assert.same({ OK, "" }, { ended.code, ended.err })

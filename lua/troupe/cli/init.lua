@@ -12,7 +12,7 @@ local port = require "troupe.port"
 
 local EXIT_OK, EXIT_USAGE = 0, 2
 
-local COMMANDS = { "run", "send", "ask", "test" }
+local COMMANDS = { "run", "send", "ask", "registry", "test" }
 
 local SHORT_HELP = [[
 Troupe runs actors written as Lua scripts.
@@ -21,6 +21,7 @@ Troupe runs actors written as Lua scripts.
   troupe -e CHUNK                       run a one-line actor
   troupe ask pong@:5001 Ping count:=1   ask an actor, print its answer
   troupe send pong@:5001 Ping count:=1  send to an actor
+  troupe registry                       serve the family's registry of actors
   troupe test                           run the specs in spec/
 
 troupe --help says more, troupe COMMAND --help all about one of them.

@@ -26,7 +26,7 @@ end
 ---@return string? address, string? why
 function talk.address(ref)
   local name, place = ref:match("^(.+)@([^@]*)$")
-  if name and (place:find("://", 1, true) or place:find("^:%d+$")) then
+  if name and (place:find("://", 1, true) or place:find("^:%d+$") or place:find("^flat:")) then
     return ref
   end
   if name and place:find("^[^/]+:%d+$") then
