@@ -47,7 +47,7 @@ local INSPECTOR = [[
   local function things(env)
     return {
       actor = actor, json = json, log = log,
-      Ref = actor.self, Env = env, Timer = actor.after("1h", "Never"),
+      Ref = actor.self, Env = env, Timer = actor.after("1h", "Never"), Registry = actor.registry(),
     }
   end
 
@@ -101,7 +101,7 @@ describe("meta.lua", function()
     assert.is_true(meta.Timer.cancel and meta.json.null and meta.log.info and meta.Stage.close)
   end)
 
-  for _, owner in ipairs { "actor", "json", "log", "Ref", "Env", "Timer" } do
+  for _, owner in ipairs { "actor", "json", "log", "Ref", "Env", "Timer", "Registry" } do
     it("names nothing of " .. owner .. " that is not there", function()
       assert.same({}, ask("Resolve", { of = owner, names = sorted(meta[owner]) }).names)
     end)

@@ -45,7 +45,8 @@ int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *
 {
     if (atomic_load_explicit(&system->inlet_closed, memory_order_acquire))
         return refuse(-ESHUTDOWN, why, room, "the host is stopping");
-    if (spawn->name != NULL && !address_name_is_valid(spawn->name, strlen(spawn->name)))
+    if (spawn->name != NULL && !spawn->hidden &&
+        !address_name_is_valid(spawn->name, strlen(spawn->name)))
         return refuse(-EINVAL, why, room, "a name is made of letters, digits, '_', '.' and '-'");
     if (!thread_is_valid(spawn->thread))
         return refuse(-EINVAL, why, room, "thread must be \"pool\", \"own\" or \"group:NAME\"");

@@ -208,6 +208,7 @@ static const struct field {
     { "args", NULL, make_args },
     { "ref", actor_ref, NULL },
     { "spawn", api_spawn, NULL },
+    { "registry", api_registry, NULL },
     { "exit", actor_exit, NULL },
     { "stop_host", actor_stop_host, NULL },
     { "all", api_all, NULL },

@@ -349,6 +349,7 @@ int script_spawn_source(struct script_world *world, struct source *source, actor
         .behaviour = &script_behaviour,
         .state = script,
         .parent = parent,
+        .hidden = options->hidden,
     };
     settle_options(script, options, &own, &spawn);
     err = lifecycle_spawn(world->system, &spawn, id, why, room);

@@ -52,6 +52,7 @@ struct script_options {
     bool        has_mailbox;      /* else the script's */
     struct mailbox_options mailbox; /* fields of 0 in limit and bytes: the script's */
     bool        has_overflow;
+    bool        hidden;           /* the host's own: does not keep the host alive */
 };
 
 /* Finds, loads and registers a script as an actor, but does not start it yet
@@ -262,9 +263,10 @@ int api_all(lua_State *L);
 int api_any(lua_State *L);
 int api_receive(lua_State *L);
 int api_sleep(lua_State *L);
-/* actor.spawn, actor.metrics, actor.after, actor.every. */
+/* actor.spawn, actor.metrics, actor.after, actor.every, actor.registry. */
 int api_spawn(lua_State *L);
 int api_metrics(lua_State *L);
+int api_registry(lua_State *L);
 int api_after(lua_State *L);
 int api_every(lua_State *L);
 /* Gives the state's refs their methods, the first time it is asked. May raise.

@@ -72,7 +72,8 @@
 actor = {}
 
 --- A ref from its text: "pong" (of this host), "pong@tcp://10.0.0.7:5001",
---- "pong@:5001" (which is 127.0.0.1). A name that a living actor of this host
+--- "pong@:5001" (which is 127.0.0.1), "registry@flat::5555" (where flat JSON is
+--- spoken over REQ/REP; see docs/registry.md). A name that a living actor of this host
 --- has now becomes that very actor; any other is looked for at each use. An
 --- address at our own endpoint is an actor of this host.
 ---@param text string
@@ -101,6 +102,13 @@ function actor.ref(text) end
 ---@return troupe.Ref? ref
 ---@return troupe.Why? why
 function actor.spawn(script, options) end
+
+--- The family's registry of actors at an endpoint: which actor is where. Made once
+--- for each actor that wants it; `nil, why` when the host stops or is full.
+---@param endpoint? string  ":5555" (the default), "tcp://10.0.0.7:5555"
+---@return troupe.Registry? registry
+---@return troupe.Why? why
+function actor.registry(endpoint) end
 
 --- Ends this actor, here: no pcall catches it. Its children and timers end too.
 ---@param reason? string  shown to people; default none
@@ -218,6 +226,39 @@ function actor.time() end
 
 ---@return troupe.Metrics
 function actor.metrics() end
+
+--------------------------------------------------------------- registry ----
+
+--- Finds actors by name, and lets them be found. It waits while it asks, and asks
+--- again when an answer is lost; the timeout is for all of it, default 5 s.
+---@class troupe.Registry
+local Registry = {}
+
+--- Registers an actor of this host under its own name, with the endpoint that
+--- the host advertises. From then on heartbeats are sent every 2 s, whatever the
+--- actor does, and a registry that has forgotten it is told again; until the actor
+--- or its host ends. "rejected": somebody else has the name. "failed": this host does
+--- not listen. "down": there is no such actor.
+---@param actor string|troupe.Ref
+---@param options? { timeout?: troupe.Duration }
+---@return true? registered
+---@return troupe.Why? why
+function Registry:register(actor, options) end
+
+--- Waits until an actor of that name is registered and online.
+---@param name string
+---@param options? { timeout?: troupe.Duration }
+---@return troupe.Ref? ref
+---@return troupe.Why? why  "timeout": nobody has registered it; "down": it is offline;
+---  "unreachable": the registry does not answer
+function Registry:lookup(name, options) end
+
+--- Takes the name of an actor of this host out again.
+---@param name string
+---@param options? { timeout?: troupe.Duration }
+---@return true? unregistered
+---@return troupe.Why? why  "failed": this host has not registered it
+function Registry:unregister(name, options) end
 
 ------------------------------------------------------------------- refs ----
 
