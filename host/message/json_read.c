@@ -263,21 +263,30 @@ static bool enter(struct json_reader *reader)
     return true;
 }
 
+/* Steps over the bracket that closes the container, if it comes next, and over
+ * nothing behind it: a value ends where it ends. */
+static bool leave(struct json_reader *reader, char bracket)
+{
+    if (reader->at == reader->end || *reader->at != bracket)
+        return false;
+    reader->at++;
+    return true;
+}
+
 static bool take_array(struct json_reader *reader, struct bytes *out)
 {
     if (!enter(reader))
         return false;
     size_t   head = pack_open(out, PACK_MARKED_ARRAY);
     uint32_t count = 0;
-    if (!json_take(reader, ']')) {
+    if (!leave(reader, ']')) {
         do {
             if (!json_take_value(reader, out))
                 return false;
             count++;
         } while (json_take(reader, ','));
-        if (reader->at == reader->end || *reader->at != ']')
+        if (!leave(reader, ']'))
             return json_expected(reader, "',' or ']'");
-        reader->at++;
     }
     pack_close(out, head, count);
     reader->depth++;
@@ -376,14 +385,13 @@ static bool take_object(struct json_reader *reader, struct bytes *out)
     size_t head = pack_open(out, PACK_MAP);
     size_t first = reader->keys.count;
     size_t count = 0;
-    if (!json_take(reader, '}')) {
+    if (!leave(reader, '}')) {
         do {
             if (!take_key(reader, out) || !json_take_value(reader, out))
                 return false;
         } while (json_take(reader, ','));
-        if (reader->at == reader->end || *reader->at != '}')
+        if (!leave(reader, '}'))
             return json_expected(reader, "',' or '}'");
-        reader->at++;
 
         const struct json_key *keys = reader->keys.list + first;
         count = reader->keys.count - first;

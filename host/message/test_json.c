@@ -542,6 +542,11 @@ static void test_one_of_many(void)
     struct json_error error;
     assert(json_read_value(TEXT(text), &position, &limits, &out, &error) == -EINVAL);
     assert(position == 13 && error.at == 14 && out.size == before);
+
+    static const char empty[] = "[ ] { } x"; /* the space behind is not theirs */
+    position = 0;
+    assert(json_read_value(TEXT(empty), &position, &limits, &out, NULL) == 0 && position == 3);
+    assert(json_read_value(TEXT(empty), &position, &limits, &out, NULL) == 0 && position == 7);
     bytes_fini(&out);
 }
 
