@@ -3,11 +3,12 @@
 #   make          builds build/troupe
 #   make run      ... with what it needs, and runs the first example
 #   make test     every test there is, ending with "N passed, N failed"
+#   make fuzz     the fuzz targets of fuzz/, FUZZ_SECONDS=60 each (with clang)
 #   make deps     installs the packages all this needs (Debian, Ubuntu)
 #   make debug|asan|tsan    the other builds, in build-debug, build-asan, build-tsan
 #   make bench    measures
 #   make install  to /usr/local, or PREFIX=/somewhere, or DESTDIR=...
-.PHONY: release debug asan tsan run test deps bench install clean
+.PHONY: release debug asan tsan run test fuzz deps bench install clean
 .DEFAULT_GOAL := release
 
 release debug asan tsan:
@@ -21,6 +22,10 @@ run: deps
 test: deps
 	@.ci/test
 
+fuzz:
+	@.ci/deps fuzz
+	@.ci/fuzz
+
 deps:
 	@.ci/deps
 
@@ -31,4 +36,4 @@ install: release
 	cmake --install build
 
 clean:
-	rm -rf build build-debug build-asan build-tsan
+	rm -rf build build-debug build-asan build-tsan build-fuzz
