@@ -111,15 +111,36 @@ static bool find_digits_quickly(double number, struct digits *digits)
     return false;
 }
 
-/* Tries more and more digits until they read back to the same number. printf
- * and strtod share the locale's decimal point here; the digits have none. */
+/* The same digits one up in the last place; false if they are all nines. */
+static bool count_up(char *text)
+{
+    for (char *at = strchr(text, 'e'); at-- > text;) {
+        if (*at < '0' || *at > '9')
+            continue;
+        if (*at < '9') {
+            ++*at;
+            return true;
+        }
+        *at = '0';
+    }
+    return false;
+}
+
+/* Tries more and more digits until they read back to the same number. A power
+ * of two is nearer to the number below than to the one above: there the nearest
+ * 16 digits may be too small when the next ones up are not. printf and strtod
+ * share the locale's decimal point here; the digits have none. */
 static void find_digits(double number, struct digits *digits)
 {
     char text[NUMBER_ROOM + 16]; /* a decimal point may be several bytes */
-    int  precision = number < DBL_MIN ? 1 : 15;
+    int  precision = number < DBL_MIN ? 1 : 15, exponent;
+    bool found;
     do {
         snprintf(text, sizeof text, "%.*e", precision - 1, number);
-    } while (precision++ < 17 && strtod(text, NULL) != number);
+        found = strtod(text, NULL) == number;
+        if (UNLIKELY(!found && precision == 16 && frexp(number, &exponent) == 0.5))
+            found = count_up(text) && strtod(text, NULL) == number;
+    } while (!found && precision++ < 17);
 
     const char *at = text;
     digits->count = 0;
