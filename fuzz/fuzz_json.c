@@ -11,6 +11,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <math.h>
 #include <stdio.h>
 
 /* Few enough values that an input of some thousand bytes can pass the limit. */
@@ -128,6 +129,35 @@ static void check_written(const struct bytes *packed)
     bytes_fini(&sorted);
 }
 
+/* A double has as few digits as read back to it, and an exponent if it is below
+ * 0.0001 or has more than 16 digits in front of the point. */
+static void check_number(const struct bytes *packed)
+{
+    struct pack_item item;
+    struct bytes     text;
+    char             shorter[40];
+    int              digits = 0;
+    pack_read(packed->data + BEFORE, &item);
+    if (item.tag != PACK_DOUBLE || item.number == 0)
+        return;
+    bytes_init(&text, 0);
+    assert(json_write(packed->data + BEFORE, packed->size - BEFORE, 0, NULL, NULL, &text, NULL) == 0);
+    const char *at = bytes_text(&text), *exponent = strchr(at, 'e');
+    assert(strtod(at, NULL) == item.number && strpbrk(at, ".e") != NULL);
+    assert((exponent != NULL) == (fabs(item.number) < 1e-4 || fabs(item.number) >= 1e16));
+    at += strspn(at, "-0.");
+    int zeros = 0; /* at the end they are no digits */
+    for (; *at != '\0' && *at != 'e'; at++) {
+        digits += *at != '.';
+        zeros = *at == '0' ? zeros + 1 : *at == '.' ? zeros : 0;
+    }
+    for (int less = 1; less < digits - zeros; less++) {
+        snprintf(shorter, sizeof shorter, "%.*e", less - 1, item.number);
+        assert(strtod(shorter, NULL) != item.number);
+    }
+    bytes_fini(&text);
+}
+
 /* With less room than is needed, or memory that runs out on the way, the answer
  * is the same or -ENOMEM, and what was in the buffer stays alone in it. */
 static void check_without_memory(const char *text, size_t size, int right)
@@ -219,6 +249,7 @@ bool fuzz_accepts(const char *data, size_t size)
         check_packed(packed.data + BEFORE, packed.size - BEFORE, &reference);
         check_limits(text, size, &reference);
         check_written(&packed);
+        check_number(&packed);
     } else {
         assert(is_as_begun(&packed));
         check_error(&error, size);

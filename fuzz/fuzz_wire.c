@@ -272,6 +272,26 @@ static void check_reject(const struct wire_envelope *envelope)
     wire_envelope_fini(&back);
 }
 
+/* A sender of which a part is missing is written as none. */
+static void check_half_sender(const char *name)
+{
+    const char *const senders[][2] = {
+        { NULL, NULL }, { "", "" }, { name, NULL }, { NULL, name }, { name, "" }, { "", name },
+    };
+    struct bytes nobody, half;
+    bytes_init(&nobody, 0);
+    bytes_init(&half, 0);
+    for (size_t i = 0; i < ARRAY_LENGTH(senders); i++) {
+        struct bytes *frame = i == 0 ? &nobody : &half;
+        frame->size = 0;
+        assert(wire_write(senders[i][ACTOR], senders[i][ENDPOINT], "b", "T", NULL, 0, NULL, NULL,
+                          frame, NULL) == 0);
+        assert(i == 0 || same_bytes(&nobody, &half));
+    }
+    bytes_fini(&nobody);
+    bytes_fini(&half);
+}
+
 /* Any C string where a name belongs: written if it is UTF-8, and then read back
  * if a name may be so. Refused, it leaves no part of a frame. */
 static void check_names(const char *text, size_t size)
@@ -288,6 +308,7 @@ static void check_names(const char *text, size_t size)
     bytes_append(&frame, "before", 6);
     wire_envelope_init(&back);
 
+    check_half_sender(name);
     int err = wire_write(name, name, name, name, NULL, 0, NULL, NULL, &frame, NULL);
     assert(err == (valid ? 0 : -EINVAL) && (valid || frame.size == 6));
     if (valid) {
