@@ -371,6 +371,31 @@ bool gateway_flush(struct gateway *gateway, const char *endpoint, uint64_t deadl
     return done;
 }
 
+bool gateway_connect(struct gateway *gateway, const char *endpoint, uint64_t deadline_ns,
+                     char *why, size_t room)
+{
+    struct peer *peer = peers_get(&gateway->peers, endpoint, why, room);
+    if (peer == NULL)
+        return false;
+    bool done = peer_wait(peer, deadline_ns);
+    if (!done)
+        snprintf(why, room, "nobody answers at %s: no connection in time", endpoint);
+    peer_unref(peer);
+    return done;
+}
+
+size_t gateway_waiting(struct gateway *gateway, const char *endpoint)
+{
+    struct peer *peer = peers_find(&gateway->peers, endpoint);
+    if (peer == NULL)
+        return 0;
+    lock_acquire(&peer->lock);
+    size_t waiting = peer->queue.count;
+    lock_release(&peer->lock);
+    peer_unref(peer);
+    return waiting;
+}
+
 struct gateway_counts gateway_counts(struct gateway *gateway)
 {
 #define READ(counter) atomic_load_explicit(&gateway->counter, memory_order_relaxed)

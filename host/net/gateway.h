@@ -69,6 +69,15 @@ enum peer_state gateway_peer_state(struct gateway *gateway, const char *endpoint
  * has passed, or if nothing was ever sent there. */
 bool gateway_flush(struct gateway *gateway, const char *endpoint, uint64_t deadline_ns);
 
+/* Waits for a connection to a normalised endpoint, and sends nothing. False, and
+ * a sentence in `why`: there is none by `deadline_ns` (monotonic), or cannot be.
+ * Any thread but the gateway's. */
+bool gateway_connect(struct gateway *gateway, const char *endpoint, uint64_t deadline_ns,
+                     char *why, size_t room);
+
+/* How many frames wait in our queue for that peer. Any thread. */
+size_t gateway_waiting(struct gateway *gateway, const char *endpoint);
+
 struct gateway_counts {
     uint64_t frames_in;
     uint64_t frames_out;       /* sent or queued */

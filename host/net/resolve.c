@@ -48,8 +48,7 @@ static int look_up(const char *endpoint, int flags, struct addrinfo **found)
     return getaddrinfo(host, port, &wanted, found);
 }
 
-/* The host of an endpoint that stands for `address`. */
-static int host_text(const struct sockaddr *address, socklen_t size, char *host)
+int resolve_host_text(const struct sockaddr *address, socklen_t size, char *host)
 {
     char text[NI_MAXHOST];
     if (getnameinfo(address, size, text, sizeof text, NULL, 0, NI_NUMERICHOST) != 0)
@@ -68,7 +67,7 @@ int resolve_endpoint(const char *endpoint, char *numeric, char *why, size_t room
     struct addrinfo *found = NULL;
     int              failed = look_up(endpoint, AI_ADDRCONFIG, &found);
     char             host[ADDRESS_ENDPOINT_LIMIT];
-    if (failed != 0 || host_text(found->ai_addr, found->ai_addrlen, host) != 0) {
+    if (failed != 0 || resolve_host_text(found->ai_addr, found->ai_addrlen, host) != 0) {
         snprintf(why, room, "cannot find %s: %s", endpoint,
                  failed != 0 ? gai_strerror(failed) : "no usable address");
         if (failed == 0)
@@ -99,9 +98,20 @@ int resolve_local_host(const char *endpoint, char *host)
         getsockname(probe, (struct sockaddr *)&here, &size) != 0)
         err = -errno;
     else
-        err = host_text((struct sockaddr *)&here, size, host);
+        err = resolve_host_text((struct sockaddr *)&here, size, host);
     close(probe);
 free_there:
     freeaddrinfo(there);
     return err;
+}
+
+int resolve_numeric(const char *endpoint, struct sockaddr_storage *address, socklen_t *size)
+{
+    struct addrinfo *found = NULL;
+    if (look_up(endpoint, AI_NUMERICHOST | AI_NUMERICSERV, &found) != 0)
+        return -EINVAL;
+    memcpy(address, found->ai_addr, found->ai_addrlen);
+    *size = found->ai_addrlen;
+    freeaddrinfo(found);
+    return 0;
 }

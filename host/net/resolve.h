@@ -9,6 +9,8 @@
 
 #include "message/address.h"
 
+#include <sys/socket.h>
+
 /* Writes the normalised `endpoint` with a numeric host into `numeric`
  * (ADDRESS_ENDPOINT_LIMIT bytes). 0, or -EHOSTUNREACH and a sentence in `why`.
  * May wait for a name server if the host is a name. */
@@ -18,5 +20,12 @@ int resolve_endpoint(const char *endpoint, char *numeric, char *why, size_t room
  * endpoint (`10.0.0.7`, `[fe80::1]`), into `host` (ADDRESS_ENDPOINT_LIMIT bytes). 0 or
  * -errno. Sends nothing. */
 int resolve_local_host(const char *endpoint, char *host);
+
+/* The address of the numeric endpoint for connect(). 0 or -EINVAL. */
+int resolve_numeric(const char *endpoint, struct sockaddr_storage *address, socklen_t *size);
+
+/* Writes a host's address as in an endpoint (`10.0.0.7`, `[fe80::1]`) into `host`
+ * (ADDRESS_ENDPOINT_LIMIT bytes). 0 or -errno. */
+int resolve_host_text(const struct sockaddr *address, socklen_t size, char *host);
 
 #endif
