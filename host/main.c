@@ -9,6 +9,7 @@
 #include "place.h"
 #include "script/program.h"
 #include "stage.h"
+#include "tools.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -324,6 +325,7 @@ int main(int count, char **arguments)
         .share = place_share(),
         .open_core = stage_core_open,
         .port = &port,
+        .tools = &tools_port,
     };
     int code = program_run(&program);
     code = flush_output(code);

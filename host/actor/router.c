@@ -272,6 +272,9 @@ actor_id router_receive(struct system *system, const char *receiver, struct mess
     char reason[ADDRESS_NAME_LIMIT + 64];
     uint64_t request = 0;
 
+    if (UNLIKELY(system->intercept != NULL) &&
+        system->intercept(system->intercept_context, receiver, message))
+        return 0;
     if (strstr(receiver, ASK_MARK) != NULL) {
         actor_id asker = find_asker(system, receiver, &request);
         if (asker == 0) { /* late, or never asked: counted, no Reject for an answer */

@@ -44,6 +44,10 @@ struct system {
     /* The stage: sees every message that an actor is about to handle. */
     void (*observe)(struct system *system, const struct actor *actor,
                     const struct message *message);
+    /* The roof's tools: sees what comes from elsewhere before any actor does.
+     * True: it has taken *message. The gateway's thread; fixed before that starts. */
+    bool (*intercept)(void *context, const char *receiver, struct message **message);
+    void  *intercept_context;
 
     _Atomic bool     inlet_closed; /* shutting down: no new actors, nothing from outside */
     _Atomic uint32_t born_ms;      /* a coarse clock for stamps */

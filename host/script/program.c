@@ -4,6 +4,7 @@
 #include "script/program.h"
 
 #include "script/pack_lua.h"
+#include "script/program_tools.h"
 
 #include <lauxlib.h>
 #include <limits.h>
@@ -190,11 +191,10 @@ static void set_path(lua_State *L, const char *field, const char *first)
     lua_pop(L, 2);
 }
 
-static void preload(lua_State *L, const char *name, lua_CFunction open,
-                    const struct program *program)
+static void preload(lua_State *L, const char *name, lua_CFunction open, const void *upvalue)
 {
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-    lua_pushlightuserdata(L, (void *)(uintptr_t)program);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)upvalue);
     lua_pushcclosure(L, open, 1);
     lua_setfield(L, -2, name);
     lua_pop(L, 1);
@@ -231,6 +231,7 @@ static int run_protected(lua_State *L)
     set_path(L, "cpath", "");
     preload(L, "troupe.core", program->open_core, program);
     preload(L, "troupe.port", port_open, program);
+    preload(L, "troupe.tools", tools_open, program->tools);
     preload(L, "troupe.json", json_lua_open, program);
     set_arguments(L, program);
 

@@ -12,6 +12,7 @@
 #include "base/base.h"
 
 struct lua_State;
+struct tools_port;
 
 /* Texts are borrowed for the call in all of these. */
 struct program_script {
@@ -56,6 +57,7 @@ struct program {
     const char *share;                        /* the folder that holds our lua/ */
     int  (*open_core)(struct lua_State *L);   /* makes the module troupe.core */
     const struct program_port *port;
+    const struct tools_port   *tools;         /* see script/program_tools.h */
 };
 
 /* Runs the command line; returns the exit code. */

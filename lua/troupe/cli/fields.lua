@@ -3,13 +3,19 @@
 --- ```lua
 --- fields.message({ "name=bob", "count:=1" })  --> '{"count": 1, "name": "bob"}'
 --- fields.message({ "count:=1," })             --> nil, "count:=1,: bad JSON: ..."
+---
+--- local compose = fields.compose({ "n:={{n}}", "-", "last=word" })
+--- compose(7, { n = 1, a = "x" })              --> '{"a": "x", "last": "word", "n": 1}'
 --- ```
 local json = require "troupe.json"
 
+local NUMBER = "{{n}}" -- the message's number in its series, from 1
+
 local fields = {}
 
---- Adds the fields of the object in `text`; `what` is where it came from.
-local function add_object(message, text, what)
+--- The object in `text`; `what` is where it came from.
+---@return table? object, string? why
+function fields.object(text, what)
   local object, why = json.decode(text)
   if why then
     return nil, ("%s: bad JSON: %s"):format(what, why)
@@ -17,13 +23,10 @@ local function add_object(message, text, what)
   if type(object) ~= "table" or text:find("^%s*%[") then
     return nil, what .. ": a JSON object is expected"
   end
-  for key, value in pairs(object) do
-    message[key] = value
-  end
-  return true
+  return object
 end
 
-local function add_file(message, path)
+local function read_object(path)
   local file, why = io.open(path, "rb")
   if not file then
     return nil, "cannot read " .. why
@@ -33,50 +36,110 @@ local function add_file(message, path)
   if not text then
     return nil, ("cannot read %s: %s"):format(path, read_why)
   end
-  return add_object(message, text, path)
+  return fields.object(text, path)
 end
 
-local function add_field(message, argument)
+--- What an argument other than `-` says, as a table of fields.
+local function read_argument(argument)
+  if argument:sub(1, 1) == "@" then
+    return read_object(argument:sub(2))
+  end
+  if argument:find("^%s*{") then
+    return fields.object(argument, argument)
+  end
   local key, value = argument:match("^([^=]+):=(.*)$")
   if key then
     local decoded, why = json.decode(value)
     if why then
       return nil, ("%s: bad JSON: %s (for a text write %s=...)"):format(argument, why, key)
     end
-    message[key] = decoded
-    return true
+    return { [key] = decoded }
   end
   key, value = argument:match("^([^=]*[^=:])=(.*)$")
   if not key then
-    return nil, ("'%s' is no field: write key=text, key:=JSON, @FILE or -"):format(argument)
+    return nil, ("'%s' is no field: write key=text, key:=JSON, {JSON}, @FILE or -"):format(argument)
   end
-  message[key] = value
-  return true
+  return { [key] = value }
 end
 
---- The JSON text of the message; what comes later overrides.
+local function numbered(argument, n)
+  return (argument:gsub(NUMBER, tostring(n)))
+end
+
+--- Whether the fields come one object a line from standard input.
 ---@param arguments string[]
----@return string? text, string? why
-function fields.message(arguments)
-  local message = {}
+function fields.are_from_lines(arguments)
   for _, argument in ipairs(arguments) do
-    local ok, why
     if argument == "-" then
-      ok, why = add_object(message, io.stdin:read("a") or "", "standard input")
-    elseif argument:sub(1, 1) == "@" then
-      ok, why = add_file(message, argument:sub(2))
-    else
-      ok, why = add_field(message, argument)
-    end
-    if not ok then
-      return nil, why
+      return true
     end
   end
+  return false
+end
+
+local function encode(message)
   local ok, text = pcall(json.encode, message)
   if not ok then
     return nil, (text:gsub("^value%.", ""))
   end
   return text
+end
+
+--- What makes the messages of a series: `compose(n, line)` is the JSON text of
+--- number n, or nil and why not; `line` has the fields that stand in for `-`. What
+--- comes later overrides.
+---@param arguments string[]
+---@return (fun(n: integer, line: table?): string?, string?)? compose, string? why
+function fields.compose(arguments)
+  local steps, changes = {}, false
+  for i, argument in ipairs(arguments) do
+    local is_template = argument:find(NUMBER, 1, true) and argument:sub(1, 1) ~= "@"
+    changes = changes or is_template or argument == "-"
+    if argument ~= "-" then
+      local object, why = read_argument(is_template and numbered(argument, 1) or argument)
+      if not object then
+        return nil, why
+      end
+      steps[i] = not is_template and object or function(n) return read_argument(numbered(argument, n)) end
+    else
+      steps[i] = function(_, line) return line end
+    end
+  end
+
+  local function compose(n, line)
+    local message = {}
+    for _, step in ipairs(steps) do
+      local object, why = step, nil
+      if type(step) == "function" then
+        object, why = step(n, line)
+        if not object then
+          return nil, why
+        end
+      end
+      for key, value in pairs(object) do message[key] = value end
+    end
+    return encode(message)
+  end
+
+  if changes then
+    return compose
+  end
+  local text, why = compose(1)
+  if not text then
+    return nil, why
+  end
+  return function() return text end
+end
+
+--- The JSON text of one message; what comes later overrides.
+---@param arguments string[]  without `-`
+---@return string? text, string? why
+function fields.message(arguments)
+  local compose, why = fields.compose(arguments)
+  if not compose then
+    return nil, why
+  end
+  return compose(1, {})
 end
 
 return fields

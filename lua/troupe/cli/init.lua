@@ -9,10 +9,11 @@
 --- takes, `run(options)` does it and returns the exit code.
 local argparse = require "argparse"
 local port = require "troupe.port"
+local show = require "troupe.cli.show"
 
 local EXIT_OK, EXIT_USAGE = 0, 2
 
-local COMMANDS = { "run", "send", "ask", "registry", "test" }
+local COMMANDS = { "run", "send", "ask", "listen", "bench", "doctor", "registry", "test" }
 
 local SHORT_HELP = [[
 Troupe runs actors written as Lua scripts.
@@ -21,6 +22,9 @@ Troupe runs actors written as Lua scripts.
   troupe -e CHUNK                       run a one-line actor
   troupe ask pong@:5001 Ping count:=1   ask an actor, print its answer
   troupe send pong@:5001 Ping count:=1  send to an actor
+  troupe listen :5001                   print what arrives at an endpoint
+  troupe bench ask pong@:5001 Ping      measure how fast an actor answers
+  troupe doctor pong@:5001              say why a peer does not answer
   troupe registry                       serve the family's registry of actors
   troupe test                           run the specs in spec/
 
@@ -69,15 +73,6 @@ end
 local function show_version()
   print("troupe " .. port.version)
   error({ code = EXIT_OK }, 0)
-end
-
---- What others said must not command the terminal, nor forge a line.
-local function printable(text)
-  return (text:gsub("[\0-\31\127]", function(byte)
-    return byte == "\n" and "\\n" or ("\\x%02x"):format(byte:byte())
-  end):gsub("\xC2([\x80-\x9F])", function(byte)
-    return ("\\x%02x"):format(byte:byte())
-  end))
 end
 
 local function make_parser(commands)
@@ -157,7 +152,7 @@ return function(arguments)
   local code, why = command.run(options)
   if why and why ~= "" then
     local prefix = why:find("^[^:]+:%d+: ") and "" or "troupe: " -- file:line stays in front
-    io.stderr:write(prefix, printable(why), "\n")
+    io.stderr:write(prefix, show.printable(why), "\n")
   end
   return code
 end

@@ -3,35 +3,25 @@
 local port = require "troupe.port"
 local talk = require "troupe.cli.talk"
 
-local EXIT_OK, EXIT_USAGE = 0, 2
-
 local send = {}
 
 function send.define(command)
   command:summary "Send a message to an actor of a running host."
-  command:description("Sends a message and returns once it was handed to the network. Prints nothing:\n"
-                      .. "whether the actor exists, only 'troupe ask' can tell.")
-  command:epilog("Examples:\n"
+  command:description("Sends a message and returns once it was handed to the network. Prints nothing:"
+                      .. " whether the actor exists, only 'troupe ask' can tell. All messages of one run"
+                      .. " take one connection, in order.")
+  command:epilog(talk.SERIES_HELP .. "\n\n"
+                 .. "Examples:\n"
                  .. "   troupe send counter@:5001 Add n:=3\n"
-                 .. "   troupe send log@:5001 Line text='two words' --repeat 10\n"
-                 .. "   echo '{\"n\": 3}' | troupe send counter@:5001 Add -")
+                 .. "   troupe send log@:5001 Line text='line {{n}}' --repeat 10 --every 100ms\n"
+                 .. "   tail -f ticks.ndjson | troupe send book@:5001 Tick venue=X -\n"
+                 .. "   troupe listen :5001 | troupe send other@:5002 -")
   talk.define(command)
   talk.add_timeout(command, "How long to try to reach the host")
 end
 
 function send.run(options)
-  local message, why = talk.message(options)
-  if not message then
-    return EXIT_USAGE, why
-  end
-  for _ = 1, options.times do
-    local code
-    code, why = port.send(message)
-    if code ~= EXIT_OK then
-      return code, why
-    end
-  end
-  return EXIT_OK
+  return talk.each(options, port.send)
 end
 
 return send

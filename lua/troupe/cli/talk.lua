@@ -1,25 +1,40 @@
---- What `troupe send` and `troupe ask` have in common.
+--- What `troupe send` and `troupe ask` have in common: whom, what, and how often.
 local fields = require "troupe.cli.fields"
+local json = require "troupe.json"
+local tools = require "troupe.tools"
 local units = require "troupe.cli.units"
 
+local EXIT_OK, EXIT_USAGE = 0, 2
 local REPEAT_MAX = 1000000000
+local INPUT = "standard input"
 
 local talk = {}
 
 function talk.define(command)
-  command:argument("ref", "Whom: pong@:5001, pong@10.0.0.5:5001, pong@tcp://10.0.0.5:5001.")
-  command:argument("type", "The message's type, such as Ping.")
-  command:argument("field", "key=text, key:=JSON, @FILE (a JSON object), - (one from standard input);"
-                   .. " what comes later overrides."):args "*"
-  command:option("--repeat", "Do it so many times, one after the other; ends at the first failure."
-                 .. " (default: 1)")
-    :argname "N":target "times":default "1":show_default(false):convert(units.count(REPEAT_MAX))
+  talk.define_message(command)
+  command:option("--repeat", "Do it so many times; ends at the first failure. (default: 1)")
+    :argname "N":target "times":convert(units.count(REPEAT_MAX))
+  command:option("--every", "One each DURATION; without --repeat until interrupted.")
+    :argname "DURATION":convert(units.milliseconds)
 end
 
-function talk.add_timeout(command, what)
-  command:option("--timeout", what .. ": 250ms, 2s, 1m. (default: 5s)")
-    :argname "DURATION":default "5s":show_default(false):convert(units.milliseconds)
+--- Whom and what.
+function talk.define_message(command)
+  command:argument("ref", "Whom: pong@:5001, pong@10.0.0.5:5001, pong@tcp://10.0.0.5:5001.")
+  command:argument("type", "The message's type, such as Ping.")
+  command:argument("field", "key=text, key:=JSON, '{JSON}', @FILE (a JSON object), or - (standard input:"
+                   .. " an object a line, each a message); what comes later overrides."):args "*"
 end
+
+function talk.add_timeout(command, what, default)
+  command:option("--timeout", ("%s: 250ms, 2s, 1m. (default: %s)"):format(what, default or "5s"))
+    :argname "DURATION":default(default or "5s"):show_default(false):convert(units.milliseconds)
+end
+
+talk.SERIES_HELP = "{{n}} in a field is the message's number, from 1. With - every line of standard input is"
+  .. " one message's fields, sent as it comes; empty lines are skipped, a bad one ends the run with 2. With - for"
+  .. " the TYPE, lines have both, as printed by 'troupe listen' and 'troupe ask --json':"
+  .. " {\"type\": ..., \"message\": {...}}."
 
 --- An actor's address with its host, in full.
 ---@param ref string
@@ -35,19 +50,112 @@ function talk.address(ref)
   return nil, ("which host? give %s@HOST:PORT, such as %s@:5001"):format(name or ref, name or ref)
 end
 
---- What the port is to be given, from the command's options.
----@return table? message, string? why
-function talk.message(options)
+--- A line that says the type as well: its type and fields.
+local function take_apart(object, where)
+  if type(object.type) ~= "string" or type(object.message or {}) ~= "table" then
+    return nil, where .. ': {"type": "...", "message": {...}} is expected'
+  end
+  local message = object.message
+  if message == nil or message == json.null then
+    message = {}
+  end
+  return object.type, message
+end
+
+--- The next message's fields from standard input, and its type if `typed`.
+---@return table? line, string? type_or_why
+local function read_line(state, typed)
+  while true do
+    local text = io.stdin:read("l")
+    if not text then
+      return nil
+    end
+    state.number = state.number + 1
+    if text:find("%S") then
+      local where = ("%s:%d"):format(INPUT, state.number)
+      local object, why = fields.object(text, where)
+      if not object then
+        return nil, text:find("^%s*[{%[]%s*$") and why .. " (one object a line: 'jq -c' writes them so)" or why
+      end
+      if not typed then
+        return object
+      end
+      local message_type, message = take_apart(object, where)
+      if not message_type then
+        return nil, message
+      end
+      return message, message_type
+    end
+  end
+end
+
+--- Waits until the next one is due; who is late does not catch up.
+local function pacer(every_ms)
+  local due
+  return function()
+    if not every_ms then
+      return
+    end
+    local now = tools.now()
+    due = due and math.max(due + every_ms / 1000, now) or now
+    tools.sleep(due - now)
+  end
+end
+
+--- What is wrong with the options, taken together.
+local function check(options, from_lines)
+  if from_lines and options.times then
+    return "--repeat and - exclude each other: with - each line is sent once"
+  end
+  if options.type == "-" and fields.are_from_lines(options.field) then
+    return "- was given twice: as the type it stands for the fields as well"
+  end
+end
+
+--- Calls `deliver` for each message of the run, until it fails.
+---@param options table  as parsed
+---@param deliver fun(message: table): integer, string?  exit code and why
+---@return integer code, string? why
+function talk.each(options, deliver)
+  local typed = options.type == "-"
+  local from_lines = typed or fields.are_from_lines(options.field)
+  local arguments = typed and table.move(options.field, 1, #options.field, 2, { "-" }) or options.field
   local to, why = talk.address(options.ref)
-  if not to then
-    return nil, why
+  local compose
+  if to then
+    why = check(options, from_lines)
   end
-  local text
-  text, why = fields.message(options.field)
-  if not text then
-    return nil, why
+  if not why then
+    compose, why = fields.compose(arguments)
   end
-  return { to = to, type = options.type, json = text, timeout_ms = options.timeout }
+  if why then
+    return EXIT_USAGE, why
+  end
+
+  local pace, state = pacer(options.every), { number = 0 }
+  local times = from_lines and math.huge or options.times or (options.every and math.huge or 1)
+  for n = 1, times do
+    local line, message_type
+    if from_lines then
+      line, message_type = read_line(state, typed)
+      if not line then
+        local bad = message_type -- or the end
+        return bad and EXIT_USAGE or EXIT_OK, bad
+      end
+    end
+    local text
+    text, why = compose(n, line)
+    if not text then
+      return EXIT_USAGE, why
+    end
+    pace()
+    local code
+    code, why = deliver { to = to, type = message_type or options.type, json = text, timeout_ms = options.timeout }
+    if code ~= EXIT_OK then
+      return code, why
+    end
+  end
+  return EXIT_OK
 end
 
 return talk
