@@ -21,6 +21,7 @@
 
 #define GREETING_SIZE   64
 #define SIGNATURE_SIZE  10
+#define VERSION_END     11 /* the major one */
 #define MECHANISM_AT    12
 #define MECHANISM_SIZE  20
 #define COMMAND_FLAG    4
@@ -193,40 +194,57 @@ static bool mechanism_is_text(const uint8_t *mechanism)
     return true;
 }
 
+/* Reads the other side's greeting as far as it comes. Ours is said in two parts:
+ * a server that wants another mechanism than ours hangs up once it has read it,
+ * and may not have said which; the first part is enough for most to say all. */
+static size_t exchange(int fd, uint64_t deadline_ns, uint8_t *theirs, bool *ended)
+{
+    static const uint8_t ours[GREETING_SIZE] = { 0xFF, [9] = 0x7F, [10] = 3, [11] = 0,
+                                                 [MECHANISM_AT] = 'N', 'U', 'L', 'L' };
+    uint64_t now = now_ns();
+    uint64_t half_ns = deadline_ns > now ? now + (deadline_ns - now) / 2 : now;
+
+    *ended = true;
+    if (!say(fd, ours, VERSION_END))
+        return 0;
+    /* Who is no peer of ZeroMQ's need not say 64 bytes. */
+    size_t have = read_all(fd, theirs, 1, half_ns, ended);
+    if (have == 1 && theirs[0] != 0xFF) {
+        uint64_t moment_ns = now_ns() + 100 * NS_PER_MS;
+        return have + read_all(fd, theirs + 1, GREETING_SIZE - 1, moment_ns, ended);
+    }
+    if (have == 1)
+        have += read_all(fd, theirs + 1, VERSION_END - 1, half_ns, ended);
+    if (have == VERSION_END && theirs[VERSION_END - 1] < 3)
+        return have; /* an older one says less */
+    if (have == VERSION_END)
+        have += read_all(fd, theirs + have, GREETING_SIZE - have, half_ns, ended);
+    if (*ended)
+        return have;
+    if (!say(fd, ours + VERSION_END, GREETING_SIZE - VERSION_END)) {
+        *ended = true;
+        return have;
+    }
+    return have + read_all(fd, theirs + have, GREETING_SIZE - have, deadline_ns, ended);
+}
+
 static enum probe_outcome greet(int fd, uint64_t deadline_ns, struct probe *probe)
 {
-    uint8_t greeting[GREETING_SIZE] = { 0xFF, [9] = 0x7F, [10] = 3, [11] = 0 };
     uint8_t theirs[GREETING_SIZE];
     bool    ended;
+    size_t  have = exchange(fd, deadline_ns, theirs, &ended);
 
-    memcpy(greeting + MECHANISM_AT, "NULL", 4);
-    if (!say(fd, greeting, sizeof greeting))
-        return PROBE_CLOSED;
-    /* First what all versions have, since an older one may say no more than that
-     * and its number; and who is no peer of ZeroMQ's need not say ten bytes. */
-    size_t have = read_all(fd, theirs, 1, deadline_ns, &ended);
     if (have == 0)
         return ended ? PROBE_CLOSED : listen_for_last_words(fd, probe);
-    if (theirs[0] == 0xFF)
-        have += read_all(fd, theirs + 1, SIGNATURE_SIZE, deadline_ns, &ended);
-    if (!begins_as_zmtp(theirs, have)) {
-        uint64_t moment_ns = now_ns() + 100 * NS_PER_MS;
-        if (have < sizeof theirs)
-            have += read_all(fd, theirs + have, sizeof theirs - have, moment_ns, &ended);
+    if (!begins_as_zmtp(theirs, have) ||
+        (have == GREETING_SIZE && theirs[10] >= 3 && !mechanism_is_text(theirs + MECHANISM_AT))) {
         note_said(probe, theirs, have);
         return PROBE_STRANGER;
     }
-    if (have < SIGNATURE_SIZE + 1)
-        return ended ? PROBE_CLOSED : PROBE_STALLED;
-    if (theirs[10] < 3)
+    if (have >= VERSION_END && theirs[10] < 3)
         return PROBE_OLD;
-    have += read_all(fd, theirs + have, sizeof theirs - have, deadline_ns, &ended);
-    if (have < sizeof theirs)
+    if (have < GREETING_SIZE)
         return ended ? PROBE_CLOSED : PROBE_STALLED;
-    if (!mechanism_is_text(theirs + MECHANISM_AT)) {
-        note_said(probe, theirs, have);
-        return PROBE_STRANGER;
-    }
     snprintf(probe->mechanism, sizeof probe->mechanism, "%.*s", MECHANISM_SIZE,
              (const char *)theirs + MECHANISM_AT);
     return strcmp(probe->mechanism, "NULL") == 0 ? PROBE_OK : PROBE_MECHANISM;

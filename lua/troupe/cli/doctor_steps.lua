@@ -182,6 +182,11 @@ local function tell_rejected(tell, name, type, reason)
     return
   end
   tell { name = "actor", status = "ok", text = name .. " is there, or at least its host answers for it" }
+  if reason:find("^No reply") then
+    tell { name = "answer", status = "failed", text = reason,
+           todo = "It was handled: for a type that is not answered 'troupe send' is the way." }
+    return
+  end
   local todo = "It is there, and does not want this message."
   if reason:find("^Unknown message type") or reason:find("^No messages registered") then
     todo = ("Types are compared as they are written, upper and lower case too. A script needs on_%s;\n"

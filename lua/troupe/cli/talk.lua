@@ -52,12 +52,12 @@ end
 
 --- A line that says the type as well: its type and fields.
 local function take_apart(object, where)
-  if type(object.type) ~= "string" or type(object.message or {}) ~= "table" then
-    return nil, where .. ': {"type": "...", "message": {...}} is expected'
-  end
   local message = object.message
   if message == nil or message == json.null then
     message = {}
+  end
+  if type(object.type) ~= "string" or type(message) ~= "table" then
+    return nil, where .. ': {"type": "...", "message": {...}} is expected'
   end
   return object.type, message
 end
