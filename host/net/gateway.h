@@ -65,7 +65,7 @@ const char *gateway_flat_endpoint(const struct gateway *gateway);
 enum peer_state gateway_peer_state(struct gateway *gateway, const char *endpoint);
 
 /* Waits until everything sent there was handed to libzmq on a connection that
- * is up; gateway_stop() then sees it out. False once `deadline_ns` (monotonic)
+ * is up, or was until just now; gateway_stop() then sees it out. False once `deadline_ns` (monotonic)
  * has passed, or if nothing was ever sent there. */
 bool gateway_flush(struct gateway *gateway, const char *endpoint, uint64_t deadline_ns);
 

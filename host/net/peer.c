@@ -338,6 +338,12 @@ void peer_monitor_told(struct peer *peer)
     }
 }
 
+/* A connection that is lost by now has taken all there was, or something would wait. */
+static bool has_handed_over_locked(struct peer *peer)
+{
+    return peer_state(peer) != PEER_CONNECTING && outbox_first(&peer->queue) == NULL;
+}
+
 bool peer_wait(struct peer *peer, uint64_t deadline_ns)
 {
     bool in_time = true;
@@ -345,11 +351,10 @@ bool peer_wait(struct peer *peer, uint64_t deadline_ns)
     peer_flush(peer);
     lock_acquire(&peer->lock);
     peer->waiting++;
-    while (in_time && peer->push != NULL &&
-           (peer_state(peer) != PEER_CONNECTED || outbox_first(&peer->queue) != NULL))
+    while (in_time && peer->push != NULL && !has_handed_over_locked(peer))
         in_time = signal_wait_until(&peer->changed, &peer->lock, deadline_ns);
     peer->waiting--;
-    bool done = peer_state(peer) == PEER_CONNECTED && outbox_first(&peer->queue) == NULL;
+    bool done = has_handed_over_locked(peer);
     lock_release(&peer->lock);
     return done;
 }

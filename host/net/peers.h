@@ -160,7 +160,7 @@ void peer_flush(struct peer *peer);
  * if there was anything. The gateway's thread. */
 bool peers_flush_kept(struct peers *peers);
 
-/* Waits until nothing waits for it and it is connected. False once
+/* Waits until nothing waits for it and it is, or was, connected. False once
  * `deadline_ns` (monotonic) has passed. Any thread but the gateway's. */
 bool peer_wait(struct peer *peer, uint64_t deadline_ns);
 

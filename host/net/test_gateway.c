@@ -15,6 +15,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -820,6 +821,51 @@ static void test_one_shot(void)
     zmq_close(pull);
 }
 
+/* A peer that took it all and went away, as one that was told to quit does, was
+ * handed it over nonetheless. */
+static void test_flush_to_one_who_left(void)
+{
+    char         peer[ADDRESS_ENDPOINT_LIMIT] = "tcp://127.0.0.1:*";
+    void        *pull = raw_pull(peer);
+    struct host *host = host_new("cli", NULL);
+    uint64_t     deadline_ns = soon();
+
+    assert(send_from(host, 0, "pong", peer, "Quit", 1) == ROUTER_OK);
+    assert(strstr(raw_receive(pull), "Quit") != NULL);
+    zmq_close(pull);
+    while (gateway_peer_state(host->gateway, peer) != PEER_LOST) {
+        assert(clock_now(&the_clock) < deadline_ns);
+        sched_yield();
+    }
+    assert(gateway_flush(host->gateway, peer, soon()));
+    assert(send_from(host, 0, "pong", peer, "Ping", 1) == ROUTER_OK);
+    assert(gateway_waiting(host->gateway, peer) == 1);
+    assert(!gateway_flush(host->gateway, peer, clock_now(&the_clock) + 10 * NS_PER_MS));
+    host_free(host);
+}
+
+/* A connection can be had before there is anything to say. */
+static void test_connect(void)
+{
+    char         peer[ADDRESS_ENDPOINT_LIMIT] = "tcp://127.0.0.1:*", nobody[ADDRESS_ENDPOINT_LIMIT];
+    char         why[200];
+    void        *pull = raw_pull(peer);
+    int          holder = hold_endpoint(nobody);
+    struct host *host = host_new("cli", NULL);
+
+    assert(gateway_connect(host->gateway, peer, soon(), why, sizeof why));
+    assert(gateway_peer_state(host->gateway, peer) == PEER_CONNECTED);
+    assert(gateway_waiting(host->gateway, peer) == 0);
+    assert(!gateway_connect(host->gateway, nobody, clock_now(&the_clock) + 10 * NS_PER_MS, why,
+                            sizeof why));
+    assert(strstr(why, "no connection in time") != NULL);
+    assert(send_from(host, 0, "pong", peer, "Ping", 1) == ROUTER_OK);
+    assert(strstr(raw_receive(pull), "Ping") != NULL); /* the first that comes */
+    zmq_close(pull);
+    close(holder);
+    host_free(host);
+}
+
 /* More peers than there may be: those unused longest give way, what waited for
  * them becomes dead letters, and who is new is served. */
 static void test_too_many_peers(void)
@@ -906,6 +952,8 @@ int main(void)
     test_full_and_stop();
     test_slow_peer();
     test_one_shot();
+    test_flush_to_one_who_left();
+    test_connect();
     test_too_many_peers();
     test_many_threads();
     zmq_ctx_term(zmq);
