@@ -136,7 +136,8 @@ local HANDSHAKES = {
   end,
   mechanism = function(found)
     return ("it admits only connections secured by %s"):format(found.mechanism), EXIT_UNREACHABLE,
-      found.mechanism == "CURVE" and "Give its public key, and have yours put on its list: see the chapter on CURVE."
+      found.mechanism == "CURVE" and "Both sides need keys ('troupe keys new'): give ours by --curve-key, and have its public half put on\n"
+          .. "that host's list (--curve-peers)."
         or "Troupe speaks NULL (in the clear) and CURVE only."
   end,
   denied = function(found)
