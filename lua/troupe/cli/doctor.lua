@@ -9,7 +9,7 @@ local fields = require "troupe.cli.fields"
 local show = require "troupe.cli.show"
 local talk = require "troupe.cli.talk"
 
-local EXIT_OK, EXIT_USAGE = 0, 2
+local EXIT_USAGE = 2
 
 local doctor = {}
 
@@ -71,7 +71,7 @@ function doctor.run(options)
   end
   return doctor_steps.look(tell, {
     peer = options.peer, type = options.type, json = message, timeout_ms = options.timeout,
-  }) or EXIT_OK
+  })
 end
 
 return doctor

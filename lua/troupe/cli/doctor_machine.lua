@@ -28,7 +28,7 @@ end
 
 local function zeromq(facts)
   return { name = "zeromq", status = "ok",
-           text = ("libzmq %s, %s"):format(facts.zmq, facts.curve == 1 and "with CURVE" or "without CURVE") ,
+           text = ("libzmq %s, %s"):format(facts.zmq, facts.curve == 1 and "with CURVE" or "without CURVE"),
            todo = facts.curve == 0 and "Encrypted connections need a libzmq with CURVE." or nil }
 end
 

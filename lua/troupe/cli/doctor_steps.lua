@@ -4,7 +4,7 @@ local port = require "troupe.port"
 local show = require "troupe.cli.show"
 local tools = require "troupe.tools"
 
-local EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_TIMED_OUT, EXIT_REJECTED, EXIT_UNREACHABLE = 0, 1, 2, 3, 4, 5
+local EXIT_OK, EXIT_USAGE, EXIT_TIMED_OUT, EXIT_REJECTED, EXIT_UNREACHABLE = 0, 2, 3, 4, 5
 
 local doctor_steps = {}
 
@@ -262,7 +262,7 @@ function doctor_steps.look(tell, ask)
   step, code = handshake(found)
   tell(step)
   if step.status == "failed" then
-    return code or EXIT_FAILED
+    return code
   end
 
   if not ask.type then
