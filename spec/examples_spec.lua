@@ -3,12 +3,15 @@ local process = require "spec.support.process"
 local Stage = require "troupe.stage"
 
 local program = process.troupe({})[1]
+local PYTHON = "/usr/bin/python3" -- Debian's python3-zmq is for this one
+local has_zmq = os.execute(PYTHON .. " -c 'import zmq' 2>/dev/null") == true
 
 -- What a file says of its own output.
 local function expected(path)
   local lines = {}
   for line in io.lines(path) do
     local text = line:match("^%-%- expect:(.*)$") or line:match("^ %* expect:(.*)$")
+      or line:match("^# expect:(.*)$")
     if text then table.insert(lines, (text:gsub("^ ", ""))) end
   end
   assert(#lines > 0, path .. " does not say what it prints")
@@ -28,6 +31,23 @@ end
 local function assert_prints(path, ended)
   assert.same({ code = 0, err = "" }, { code = ended.code, err = ended.err })
   assert.same(expected(path), lines_of(ended.out))
+end
+
+-- A host that runs scripts until it is stopped; where it listens.
+local function serve(...)
+  local host = process.start(process.troupe { "run", "--bind", ":0", ... })
+  return host, host:error_line("listening on"):match("tcp://%S+$")
+end
+
+-- The same for a script that ends by itself, with that host behind `--`.
+local function troupe_to(endpoint, ...)
+  local ended = troupe("run", "--bind", ":0", ..., "--", endpoint)
+  ended.err = ended.err:gsub("^[%w_]+ +listening on tcp://127%.0%.0%.1:%d+\n", "")
+  return ended
+end
+
+local function python(...)
+  return { PYTHON, "-B", ... }
 end
 
 local function sorted(lines)
@@ -83,6 +103,108 @@ describe("the example", function()
     local ping = troupe("run", "examples/remote_ping_pong/ping.lua", "--bind", ":0", "--", endpoint)
     assert.equal(1, ping.code)
     assert.matches("Rejected: Actor 'pong' not found\n$", ping.out)
+  end)
+
+  describe("examples/reject", function()
+    local folder = "examples/reject/"
+
+    it("prints what it says, in two processes", function()
+      local receiver, endpoint = serve(folder .. "receiver.lua")
+      assert_prints(folder .. "sender.lua", troupe_to(endpoint, folder .. "sender.lua"))
+      local ended = receiver:stop("TERM")
+      assert.matches("^%S+ %S+ warn  receiver: no handler on_unknownmessage for UnknownMessage from elsewhere[^\n]*\n$",
+                     ended.err)
+      ended.err = ""
+      assert_prints(folder .. "receiver.lua", ended)
+    end)
+
+    it("names every reason for a Reject", function()
+      local _, endpoint = serve(folder .. "receiver.lua", folder .. "busy.lua")
+      assert_prints(folder .. "reasons.lua", troupe_to(endpoint, folder .. "reasons.lua"))
+    end)
+  end)
+
+  it("examples/two_pings gives each ping its own pongs, in three processes", function()
+    local folder = "examples/two_pings/"
+    local pong, endpoint = serve(folder .. "pong.lua")
+    local pings = {}
+    for i, name in ipairs { "ping", "ping2" } do
+      pings[i] = process.start(process.troupe {
+        "run", folder .. "ping.lua", "--bind", ":0", "--name", name, "--", endpoint })
+    end
+    local function as(name, path)
+      local lines = expected(path)
+      for i, line in ipairs(lines) do lines[i] = line:gsub("ping:", name .. ":"):gsub("from ping$", "from " .. name) end
+      return lines
+    end
+    for i, name in ipairs { "ping", "ping2" } do
+      local ended = pings[i]:wait()
+      assert.equal(0, ended.code, ended.err)
+      assert.same(as(name, folder .. "ping.lua"), lines_of(ended.out))
+    end
+    local heard = { ping = {}, ping2 = {} }
+    for _, line in ipairs(lines_of(pong:stop("TERM").out)) do
+      table.insert(heard[line:match("from (%w+)$")], line)
+    end
+    assert.same({ ping = as("ping", folder .. "pong.lua"), ping2 = as("ping2", folder .. "pong.lua") }, heard)
+  end)
+
+  describe("examples/remote_python", function()
+    local it = has_zmq and it or function(name) pending(name .. " (needs python3-zmq)") end
+    local folder, ours = "examples/remote_python/", "examples/remote_ping_pong/"
+    local ANY = "tcp://127.0.0.1:0"
+
+    -- The pong in Python; where it listens, from its first line.
+    local function serve_python()
+      local pong = process.start(python(folder .. "pong.py", ANY))
+      return pong, "tcp://127.0.0.1:" .. pong:line("Pong ready on port"):match("%d+")
+    end
+
+    it("has a ping in Python for our pong", function()
+      local pong, endpoint = serve(ours .. "pong.lua")
+      assert_prints(folder .. "ping.py", process.run(python(folder .. "ping.py", endpoint, ANY)))
+      assert_prints(ours .. "pong.lua", pong:stop("TERM"))
+    end)
+
+    it("has a pong in Python for our ping", function()
+      local pong, endpoint = serve_python()
+      assert_prints(ours .. "ping.lua", troupe_to(endpoint, ours .. "ping.lua"))
+      local ended = pong:stop("TERM")
+      ended.out = "Pong ready on port 5001...\n" .. ended.out -- that line was read, with another port
+      assert_prints(folder .. "pong.py", ended)
+    end)
+
+    it("has a ping for a pong of its own kind", function()
+      local _, endpoint = serve_python()
+      assert_prints(folder .. "ping.py", process.run(python(folder .. "ping.py", endpoint, ANY)))
+    end)
+
+    it("sends Rejects that our questions understand, and survives what is no message", function()
+      local pong, endpoint = serve_python()
+      local function ask(to, type)
+        local ended = troupe("ask", to .. "@" .. endpoint, type, "count:=1")
+        return { ended.code, ended.out .. ended.err }
+      end
+      assert.same({ 4, "troupe: Actor 'nobody' not found\n" }, ask("nobody", "Ping"))
+      assert.same({ 4, "troupe: Unknown message type: Bogus\n" }, ask("pong", "Bogus"))
+      local frames = table.concat({
+        "not JSON", "[]", "7", "{}", '{"receiver": 7}', '{"message": [1]}', ("["):rep(100000),
+        '{"receiver": "pong", "message_type": "Ping", "message": {"count": 0}, "sender_actor": "x", '
+          .. '"sender_endpoint": "tcp://*:1"}',
+      }, "\n") .. "\n"
+      assert.equal(0, process.run(python("spec/interop/peer.py", "exchange", endpoint), { input = frames }).code)
+      assert.same({ 0, 'Pong {"count": 1}\n' }, ask("pong", "Ping"))
+      local ended = pong:stop("TERM")
+      assert.equal(0, ended.code)
+      assert.matches("ignored a frame of 8 bytes: ", ended.err)
+      assert.matches("cannot answer to tcp://%*:1: ", ended.err)
+    end)
+
+    it("says so when there is no pong at that place, or none of that name", function()
+      local _, endpoint = serve(ours .. "pong.lua", "--name", "gong")
+      local ended = process.run(python(folder .. "ping.py", endpoint, ANY))
+      assert.same({ 1, "Rejected: Actor 'pong' not found\n" }, { ended.code, ended.err })
+    end)
   end)
 
   it("examples/embed.c prints what it says", function()
