@@ -253,40 +253,15 @@ describe("with a peer in Python,", function()
   end)
 
   describe("a peer's actor", function()
-    -- Starts a peer that writes as one of the family does; where it is.
-    local function serve(form)
-      local peer = process.start { PYTHON, PEER, "serve", form or "python" }
+    -- Starts a peer that writes as the family's Python does (for the others see
+    -- dialects_spec); where it is.
+    local function serve()
+      local peer = process.start { PYTHON, PEER, "serve", "python" }
       return peer, peer:line("tcp://")
     end
 
     local function run(chunk, ...)
       return process.run(process.troupe { "-e", chunk, "--", ... })
-    end
-
-    for _, form in ipairs { "python", "c++", "rust", "java" } do
-      it("that writes as the family's " .. form .. " does answers and rejects our questions", function()
-        local _, where = serve(form)
-        local ended = run([[
-          function on_start()
-            local pong = actor.ref("pong@" .. actor.args[1])
-            local msg, env = pong:ask("Ping", { count = 7 })
-            print(env and env.type, msg and msg.count)
-            local none, why = pong:ask("Bogus")
-            print(none, why.reason, why)
-            none, why = actor.ref("nobody@" .. actor.args[1]):ask("Ping")
-            print(none, why.reason, why)
-            print(pong:ask("Ping", { count = 8 }).count)
-            actor.stop_host()
-          end
-        ]], where)
-        assert.same({ code = 0, err = "" }, { code = ended.code, err = ended.err })
-        local lines = lines_of(ended.out)
-        assert.equal(4, #lines)
-        assert.equal("Pong\t7", lines[1])
-        assert.matches("^nil\trejected\t.*Unknown message type: Bogus", lines[2])
-        assert.matches("^nil\trejected\t.*Actor 'nobody' not found", lines[3])
-        assert.equal("8", lines[4])
-      end)
     end
 
     it("is asked under a name for one answer, in the bytes that json.dumps would write", function()

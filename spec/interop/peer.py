@@ -4,7 +4,7 @@ json.dumps and json.loads, and none of our code.
   peer.py exchange ENDPOINT    says what stands on standard input, prints what comes back
   peer.py oversize ENDPOINT    sends a frame that is too large, waits to be thrown out
   peer.py http ENDPOINT        talks HTTP to the port
-  peer.py serve FORM           an actor `pong` that answers Ping with Pong
+  peer.py serve python         an actor `pong` that answers Ping with Pong
 
 A line on standard input is a frame, in which ME stands for our own endpoint; or,
 after `hex `, its bytes; or, after `parts `, frames of one multipart message,
@@ -113,33 +113,6 @@ def http(endpoint):
 
 # ---- serve --------------------------------------------------------------------
 
-def as_python(sender, endpoint, receiver, message_type, message):
-    return json.dumps(envelope(sender, endpoint, receiver, message_type, message))
-
-
-def as_cpp(sender, endpoint, receiver, message_type, message):
-    return json.dumps(envelope(None, None, receiver, message_type, message),
-                      sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def as_rust(sender, endpoint, receiver, message_type, message):
-    sender, endpoint = (sender and "receiver", sender and endpoint)
-    return json.dumps(envelope(sender, endpoint, receiver, message_type, message),
-                      sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
-def as_java(sender, endpoint, receiver, message_type, message):
-    if message_type == "Reject":
-        message = {"messageType": message["message_type"], "reason": message["reason"],
-                   "rejectedBy": message["rejected_by"]}
-    parts = envelope(sender, endpoint, receiver, message_type, message)
-    return json.dumps({key: part for key, part in parts.items() if part is not None},
-                      separators=(",", ":"), ensure_ascii=False)
-
-
-FORMS = {"python": as_python, "c++": as_cpp, "rust": as_rust, "java": as_java}
-
-
 def answer(frame):
     """Who answers, the type, and the fields: as the family's Python does."""
     receiver, message_type = frame["receiver"], frame["message_type"]
@@ -152,7 +125,7 @@ def answer(frame):
     return None, "Reject", {"message_type": message_type, "reason": reason, "rejected_by": receiver}
 
 
-def serve(form):
+def serve(_):
     pull, me = bound()
     pull.setsockopt(zmq.RCVTIMEO, -1)
     print(me, flush=True)
@@ -167,8 +140,7 @@ def serve(form):
         if endpoint not in pushes:
             pushes[endpoint] = connected(endpoint)
         sender, message_type, message = answer(frame)
-        pushes[endpoint].send(FORMS[form](sender, me, frame["sender_actor"], message_type, message)
-                              .encode("utf-8"))
+        pushes[endpoint].send_json(envelope(sender, me, frame["sender_actor"], message_type, message))
 
 
 if __name__ == "__main__":
