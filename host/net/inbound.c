@@ -8,6 +8,7 @@
 #include "net/gateway_room.h"
 
 #include "base/log.h"
+#include "message/reject.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -113,8 +114,10 @@ static void frame_in(struct gateway *gateway, const uint8_t *frame, size_t size)
         address_unref(origin);
         return;
     }
-    struct message *message =
-        message_new(MESSAGE_ORDINARY, type, envelope->message.data, envelope->message.size);
+    struct message *message = NULL;
+    if (type != TYPE_REJECT || reject_in_one_form(&envelope->message) == 0)
+        message = message_new(MESSAGE_ORDINARY, type, envelope->message.data,
+                              envelope->message.size);
     if (message == NULL) {
         bad_frame(gateway, frame, size, "no memory");
         address_unref(origin);
