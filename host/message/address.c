@@ -193,6 +193,22 @@ static bool split_port(const char *text, size_t size, size_t *host_size)
     return true;
 }
 
+/* Writes an IPv6 address, or the IPv4 one that it stands for. "Any" is no place
+ * to connect to; what the system makes of it is this machine. */
+static void write_ipv6(const struct in6_addr *number, bool for_bind, char *out, size_t out_room)
+{
+    char text[INET6_ADDRSTRLEN];
+    if (IN6_IS_ADDR_V4MAPPED(number)) {
+        inet_ntop(AF_INET, number->s6_addr + 12, text, sizeof text);
+        bool any = strcmp(text, "0.0.0.0") == 0 && !for_bind;
+        snprintf(out, out_room, "%s", any ? "127.0.0.1" : text);
+        return;
+    }
+    bool any = IN6_IS_ADDR_UNSPECIFIED(number) && !for_bind;
+    inet_ntop(AF_INET6, any ? &in6addr_loopback : number, text, sizeof text);
+    snprintf(out, out_room, "[%s]", text);
+}
+
 /* Writes the host's one spelling. 0 or -EINVAL. */
 static int write_host(const char *host, size_t size, bool numeric_only, bool for_bind,
                       char *out, size_t out_room, char *why, size_t room)
@@ -209,17 +225,18 @@ static int write_host(const char *host, size_t size, bool numeric_only, bool for
     } else if (size > 0 && host[0] == '[') {
         if (host[size - 1] != ']' || !read_ipv6(host + 1, size - 2, &ipv6))
             return refuse(why, room, host, size, "is no IPv6 address");
-        char text[INET6_ADDRSTRLEN];
-        inet_ntop(AF_INET6, &ipv6, text, sizeof text);
-        snprintf(out, out_room, "[%s]", text);
+        write_ipv6(&ipv6, for_bind, out, out_room);
         return 0;
-    } else if (!read_ipv4(host, size, &ipv4)) {
+    } else if (read_ipv4(host, size, &ipv4)) {
+        if (ipv4 == 0 && !for_bind)
+            kept = "127.0.0.1";
+    } else {
         if (numeric_only)
             return refuse(why, room, host, size, "is no numeric address");
         if (!is_host_name(host, size))
             return refuse(why, room, host, size, "is neither an address nor a host name");
     }
-    snprintf(out, out_room, "%.*s", (int)size, kept);
+    snprintf(out, out_room, "%.*s", kept == host ? (int)size : HOST_NAME_LIMIT, kept);
     return 0;
 }
 
@@ -255,7 +272,6 @@ int address_endpoint_normalise(const char *text, size_t size, bool numeric_only,
 
 bool address_endpoint_is_loopback(const char *endpoint)
 {
-    static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff }; /* ::ffff:a.b.c.d */
     char spelling[ADDRESS_ENDPOINT_LIMIT];
     if (address_endpoint_normalise(endpoint, strlen(endpoint), true, true, spelling, NULL, 0) != 0)
         return false;
@@ -269,8 +285,6 @@ bool address_endpoint_is_loopback(const char *endpoint)
         return ipv4 >> 24 == 127;
     if (host[0] != '[' || !read_ipv6(host + 1, size - 2, &ipv6))
         return false;
-    if (memcmp(&ipv6, mapped, sizeof mapped) == 0)
-        return ipv6.s6_addr[12] == 127;
     return memcmp(&ipv6, &in6addr_loopback, sizeof ipv6) == 0;
 }
 

@@ -54,8 +54,9 @@ int address_parse(const char *text, size_t size, struct address **address,
                   char *why, size_t room);
 
 /* Brings an endpoint into its one spelling in `out` (ADDRESS_ENDPOINT_LIMIT
- * bytes): `:5001`, `tcp://localhost:5001`. Host names are kept. With
- * `numeric_only` a host must be a numeric IPv4 or [IPv6] address or localhost,
+ * bytes): `:5001`, `tcp://localhost:5001`. Host names are kept; an IPv4 address
+ * written as IPv6 (::ffff:10.0.0.1) becomes IPv4; unless `for_bind`, 0.0.0.0 and
+ * [::] are this machine, as the system has it when it connects. With `numeric_only` a host must be a numeric IPv4 or [IPv6] address or localhost,
  * as everything that comes off the wire must. `*` and port 0 only with
  * `for_bind`. 0, or -EINVAL and a sentence in `why`. */
 int address_endpoint_normalise(const char *text, size_t size, bool numeric_only, bool for_bind,

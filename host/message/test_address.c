@@ -35,11 +35,15 @@ static void test_spelling(void)
     assert(normalises(TEXT("tcp://127.0.0.1:5001"), FROM_WIRE, "tcp://127.0.0.1:5001"));
     assert(normalises(TEXT("tcp://255.255.255.255:65535"), FROM_WIRE,
                       "tcp://255.255.255.255:65535"));
-    assert(normalises(TEXT("tcp://0.0.0.0:1"), FROM_WIRE, "tcp://0.0.0.0:1"));
+    assert(normalises(TEXT("tcp://0.0.0.0:1"), FROM_WIRE, "tcp://127.0.0.1:1"));
+    assert(normalises(TEXT("tcp://[::]:1"), FROM_WIRE, "tcp://[::1]:1"));
+    assert(normalises(TEXT("tcp://[::ffff:0.0.0.0]:1"), FROM_WIRE, "tcp://127.0.0.1:1"));
+    assert(normalises(TEXT("tcp://0.0.0.0:1"), FOR_BIND, "tcp://0.0.0.0:1"));
+    assert(normalises(TEXT("tcp://[::]:1"), FOR_BIND, "tcp://[::]:1"));
     assert(normalises(TEXT("tcp://[::1]:5001"), FROM_WIRE, "tcp://[::1]:5001"));
     assert(normalises(TEXT("tcp://[0:0:0:0:0:0:0:1]:5001"), FROM_WIRE, "tcp://[::1]:5001"));
     assert(normalises(TEXT("tcp://[FE80::00A]:9"), FROM_WIRE, "tcp://[fe80::a]:9"));
-    assert(normalises(TEXT("tcp://[::ffff:10.0.0.1]:9"), FROM_WIRE, "tcp://[::ffff:10.0.0.1]:9"));
+    assert(normalises(TEXT("tcp://[::ffff:10.0.0.1]:9"), FROM_WIRE, "tcp://10.0.0.1:9"));
 }
 
 /* Host names pass where the user wrote them, and never off the wire. */
