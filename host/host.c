@@ -102,6 +102,11 @@ static int open_gateway(struct host *host, const struct host_options *options, c
     gateway_options.advertise = options->advertise;
     gateway_options.flat = options->flat;
     gateway_options.flat_actor = options->flat_actor;
+    gateway_options.open = options->open;
+    gateway_options.allow = options->allow;
+    gateway_options.reply_to = options->reply_to;
+    gateway_options.curve_key = options->curve_key;
+    gateway_options.curve_peers = options->curve_peers;
     return gateway_open(&host->gateway, &host->system, &gateway_options, why, room);
 }
 
@@ -456,6 +461,23 @@ const char *host_endpoint(const struct host *host)
 const char *host_flat_endpoint(const struct host *host)
 {
     return host->gateway != NULL ? gateway_flat_endpoint(host->gateway) : "";
+}
+
+int host_reload(struct host *host, char *why, size_t room)
+{
+    struct keyring_news news;
+    if (host->gateway == NULL)
+        return refuse(-ENOTSUP, why, room, "this host has no keys");
+    int error = gateway_reload(host->gateway, &news, why, room);
+    if (error == 0)
+        snprintf(why, room, "%zu key%s listed now, %zu of them new; %zu no more", news.keys,
+                 news.keys == 1 ? " is" : "s are", news.added, news.removed);
+    return error;
+}
+
+int host_make_key(const char *path, char public_key[HOST_KEY], char *why, size_t room)
+{
+    return key_file_make(path, public_key, why, room);
 }
 
 const char *host_version(void)

@@ -38,8 +38,18 @@ struct host_options {
     unsigned    workers;          /* pool threads [one a core] */
     bool        stepped;          /* no threads, a clock that stands still: host_step(), host_advance() */
     uint64_t    seed;             /* stepped: picks who runs next [first come, first served] */
-    const char *bind;             /* endpoint to listen on, ":5001" [none] */
-    const char *advertise;        /* endpoint that peers reply to [the bound one] */
+    const char *bind;             /* endpoint to listen on, ":5001"; beyond loopback only with
+                                   * open, allow or curve_key [none] */
+    const char *advertise;        /* endpoint that peers reply to [the bound one; of one on all
+                                   * interfaces, the address that leads to the peer] */
+    bool        open;             /* everybody may connect [this machine, and who was asked] */
+    const char *allow;            /* and these: "10.0.0.7,10.1.0.0/16,fd00::/8" [nobody else] */
+    const char *reply_to;         /* where answers may go: "any" (numeric address), "loopback",
+                                   * "private", hosts ("10.0.0.7,risk:5002"), or several of it
+                                   * ["any"; "private" if bound beyond loopback] */
+    const char *curve_key;        /* file of our CURVE key, as host_make_key() makes it; all traffic
+                                   * is encrypted then, and the process leaves no core dumps [none] */
+    const char *curve_peers;      /* file of the keys that are let in: lines "KEY [ENDPOINT...]" */
     const char *flat;             /* endpoint where flat JSON is answered over REQ/REP, ":5555" [none] */
     const char *flat_actor;       /* with flat: the actor that answers, by its name */
     const char *const *arguments; /* actor.args, NULL-terminated [none] */
@@ -51,7 +61,8 @@ struct host_options {
 };
 
 /* Makes a host; nothing runs yet. `options` may be NULL. Errors: -EINVAL (a bad
- * option), -EADDRINUSE and others of the bind, -ENOMEM. */
+ * option, a file that is missing or open to others), -EBADMSG (what is in a key
+ * file), -EADDRINUSE and others of the bind, -ENOMEM. */
 HOST_API int host_make(struct host **host, const struct host_options *options, char *why,
                        size_t room);
 
@@ -165,6 +176,15 @@ HOST_API const char *host_endpoint(const struct host *host);
 
 /* The endpoint where flat JSON is answered ("tcp://127.0.0.1:5555"), or "". */
 HOST_API const char *host_flat_endpoint(const struct host *host);
+/* Reads the file of `curve_peers` again: keys that are gone from it are let in no
+ * more, nor heard where they are connected. Writes a sentence into `why` in any case.
+ * -ENOTSUP: there is none; else unless 0 the old list stays. Any thread. */
+HOST_API int host_reload(struct host *host, char *why, size_t room);
+
+/* Makes a CURVE key pair in a new file that only its owner can read; its public key,
+ * 40 characters, goes into `public_key`. -EEXIST: the file is there already. */
+#define HOST_KEY 41
+HOST_API int host_make_key(const char *path, char public_key[HOST_KEY], char *why, size_t room);
 
 /* "0.1.0". */
 HOST_API const char *host_version(void);

@@ -72,6 +72,20 @@ static void stop(int number)
     lock_release(&target.lock);
 }
 
+static void reload(void)
+{
+    char why[HOST_WHY] = "the host is not there yet";
+    lock_acquire(&target.lock);
+    int error = target.host != NULL ? host_reload(target.host, why, sizeof why) : -ENOTSUP;
+    lock_release(&target.lock);
+    if (error == 0)
+        log_info("host: SIGHUP: %s", why);
+    else if (error == -ENOTSUP)
+        log_info("host: SIGHUP: there is nothing to reload: %s", why);
+    else
+        log_error("host: SIGHUP: the keys stay as they were: %s", why);
+}
+
 static sigset_t signals_taken(void)
 {
     sigset_t signals;
@@ -91,7 +105,7 @@ static void *take_signals(void *argument)
         if (sigwait(&signals, &number) != 0)
             continue;
         if (number == SIGHUP)
-            log_info("host: SIGHUP: there is no reload yet; everything goes on as it was");
+            reload();
         else
             stop(number);
     }
@@ -176,6 +190,15 @@ static int run_host(struct host *host, const struct program_run *run, host_actor
     return host_run(host);
 }
 
+static void secure(struct host_options *options, const struct program_security *security)
+{
+    options->open = security->open;
+    options->allow = security->allow;
+    options->reply_to = security->reply_to;
+    options->curve_key = security->curve_key;
+    options->curve_peers = security->curve_peers;
+}
+
 static int run(void *context, const struct program_run *run, char *why, size_t room)
 {
     (void)context;
@@ -190,6 +213,7 @@ static int run(void *context, const struct program_run *run, char *why, size_t r
         .memory_bytes = run->memory_bytes,
         .slice_ms = run->slice_ms,
     };
+    secure(&options, &run->security);
     host_actor *actors = calloc(run->count, sizeof *actors);
     if (actors == NULL || watch_signals() != 0) {
         free(actors);
@@ -234,12 +258,14 @@ static int exit_code_of(int error)
     }
 }
 
-static int talk(struct process *process, char *why, size_t room)
+static int talk(struct process *process, const struct program_message *message, char *why,
+                size_t room)
 {
     if (process->talking != NULL)
         return 0;
     log_set_level(LOG_ERROR); /* what goes wrong is the command's to say */
     struct host_options options = { .workers = 1 };
+    secure(&options, &message->security);
     int error = host_make(&process->talking, &options, why, room);
     if (error != 0)
         return error;
@@ -252,7 +278,7 @@ static int talk(struct process *process, char *why, size_t room)
 static int send(void *context, const struct program_message *message, char *why, size_t room)
 {
     struct process *process = context;
-    int error = talk(process, why, room);
+    int error = talk(process, message, why, room);
     if (error == 0)
         error = host_send(process->talking, message->to, message->type, message->json, why, room);
     if (error == 0)
@@ -264,11 +290,24 @@ static int ask(void *context, const struct program_message *message, char **type
                char *why, size_t room)
 {
     struct process *process = context;
-    int error = talk(process, why, room);
+    int error = talk(process, message, why, room);
     if (error == 0)
         error = host_ask(process->talking, message->to, message->type, message->json,
                          message->timeout_ms, type, json, why, room);
     return exit_code_of(error);
+}
+
+/* ---- troupe keys ------------------------------------------------------- */
+
+static int make_key(void *context, const char *path, char *public_key, size_t key_room, char *why,
+                    size_t room)
+{
+    (void)context;
+    char key[HOST_KEY];
+    int  error = host_make_key(path, key, why, room);
+    if (error == 0)
+        snprintf(public_key, key_room, "%s", key);
+    return error == 0 ? EXIT_OK : EXIT_FAILED;
 }
 
 /* ---- The process ------------------------------------------------------- */
@@ -317,7 +356,8 @@ int main(int count, char **arguments)
     sigaction(SIGPIPE, &quiet, NULL);
 
     struct process process = { .talking = NULL };
-    struct program_port port = { .context = &process, .run = run, .send = send, .ask = ask };
+    struct program_port port = { .context = &process, .run = run, .send = send, .ask = ask,
+                                 .make_key = make_key };
     struct program program = {
         .count = count,
         .arguments = arguments,

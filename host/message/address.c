@@ -270,6 +270,13 @@ int address_endpoint_normalise(const char *text, size_t size, bool numeric_only,
     return 0;
 }
 
+bool address_endpoint_is_numeric(const char *endpoint)
+{
+    char spelling[ADDRESS_ENDPOINT_LIMIT];
+    return address_endpoint_normalise(endpoint, strlen(endpoint), true, false, spelling, NULL,
+                                      0) == 0;
+}
+
 bool address_endpoint_is_loopback(const char *endpoint)
 {
     char spelling[ADDRESS_ENDPOINT_LIMIT];

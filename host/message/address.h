@@ -62,6 +62,9 @@ int address_parse(const char *text, size_t size, struct address **address,
 int address_endpoint_normalise(const char *text, size_t size, bool numeric_only, bool for_bind,
                                char *out, char *why, size_t room);
 
+/* Whether the host of a normalised endpoint is an address, and no name. */
+bool address_endpoint_is_numeric(const char *endpoint);
+
 /* Whether the endpoint's host is a loopback address (127.0.0.0/8, also as
  * ::ffff:127.x, and ::1). False for host names, `*` and what is no endpoint. */
 bool address_endpoint_is_loopback(const char *endpoint);

@@ -53,6 +53,9 @@ static void test_host_names(void)
     assert(normalises(TEXT("tcp://my_db:5001"), 0, "tcp://my_db:5001"));
     assert(normalises(TEXT("tcp://risk-1.example.org:5001"), FROM_WIRE, NULL));
     assert(normalises(TEXT("tcp://localhost.example.org:1"), FROM_WIRE, NULL));
+    assert(address_endpoint_is_numeric("tcp://10.0.0.1:5001"));
+    assert(address_endpoint_is_numeric("tcp://[fe80::1]:5001"));
+    assert(!address_endpoint_is_numeric("tcp://risk-1.example.org:5001"));
     assert(normalises(TEXT("tcp://a..b:1"), 0, NULL));
     assert(normalises(TEXT("tcp://.a:1"), 0, NULL));
     assert(normalises(TEXT("tcp://a.:1"), 0, NULL));

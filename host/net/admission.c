@@ -2,7 +2,7 @@
  * admission.c -- a REP socket at the address that ZAP prescribes.
  *
  * A request has the parts version, request id, domain, address, identity,
- * mechanism, and what the mechanism adds. The answer: version, request id,
+ * mechanism, and what the mechanism adds (CURVE: the key). The answer: version, request id,
  * status code, status text, user id, metadata.
  */
 #include "net/admission.h"
@@ -16,12 +16,17 @@
 
 #define VERSION    "1.0"
 #define PART_LIMIT 256
+#define KEY_BYTES  32
 
-enum part { PART_VERSION, PART_ID, PART_DOMAIN, PART_ADDRESS, PART_COUNT };
+enum part {
+    PART_VERSION, PART_ID, PART_DOMAIN, PART_ADDRESS, PART_IDENTITY, PART_MECHANISM, PART_KEY,
+    PART_COUNT
+};
 
 struct request {
     char   parts[PART_COUNT][PART_LIMIT]; /* ended by a NUL */
-    size_t id_size;
+    size_t sizes[PART_COUNT];
+    char   key[KEY_TEXT];                 /* "": none */
 };
 
 int admission_open(struct admission *admission, void *zmq, int epoll, admission_judge *judge,
@@ -67,29 +72,33 @@ static bool read_request(void *door, struct request *request)
         int   size = zmq_recv(door, part, PART_LIMIT - 1, ZMQ_DONTWAIT);
         if (size < 0)
             return false;
-        if (i == PART_ID)
-            request->id_size = (size_t)size < PART_LIMIT ? (size_t)size : PART_LIMIT - 1;
+        if (i < PART_COUNT)
+            request->sizes[i] = (size_t)size < PART_LIMIT ? (size_t)size : PART_LIMIT - 1;
         zmq_getsockopt(door, ZMQ_RCVMORE, &more, &more_size);
     }
     return true;
 }
 
-static bool may_come_in(struct admission *admission, const struct request *request)
+static bool may_come_in(struct admission *admission, struct request *request)
 {
     const char *address = request->parts[PART_ADDRESS];
+    int         size = (int)strcspn(address, "%"); /* a link-local one may name its interface */
     char        host[PART_LIMIT + 2];
-    snprintf(host, sizeof host, strchr(address, ':') != NULL ? "[%s]" : "%s", address);
-    return strcmp(request->parts[PART_VERSION], VERSION) == 0 && address[0] != '\0' &&
-           admission->judge(admission->context, host);
+    snprintf(host, sizeof host, strchr(address, ':') != NULL ? "[%.*s]" : "%.*s", size, address);
+    if (strcmp(request->parts[PART_MECHANISM], "CURVE") == 0 &&
+        request->sizes[PART_KEY] == KEY_BYTES)
+        zmq_z85_encode(request->key, (const uint8_t *)request->parts[PART_KEY], KEY_BYTES);
+    return strcmp(request->parts[PART_VERSION], VERSION) == 0 && size > 0 &&
+           admission->judge(admission->context, host, request->key);
 }
 
 static void answer(void *door, const struct request *request, bool admitted)
 {
     zmq_send(door, VERSION, strlen(VERSION), ZMQ_SNDMORE);
-    zmq_send(door, request->parts[PART_ID], request->id_size, ZMQ_SNDMORE);
+    zmq_send(door, request->parts[PART_ID], request->sizes[PART_ID], ZMQ_SNDMORE);
     zmq_send(door, admitted ? "200" : "400", 3, ZMQ_SNDMORE);
     zmq_send(door, admitted ? "OK" : "NO", 2, ZMQ_SNDMORE);
-    zmq_send(door, "", 0, ZMQ_SNDMORE);
+    zmq_send(door, request->key, strlen(request->key), ZMQ_SNDMORE); /* the user's id */
     zmq_send(door, "", 0, 0);
 }
 
@@ -105,8 +114,11 @@ void admission_told(struct admission *admission)
             return;
         }
         bool admitted = may_come_in(admission, &request);
+        if (!admitted)
+            atomic_fetch_add_explicit(&admission->refused, 1, memory_order_relaxed);
         if (!admitted && log_allowed(&limit))
-            log_warn("gateway: a connection from %s is refused", request.parts[PART_ADDRESS]);
+            log_warn("gateway: a connection from %s is refused, by its address%s",
+                     request.parts[PART_ADDRESS], request.key[0] != '\0' ? " or its key" : "");
         answer(admission->door, &request, admitted);
     }
 }

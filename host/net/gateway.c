@@ -6,6 +6,7 @@
  */
 #include "net/gateway.h"
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "net/gateway_room.h"
 
@@ -48,6 +49,12 @@ static void told(struct gateway *gateway, struct watch *watch)
         break;
     case WATCH_DOOR:
         admission_told(watch->owner);
+        break;
+    case WATCH_INFLOW:
+        inflow_told(watch->owner);
+        break;
+    case WATCH_TICK:
+        inbound_ticked(gateway);
         break;
     case WATCH_MONITOR:
         peer_monitor_told(watch->owner);
@@ -139,67 +146,6 @@ static unsigned peers_we_can_afford(unsigned wanted)
     return most < wanted ? (unsigned)most : wanted;
 }
 
-/* Who may listen where: for all that we bind. 0 or -EACCES. */
-static int may_listen_on(const char *endpoint, char *why, size_t room)
-{
-    if (address_endpoint_is_loopback(endpoint))
-        return 0;
-    snprintf(why, room,
-             "cannot listen on %s: beyond loopback it would be open to everybody, so "
-             "only 127.0.0.1 and [::1] may be bound", endpoint);
-    return -EACCES;
-}
-
-static int listen_flat(struct gateway *gateway, const struct gateway_options *options, char *why,
-                       size_t room)
-{
-    char endpoint[ADDRESS_ENDPOINT_LIMIT];
-    if (options->flat == NULL)
-        return 0;
-    int err = address_endpoint_normalise(options->flat, strlen(options->flat), false, true,
-                                         endpoint, why, room);
-    if (err == 0)
-        err = may_listen_on(endpoint, why, room);
-    if (err == 0)
-        err = flat_server_open(&gateway->flat_server, &gateway->inlets, endpoint,
-                               options->flat_actor, why, room);
-    return err;
-}
-
-static int listen_on(struct gateway *gateway, const struct gateway_options *options, char *why,
-                     size_t room)
-{
-    char endpoint[ADDRESS_ENDPOINT_LIMIT];
-    int  err;
-
-    if (options->bind != NULL) {
-        err = address_endpoint_normalise(options->bind, strlen(options->bind), false, true,
-                                         endpoint, why, room);
-        if (err != 0)
-            return err;
-        err = may_listen_on(endpoint, why, room);
-        if (err != 0)
-            return err;
-        const struct inlet *inlet;
-        err = inlets_add(&gateway->inlets, endpoint, &inlet, why, room);
-        if (err != 0)
-            return err;
-        snprintf(gateway->endpoint, sizeof gateway->endpoint, "%s", inlet->endpoint);
-    }
-    if (options->advertise == NULL)
-        return 0;
-    if (options->bind == NULL) {
-        snprintf(why, room, "cannot advertise %s: nothing is bound", options->advertise);
-        return -EINVAL;
-    }
-    err = address_endpoint_normalise(options->advertise, strlen(options->advertise), false,
-                                     false, endpoint, why, room);
-    if (err == 0)
-        snprintf(gateway->endpoint, sizeof gateway->endpoint, "%s", endpoint);
-    gateway->advertised = err == 0;
-    return err;
-}
-
 static int open_descriptors(struct gateway *gateway)
 {
     gateway->epoll = epoll_create1(EPOLL_CLOEXEC);
@@ -244,20 +190,17 @@ int gateway_open(struct gateway **out, struct system *system,
     wire_envelope_init(&gateway->envelope);
     zmq_msg_init(&gateway->frame);
 
-    inlets_init(&gateway->inlets, gateway->zmq, gateway->epoll, inbound_may_connect, gateway);
     peers_init(&gateway->peers, gateway->zmq, gateway->epoll, gateway->wake,
                &(struct peers_options){ .clock = &system->clock,
                                         .limit = peers_we_can_afford(options->peers),
                                         .queue_messages = options->queue_messages,
                                         .queue_bytes = options->queue_bytes,
                                         .lost = outbound_lost,
-                                       .room = outbound_room,
+                                        .room = outbound_room,
                                         .context = gateway });
     flat_clients_init(&gateway->flat_clients, system, gateway->zmq, gateway->epoll, gateway->wake);
     flat_server_init(&gateway->flat_server, system, gateway->epoll, gateway->wake);
-    err = listen_on(gateway, options, why, room);
-    if (err == 0)
-        err = listen_flat(gateway, options, why, room);
+    err = gateway_open_ways(gateway, options, why, room);
     if (err != 0) {
         gateway_close(gateway);
         return err;
@@ -307,6 +250,8 @@ void gateway_stop(struct gateway *gateway, uint64_t deadline_ns)
         gateway->running = false;
     }
     now = clock_now(&gateway->system->clock);
+    if (gateway->errands != NULL)
+        errands_close(gateway->errands);
     int linger_ms = deadline_ns > now ? (int)((deadline_ns - now) / NS_PER_MS) : 0;
     peers_close(&gateway->peers, linger_ms);
     flat_clients_close(&gateway->flat_clients, linger_ms);
@@ -322,10 +267,14 @@ void gateway_close(struct gateway *gateway)
     gateway_stop(gateway, 0);
     if (gateway->system->remote.context == gateway)
         gateway->system->remote = (struct remote_port){ 0 };
+    errands_free(gateway->errands);
     peers_fini(&gateway->peers);
     flat_clients_fini(&gateway->flat_clients);
     flat_server_fini(&gateway->flat_server);
     inlets_fini(&gateway->inlets);
+    keyring_close(gateway->keys);
+    policy_fini(&gateway->allow);
+    policy_fini(&gateway->reply_to);
     zmq_msg_close(&gateway->frame);
     wire_envelope_fini(&gateway->envelope);
     address_unref(gateway->last_origin);
@@ -343,6 +292,18 @@ const char *gateway_endpoint(const struct gateway *gateway)
 const char *gateway_flat_endpoint(const struct gateway *gateway)
 {
     return gateway->flat_server.endpoint;
+}
+
+int gateway_reload(struct gateway *gateway, struct keyring_news *news, char *why, size_t room)
+{
+    if (gateway->keys == NULL) {
+        snprintf(why, room, "this host has no keys");
+        return -ENOTSUP;
+    }
+    int err = keyring_reload(gateway->keys, news, why, room);
+    if (err == 0)
+        peers_drop_misfits(&gateway->peers);
+    return err;
 }
 
 enum peer_state gateway_peer_state(struct gateway *gateway, const char *endpoint)
@@ -410,6 +371,11 @@ struct gateway_counts gateway_counts(struct gateway *gateway)
         .flat_asked = READ(flat_clients.asked),
         .flat_lost = READ(flat_clients.lost),
         .flat_served = READ(flat_server.served),
+        .keys_refused = READ(keys_refused),
+        .connections = READ(inlets.connections.accepted),
+        .connections_greeted = READ(inlets.connections.greeted),
+        .connections_refused = READ(inlets.admission.refused),
+        .connections_cut = READ(inlets.connections.cut),
     };
 #undef READ
 }

@@ -6,10 +6,11 @@
  * polls all sockets, takes frames apart and gives them to router_receive();
  * it never waits for an actor, a peer or a name server.
  *
- * What comes in is believed in nothing: only this machine and hosts that were
- * asked something may connect; a malformed frame is counted and
- * logged at a bounded rate; a sender's endpoint must be a numeric address that
- * is not our own, or the sender counts as unknown.
+ * What comes in is believed in nothing. Only this machine, hosts that were asked
+ * something and who is allowed may connect, under CURVE if there are keys; a
+ * malformed frame is counted and logged at a bounded rate; a sender's endpoint
+ * must be one that may be answered and is not our own, or the sender counts as
+ * unknown.
  *
  * A plain peer is sent each message at most once. What waits in a queue when
  * the gateway stops becomes a dead letter; what libzmq already has when a
@@ -19,6 +20,7 @@
 #define TROUPE_NET_GATEWAY_H
 
 #include "actor/system.h"
+#include "net/keyring.h"
 #include "net/peers.h"
 
 struct gateway;
@@ -28,6 +30,12 @@ struct gateway_options {
     const char *advertise;      /* what others are told instead, or NULL */
     const char *flat;           /* where to answer flat JSON over REQ/REP, or NULL */
     const char *flat_actor;     /* who answers there */
+    bool        open;           /* everybody may connect */
+    const char *allow;          /* who also may: policy.h's POLICY_ADDRESSES, or NULL */
+    const char *reply_to;       /* where answers may go: POLICY_ENDPOINTS; NULL: `any` if what is
+                                 * bound is loopback or nothing, else `private` */
+    const char *curve_key;      /* files (net/keyring.h): both, or NULL */
+    const char *curve_peers;
     unsigned    peers;          /* other hosts at once */
     size_t      queue_messages; /* waiting for each of them */
     size_t      queue_bytes;
@@ -36,8 +44,10 @@ struct gateway_options {
 #define GATEWAY_OPTIONS_DEFAULT \
     ((struct gateway_options){ .peers = 256, .queue_messages = 1000, .queue_bytes = 8u << 20 })
 
-/* Listens, if `bind` or `flat` say so, and fills system->remote. Only loopback may be
- * bound as yet. 0; or -errno with a sentence in `why`, e.g. -EADDRINUSE. */
+/* Listens, if `bind` or `flat` say so, and fills system->remote. Beyond loopback it listens
+ * only if somebody was allowed (`open`, `allow`) or there are keys; on all interfaces,
+ * others are told the address of the one that leads to them. 0; or -errno with a
+ * sentence in `why`: -EINVAL for options, -EBADMSG for what is in a file, -EADDRINUSE. */
 int gateway_open(struct gateway **out, struct system *system,
                  const struct gateway_options *options, char *why, size_t room);
 
@@ -60,6 +70,10 @@ const char *gateway_endpoint(const struct gateway *gateway);
 
 /* Where flat JSON is answered, with the real port; "": nowhere. As gateway_endpoint(). */
 const char *gateway_flat_endpoint(const struct gateway *gateway);
+/* Reads the list of keys again (net/keyring.h): who is no more in it is heard no
+ * more, and sent nothing. 0; -ENOTSUP: there are no keys; -errno: the old list
+ * stays. Unless 0 with a sentence in `why`. Any thread. */
+int gateway_reload(struct gateway *gateway, struct keyring_news *news, char *why, size_t room);
 
 /* The state of the connection to a normalised endpoint. Any thread. */
 enum peer_state gateway_peer_state(struct gateway *gateway, const char *endpoint);
@@ -89,6 +103,12 @@ struct gateway_counts {
     uint64_t flat_asked;       /* flat requests that we made */
     uint64_t flat_lost;        /* of these: no connection, or no answer */
     uint64_t flat_served;      /* flat requests of others that reached an actor */
+    uint64_t keys_refused;     /* frames in, dropped: their key is listed no more */
+    uint64_t connections;      /* to our inlets, ever */
+    uint64_t connections_greeted; /* of these, whose handshake succeeded: the rest spoke no ZeroMQ,
+                                   * gave up or was refused */
+    uint64_t connections_refused; /* for their address or key */
+    uint64_t connections_cut;  /* sent a message without end */
 };
 /* A snapshot. Any thread. */
 struct gateway_counts gateway_counts(struct gateway *gateway);

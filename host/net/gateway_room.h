@@ -6,10 +6,12 @@
 #define TROUPE_NET_GATEWAY_ROOM_H
 
 #include "message/wire.h"
+#include "net/errands.h"
 #include "net/flat_client.h"
 #include "net/flat_server.h"
 #include "net/gateway.h"
 #include "net/inlets.h"
+#include "net/policy.h"
 
 #include <string.h>
 #include <zmq.h>
@@ -23,8 +25,13 @@ struct gateway {
     struct peers   peers;
     struct flat_clients flat_clients;
     struct flat_server  flat_server;
+    struct keyring *keys;                            /* fixed; NULL: no CURVE */
+    struct policy  allow, reply_to;                  /* fixed */
+    bool           open;                             /* fixed: everybody may connect */
+    struct errands *errands;
     char           endpoint[ADDRESS_ENDPOINT_LIMIT]; /* fixed by gateway_open() */
     bool           advertised;                       /* `endpoint` is not one of our inlets' */
+    bool           everywhere;                       /* fixed: bound to all interfaces */
     bool           running;                          /* the thread; the starter's */
     struct thread  thread;
 
@@ -39,12 +46,16 @@ struct gateway {
     zmq_msg_t            frame;
     char known[ADDRESS_ENDPOINT_LIMIT + 32];     /* the last acceptable sender_endpoint as it came, */
     char known_normalised[ADDRESS_ENDPOINT_LIMIT]; /* and in its one spelling */
+    char user[KEY_TEXT];                         /* whose the last frame was, */
+    unsigned user_edition;                       /* and by which list of keys he was let in; */
+    bool     user_told;                          /* that he is at `known` is in the keyring */
 
     type_id         last_type;   /* of the frame in `envelope` */
     actor_id        last_to;     /* who got it; 0: nobody */
     struct address *last_origin; /* counted: frames come in runs from one sender; NULL: none yet */
 
-    _Atomic uint64_t frames_in, frames_out, full, lost, senders_refused, rejects_held;
+    _Atomic uint64_t frames_in, frames_out, full, lost, senders_refused, rejects_held,
+        keys_refused;
 };
 
 static inline void count(_Atomic uint64_t *counter)
@@ -57,6 +68,11 @@ static inline bool is_our_own(struct gateway *gateway, const char *endpoint)
     return strcmp(gateway->endpoint, endpoint) == 0 || inlets_have(&gateway->inlets, endpoint);
 }
 
+/* Reads the policies and the keys, and listens. 0, or -errno with a sentence in
+ * `why`; gateway_close() undoes it in either case. */
+int gateway_open_ways(struct gateway *gateway, const struct gateway_options *options, char *why,
+                      size_t room);
+
 /* What comes in: the gateway's thread. */
 
 /* Takes frames from the inlet, a batch at most; then it is marked busy. */
@@ -64,7 +80,9 @@ void inbound_told(struct gateway *gateway, struct inlet *inlet);
 /* Gives each busy inlet its turn. Whether any still is. */
 bool inbound_serve_busy(struct gateway *gateway);
 /* Whether a connection from `host` may come in (an admission_judge). */
-bool inbound_may_connect(void *context, const char *host);
+bool inbound_may_connect(void *context, const char *host, const char *key);
+/* The timer of the connections tells. */
+void inbound_ticked(struct gateway *gateway);
 
 /* What goes out: any thread. */
 

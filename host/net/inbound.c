@@ -36,6 +36,13 @@ static void bad_frame(struct gateway *gateway, const uint8_t *frame, size_t size
              size > 64 ? "..." : "");
 }
 
+static void say_unanswered(const char *endpoint)
+{
+    static struct log_limit limit = LOG_LIMIT(1);
+    if (log_allowed(&limit))
+        log_warn("gateway: a sender at %s is not answered: --reply-to does not have it", endpoint);
+}
+
 /* Whether answers may go to the endpoint that the frame gives; if so it is in
  * known_normalised. */
 static bool accept_sender(struct gateway *gateway, const char *endpoint)
@@ -44,13 +51,29 @@ static bool accept_sender(struct gateway *gateway, const char *endpoint)
         return true;
 
     char normalised[ADDRESS_ENDPOINT_LIMIT];
-    if (address_endpoint_normalise(endpoint, strlen(endpoint), true, false, normalised,
-                                   NULL, 0) != 0 ||
-        is_our_own(gateway, normalised))
+    if (address_endpoint_normalise(endpoint, strlen(endpoint), false, false, normalised,
+                                   NULL, 0) != 0)
+        return false;
+    if (!policy_has(&gateway->reply_to, normalised)) {
+        say_unanswered(normalised);
+        return false;
+    }
+    if (is_our_own(gateway, normalised))
         return false;
     snprintf(gateway->known, sizeof gateway->known, "%s", endpoint);
     snprintf(gateway->known_normalised, sizeof gateway->known_normalised, "%s", normalised);
+    gateway->user_told = false;
     return true;
+}
+
+/* Who bears a listed key is answered under it where he says that he is. */
+static void learn_key(struct gateway *gateway)
+{
+    if (gateway->keys == NULL || gateway->user_told)
+        return;
+    if (keyring_learn(gateway->keys, gateway->known_normalised, gateway->user))
+        peers_drop_misfits(&gateway->peers);
+    gateway->user_told = true;
 }
 
 /* The sender as an address, or NULL: nobody that we can answer. */
@@ -63,6 +86,7 @@ static struct address *origin_of(struct gateway *gateway)
         count(&gateway->senders_refused);
         return NULL;
     }
+    learn_key(gateway);
     struct address *last = gateway->last_origin;
     if (LIKELY(last != NULL && strcmp(address_name(last), envelope->sender_actor) == 0 &&
                strcmp(address_endpoint(last), gateway->known_normalised) == 0))
@@ -91,12 +115,35 @@ static void refuse_untyped(struct gateway *gateway, const struct address *origin
         outbound_send_reject(gateway, origin, envelope->message_type, envelope->receiver, reason);
 }
 
+/* Whether the bearer of the frame's key is still let in: the list may have
+ * changed since he connected. */
+static bool is_listed(struct gateway *gateway)
+{
+    if (gateway->keys == NULL)
+        return true;
+    unsigned    edition = keyring_edition(gateway->keys);
+    const char *user = zmq_msg_gets(&gateway->frame, "User-Id");
+    if (LIKELY(user != NULL && gateway->user_edition == edition &&
+               strcmp(gateway->user, user) == 0))
+        return true;
+    if (user == NULL || !keyring_lists(gateway->keys, user)) {
+        count(&gateway->keys_refused);
+        return false;
+    }
+    snprintf(gateway->user, sizeof gateway->user, "%s", user);
+    gateway->user_edition = edition;
+    gateway->user_told = false;
+    return true;
+}
+
 static void frame_in(struct gateway *gateway, const uint8_t *frame, size_t size)
 {
     struct wire_envelope *envelope = &gateway->envelope;
     struct json_error     error;
 
     count(&gateway->frames_in);
+    if (!is_listed(gateway))
+        return;
     int err = wire_read((const char *)frame, size, &JSON_LIMITS_DEFAULT, envelope, &error);
     if (err != 0) {
         bad_frame(gateway, frame, size, err == -EINVAL ? error.reason : "no memory");
@@ -135,8 +182,10 @@ void inbound_told(struct gateway *gateway, struct inlet *inlet)
         int size = zmq_msg_recv(&gateway->frame, inlet->pull, ZMQ_DONTWAIT);
         if (size < 0) {
             inlet->busy = errno == EINTR;
+            inlet->inflow.emptied |= !inlet->busy;
             return;
         }
+        inflow_took(&inlet->inflow, zmq_msg_get(&gateway->frame, ZMQ_SRCFD), (size_t)size);
         frame_in(gateway, zmq_msg_data(&gateway->frame), (size_t)size);
     }
     inlet->busy = true;
@@ -155,11 +204,38 @@ bool inbound_serve_busy(struct gateway *gateway)
     return busy;
 }
 
-/* From this machine anybody may; from elsewhere, who was asked something. */
-bool inbound_may_connect(void *context, const char *host)
+void inbound_ticked(struct gateway *gateway)
+{
+    connections_told(&gateway->inlets.connections);
+    unsigned inlets = atomic_load_explicit(&gateway->inlets.count, memory_order_acquire);
+    for (unsigned i = 0; i < inlets; i++) {
+        struct inlet *inlet = &gateway->inlets.list[i];
+        inflow_next_tick(&inlet->inflow);
+        inlet->busy |= inlet->inflow.open > 0; /* to see that it is empty */
+    }
+}
+
+/* From this machine anybody may, and who was asked something; from elsewhere who
+ * is allowed, which under CURVE everybody is unless only some are named. */
+static bool may_address(struct gateway *gateway, const char *endpoint)
+{
+    char        host[ADDRESS_ENDPOINT_LIMIT];
+    const char *start = endpoint + strlen("tcp://");
+    snprintf(host, sizeof host, "%.*s", (int)(strrchr(start, ':') - start), start);
+    if (address_endpoint_is_loopback(endpoint) || peers_expect(&gateway->peers, host))
+        return true;
+    return gateway->allow.count > 0 ? policy_has(&gateway->allow, endpoint)
+                                    : gateway->open || gateway->keys != NULL;
+}
+
+bool inbound_may_connect(void *context, const char *host, const char *key)
 {
     struct gateway *gateway = context;
-    char            endpoint[ADDRESS_ENDPOINT_LIMIT];
-    snprintf(endpoint, sizeof endpoint, "tcp://%.200s:1", host);
-    return address_endpoint_is_loopback(endpoint) || peers_expect(&gateway->peers, host);
+    char            text[ADDRESS_ENDPOINT_LIMIT], endpoint[ADDRESS_ENDPOINT_LIMIT];
+    snprintf(text, sizeof text, "tcp://%.200s:1", host);
+    if (address_endpoint_normalise(text, strlen(text), true, false, endpoint, NULL, 0) != 0)
+        return false;
+    if (gateway->keys != NULL && !keyring_lists(gateway->keys, key))
+        return false;
+    return may_address(gateway, endpoint);
 }

@@ -40,17 +40,19 @@ static void set_options(void *pull, const char *endpoint)
         zmq_setsockopt(pull, options[i].option, &options[i].value, sizeof options[i].value);
 }
 
-void inlets_init(struct inlets *inlets, void *zmq, int epoll, admission_judge *judge,
-                 void *context)
+int inlets_init(struct inlets *inlets, void *zmq, int epoll, struct keyring *keys,
+                admission_judge *judge, void *context)
 {
     inlets->zmq = zmq;
     inlets->epoll = epoll;
+    inlets->keys = keys;
     inlets->judge = judge;
     inlets->context = context;
     inlets->admission.door = NULL;
     inlets->closed = false;
     atomic_init(&inlets->count, 0);
     lock_init(&inlets->lock);
+    return connections_open(&inlets->connections, epoll, keys != NULL);
 }
 
 void inlets_close(struct inlets *inlets)
@@ -60,14 +62,17 @@ void inlets_close(struct inlets *inlets)
     inlets->closed = true;
     lock_release(&inlets->lock);
     for (unsigned i = 0; i < count; i++) {
-        watch_remove(inlets->epoll, inlets->list[i].descriptor);
-        zmq_close(inlets->list[i].pull);
+        struct inlet *inlet = &inlets->list[i];
+        watch_remove(inlets->epoll, inlet->descriptor);
+        inflow_close(&inlet->inflow, inlet->pull);
+        zmq_close(inlet->pull);
     }
     admission_close(&inlets->admission);
 }
 
 void inlets_fini(struct inlets *inlets)
 {
+    connections_close(&inlets->connections);
     lock_fini(&inlets->lock);
 }
 
@@ -80,24 +85,23 @@ static void as_zmq_writes_it(const char *endpoint, char *out)
              any_port ? "*" : "");
 }
 
-/* A bound socket, and its endpoint in `out`. 0 or -errno. */
-static int open_socket(struct inlets *inlets, int type, const char *endpoint, void **socket,
-                       char *out)
+bool inlets_is_everywhere(const char *endpoint)
 {
-    char   bound[ADDRESS_ENDPOINT_LIMIT];
-    size_t size = sizeof bound;
-    int    err = 0;
+    static const char *const hosts[] = { "tcp://*:", "tcp://0.0.0.0:", "tcp://[::]:" };
+    for (size_t i = 0; i < ARRAY_LENGTH(hosts); i++)
+        if (strncmp(endpoint, hosts[i], strlen(hosts[i])) == 0)
+            return true;
+    return false;
+}
 
+/* A socket with our options and our key, not yet bound. 0 or -errno. */
+static int make_socket(struct inlets *inlets, int type, const char *endpoint, void **socket)
+{
     *socket = zmq_socket(inlets->zmq, type);
     if (*socket == NULL)
         return -errno;
     set_options(*socket, endpoint);
-    as_zmq_writes_it(endpoint, bound);
-    if (zmq_bind(*socket, bound) != 0 ||
-        zmq_getsockopt(*socket, ZMQ_LAST_ENDPOINT, bound, &size) != 0)
-        err = -errno;
-    else
-        err = address_endpoint_normalise(bound, strlen(bound), false, true, out, NULL, 0);
+    int err = inlets->keys != NULL ? keyring_guard_inlet(inlets->keys, *socket) : 0;
     if (err != 0) {
         zmq_close(*socket);
         *socket = NULL;
@@ -105,18 +109,45 @@ static int open_socket(struct inlets *inlets, int type, const char *endpoint, vo
     return err;
 }
 
+/* Binds it; the endpoint with the real port in `out`. 0 or -errno. */
+static int bind_socket(void *socket, const char *endpoint, char *out)
+{
+    char   bound[ADDRESS_ENDPOINT_LIMIT];
+    size_t size = sizeof bound;
+
+    as_zmq_writes_it(endpoint, bound);
+    if (zmq_bind(socket, bound) != 0 ||
+        zmq_getsockopt(socket, ZMQ_LAST_ENDPOINT, bound, &size) != 0)
+        return -errno;
+    return address_endpoint_normalise(bound, strlen(bound), false, true, out, NULL, 0);
+}
+
 /* Binds a socket into `inlet`, which nobody sees yet. 0 or -errno. */
 static int open_inlet(struct inlets *inlets, const char *endpoint, struct inlet *inlet)
 {
-    int err = open_socket(inlets, ZMQ_PULL, endpoint, &inlet->pull, inlet->endpoint);
+    int err = make_socket(inlets, ZMQ_PULL, endpoint, &inlet->pull);
     if (err != 0)
         return err;
+    err = inflow_open(&inlet->inflow, &inlets->connections, inlets->zmq, inlet->pull);
+    if (err != 0)
+        goto close_pull;
+    err = bind_socket(inlet->pull, endpoint, inlet->endpoint);
+    if (err != 0)
+        goto close_inflow;
+    inlet->port = strrchr(inlet->endpoint, ':') + 1;
+    inlet->everywhere = inlets_is_everywhere(inlet->endpoint);
+
     inlet->watch = (struct watch){ WATCH_INLET, inlet };
     inlet->descriptor = watch_descriptor(inlet->pull);
     inlet->busy = true; /* look once unasked */
     err = watch_add(inlets->epoll, inlet->descriptor, &inlet->watch);
-    if (err != 0)
-        zmq_close(inlet->pull);
+    if (err == 0)
+        return 0;
+
+close_inflow:
+    inflow_close(&inlet->inflow, inlet->pull);
+close_pull:
+    zmq_close(inlet->pull);
     return err;
 }
 
@@ -130,7 +161,7 @@ static int open_admission_locked(struct inlets *inlets)
                                 inlets->context);
 }
 
-static int add_locked(struct inlets *inlets, const char *endpoint, const struct inlet **inlet)
+static int add_locked(struct inlets *inlets, const char *endpoint, struct inlet **inlet)
 {
     unsigned count = atomic_load_explicit(&inlets->count, memory_order_relaxed);
     if (count == INLETS_MAX)
@@ -151,8 +182,8 @@ static void explain(int err, const char *endpoint, char *why, size_t room)
              err == -EADDRINUSE ? "another process does already" : zmq_strerror(-err));
 }
 
-int inlets_add(struct inlets *inlets, const char *endpoint, const struct inlet **inlet,
-               char *why, size_t room)
+int inlets_add(struct inlets *inlets, const char *endpoint, struct inlet **inlet, char *why,
+               size_t room)
 {
     lock_acquire(&inlets->lock);
     int err = add_locked(inlets, endpoint, inlet);
@@ -169,21 +200,58 @@ int inlets_bind(struct inlets *inlets, int type, const char *endpoint, void **so
     int err = open_admission_locked(inlets);
     lock_release(&inlets->lock);
     if (err == 0)
-        err = open_socket(inlets, type, endpoint, socket, bound);
+        err = make_socket(inlets, type, endpoint, socket);
+    if (err == 0 && (err = bind_socket(*socket, endpoint, bound)) != 0) {
+        zmq_close(*socket);
+        *socket = NULL;
+    }
     if (err != 0)
         explain(err, endpoint, why, room);
     return err;
 }
 
-/* The inlet on this host address; any port. */
-static const struct inlet *find_host(struct inlets *inlets, const char *host)
+/* ---- an inlet, as seen from one side ---- */
+
+/* The face with this host, made if there is room. NULL: there is none. */
+static const char *show_face_locked(struct inlet *inlet, const char *host)
+{
+    char endpoint[ADDRESS_ENDPOINT_LIMIT];
+    snprintf(endpoint, sizeof endpoint, "tcp://%.200s:%.5s", host, inlet->port);
+    for (unsigned i = 0; i < inlet->faces_count; i++)
+        if (strcmp(inlet->faces[i].endpoint, endpoint) == 0)
+            return inlet->faces[i].endpoint;
+    if (inlet->faces_count == FACES_MAX)
+        return NULL;
+    struct face *face = &inlet->faces[inlet->faces_count++];
+    snprintf(face->endpoint, sizeof face->endpoint, "%s", endpoint);
+    return face->endpoint;
+}
+
+static bool has_host(const struct inlet *inlet, const char *host)
 {
     char   start[ADDRESS_ENDPOINT_LIMIT + 8];
     size_t size = (size_t)snprintf(start, sizeof start, "tcp://%s:", host);
-    unsigned count = atomic_load_explicit(&inlets->count, memory_order_acquire);
-    for (unsigned i = 0; i < count; i++)
-        if (strncmp(inlets->list[i].endpoint, start, size) == 0)
-            return &inlets->list[i];
+    return strncmp(inlet->endpoint, start, size) == 0;
+}
+
+/* An inlet on IPv4 is reached over that only; one on [::] over both. */
+static bool reaches(const struct inlet *inlet, const char *host)
+{
+    return inlet->everywhere && (host[0] != '[' || strchr(inlet->endpoint, '[') != NULL);
+}
+
+/* The endpoint of an inlet on this host address, whatever its port. */
+static const char *find_host_locked(struct inlets *inlets, const char *host)
+{
+    unsigned count = atomic_load_explicit(&inlets->count, memory_order_relaxed);
+    for (unsigned i = 0; i < count; i++) {
+        struct inlet *inlet = &inlets->list[i];
+        const char   *found = has_host(inlet, host) ? inlet->endpoint
+                              : reaches(inlet, host) ? show_face_locked(inlet, host)
+                                                     : NULL;
+        if (found != NULL)
+            return found;
+    }
     return NULL;
 }
 
@@ -198,22 +266,56 @@ const char *inlets_towards(struct inlets *inlets, const char *target, char *why,
     snprintf(endpoint, sizeof endpoint, "tcp://%s:0", host);
 
     lock_acquire(&inlets->lock);
-    const struct inlet *inlet = find_host(inlets, host);
-    if (inlet == NULL)
+    struct inlet *inlet;
+    const char   *found = find_host_locked(inlets, host);
+    if (found == NULL) {
         err = add_locked(inlets, endpoint, &inlet);
-    lock_release(&inlets->lock);
-    if (err != 0) {
-        explain(err, endpoint, why, room);
-        return NULL;
+        found = err == 0 ? inlet->endpoint : NULL;
     }
-    return inlet->endpoint;
+    lock_release(&inlets->lock);
+    if (found == NULL)
+        explain(err, endpoint, why, room);
+    return found;
+}
+
+/* Whether the numeric endpoint, with the port of an inlet on all interfaces, has
+ * an address of this machine. */
+static bool is_here(const char *endpoint)
+{
+    char host[ADDRESS_ENDPOINT_LIMIT];
+    return address_endpoint_is_loopback(endpoint) ||
+           (resolve_local_host(endpoint, host) == 0 &&
+            strncmp(endpoint + strlen("tcp://"), host, strlen(host)) == 0 &&
+            endpoint[strlen("tcp://") + strlen(host)] == ':');
+}
+
+static bool has_port(const char *endpoint, const char *port)
+{
+    const char *colon = strrchr(endpoint, ':');
+    return colon != NULL && strcmp(colon + 1, port) == 0;
 }
 
 bool inlets_have(struct inlets *inlets, const char *endpoint)
 {
     unsigned count = atomic_load_explicit(&inlets->count, memory_order_acquire);
-    for (unsigned i = 0; i < count; i++)
-        if (strcmp(inlets->list[i].endpoint, endpoint) == 0)
+    for (unsigned i = 0; i < count; i++) {
+        const struct inlet *inlet = &inlets->list[i];
+        if (strcmp(inlet->endpoint, endpoint) == 0)
             return true;
+        if (inlet->everywhere && has_port(endpoint, inlet->port) && is_here(endpoint))
+            return true;
+    }
     return false;
+}
+
+const char *inlets_show(struct inlets *inlets, struct inlet *inlet)
+{
+    char host[ADDRESS_ENDPOINT_LIMIT];
+    if (!inlet->everywhere)
+        return inlet->endpoint;
+    resolve_main_host(strchr(inlet->endpoint, '[') != NULL, host);
+    lock_acquire(&inlets->lock);
+    const char *shown = show_face_locked(inlet, host);
+    lock_release(&inlets->lock);
+    return shown;
 }

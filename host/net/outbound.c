@@ -106,8 +106,9 @@ static const char *reply_endpoint(const struct passage *passage, char *why, size
     /* A loopback address means nothing on another machine, unless our user
      * says that it does. */
     bool serves = gateway->endpoint[0] != '\0' &&
-                  (gateway->advertised || address_endpoint_is_loopback(peer->numeric) ||
-                   !address_endpoint_is_loopback(gateway->endpoint));
+                  (gateway->advertised ||
+                   (!gateway->everywhere && (address_endpoint_is_loopback(peer->numeric) ||
+                                             !address_endpoint_is_loopback(gateway->endpoint))));
     const char *found = serves ? gateway->endpoint
                                : inlets_towards(&gateway->inlets, peer->numeric, why, room);
     if (found != NULL)
@@ -286,8 +287,15 @@ void outbound_send_reject(struct gateway *gateway, const struct address *origin,
     if (atomic_load_explicit(&gateway->stopping, memory_order_relaxed) ||
         wire_write_reject(address_name(origin), type, reason, rejected_by, frame) != 0)
         return;
-    /* The endpoint is numeric, so that no name server is asked. */
-    struct peer *peer = peers_get(&gateway->peers, address_endpoint(origin), why, sizeof why);
+    struct peer *peer = peers_find(&gateway->peers, address_endpoint(origin));
+    if (peer == NULL && !address_endpoint_is_numeric(address_endpoint(origin))) {
+        /* This may be the gateway's thread, which asks no name server. */
+        if (!errands_put(gateway->errands, address_endpoint(origin), frame->data, frame->size))
+            count(&gateway->rejects_held);
+        return;
+    }
+    if (peer == NULL)
+        peer = peers_get(&gateway->peers, address_endpoint(origin), why, sizeof why);
     if (peer == NULL || !peer_may_reject(peer, now) ||
         peer_send(peer, frame->data, frame->size, false, now) >= PEER_FULL)
         count(&gateway->rejects_held);

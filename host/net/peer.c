@@ -68,7 +68,11 @@ struct peer *peer_new_locked(struct peers *peers, const char *endpoint, const ch
 
     int err = peer_open_sockets(peer);
     if (err != 0) {
-        snprintf(why, room, "cannot connect to %s: %s", endpoint, zmq_strerror(-err));
+        if (err == -ENOKEY)
+            snprintf(why, room, "the key of %s is not known: add a line 'KEY %s' to the file of "
+                     "--curve-peers", endpoint, endpoint);
+        else
+            snprintf(why, room, "cannot connect to %s: %s", endpoint, zmq_strerror(-err));
         atomic_store_explicit(&peer->references, 1, memory_order_relaxed);
         peer_unref(peer);
         return NULL;

@@ -87,6 +87,10 @@ int peer_open_sockets(struct peer *peer)
         zmq_setsockopt(peer->push, push_options[i].option, &push_options[i].value, sizeof(int));
     int ipv6 = strchr(peer->numeric, '[') != NULL;
     zmq_setsockopt(peer->push, ZMQ_IPV6, &ipv6, sizeof ipv6);
+    if (peers->options.keys != NULL)
+        err = keyring_guard_peer(peers->options.keys, peer->push, peer->endpoint, peer->numeric);
+    if (err != 0)
+        goto close_push;
 
     peer->monitor = open_monitor(peer);
     if (peer->monitor == NULL) {

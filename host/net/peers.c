@@ -169,11 +169,16 @@ struct peer *peers_get(struct peers *peers, const char *endpoint, char *why, siz
     char numeric[ADDRESS_ENDPOINT_LIMIT];
     if (resolve_endpoint(endpoint, numeric, why, room) != 0)
         return NULL;
+    return peers_get_resolved(peers, endpoint, numeric, why, room);
+}
 
+struct peer *peers_get_resolved(struct peers *peers, const char *endpoint, const char *numeric,
+                                char *why, size_t room)
+{
     struct peer  *evicted = NULL;
     struct outbox waited;
     lock_acquire(&peers->lock);
-    peer = find_locked(peers, endpoint); /* another thread may have been quicker */
+    struct peer *peer = find_locked(peers, endpoint); /* another thread may have been quicker */
     if (peer == NULL)
         peer = add_locked(peers, endpoint, numeric, &evicted, &waited, why, room);
     bool dying = peers->dying != NULL;
@@ -186,6 +191,42 @@ struct peer *peers_get(struct peers *peers, const char *endpoint, char *why, siz
         peer_unref(evicted);
     }
     return peer;
+}
+
+/* A peer whose key is another by now, out of the table and with its reference. */
+static struct peer *take_misfit_locked(struct peers *peers, struct outbox *waited)
+{
+    const struct map_entry *entry;
+    size_t                  position = 0;
+    while ((entry = map_next(&peers->table, &position)) != NULL) {
+        struct peer *peer = entry->value;
+        lock_acquire(&peer->lock);
+        bool fits = peer->push == NULL || keyring_still_fits(peers->options.keys, peer->push,
+                                                             peer->endpoint, peer->numeric);
+        lock_release(&peer->lock);
+        if (fits)
+            continue;
+        map_remove(&peers->table, peer->endpoint, strlen(peer->endpoint));
+        *waited = peer_give_up_locked(peer, 0);
+        bury_later_locked(peers, peer);
+        return peer;
+    }
+    return NULL;
+}
+
+void peers_drop_misfits(struct peers *peers)
+{
+    for (;;) {
+        struct outbox waited;
+        lock_acquire(&peers->lock);
+        struct peer *misfit = take_misfit_locked(peers, &waited);
+        lock_release(&peers->lock);
+        if (misfit == NULL)
+            break;
+        lose(peers, misfit->endpoint, &waited, "given up: its key is listed no more");
+        peer_unref(misfit);
+    }
+    (void)!write(peers->wake, &(uint64_t){ 1 }, sizeof(uint64_t));
 }
 
 void peers_bury(struct peers *peers)

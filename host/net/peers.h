@@ -24,6 +24,7 @@
 #include "base/thread.h"
 #include "message/address.h"
 #include "net/flight.h"
+#include "net/keyring.h"
 #include "net/outbox.h"
 #include "net/watch.h"
 
@@ -85,7 +86,8 @@ typedef void peers_lost(void *context, const char *endpoint, const void *frame, 
 typedef void peers_room(void *context, uint64_t waiter, uint64_t wait);
 
 struct peers_options {
-    struct clock *clock;
+    struct clock   *clock;
+    struct keyring *keys;       /* borrowed; NULL: no CURVE */
     unsigned    limit;          /* peers at once */
     size_t      queue_messages; /* for each peer */
     size_t      queue_bytes;
@@ -131,9 +133,16 @@ void peers_fini(struct peers *peers);
  * reference. NULL and a sentence in `why`. Any thread but the gateway's may
  * name a host; making it may then wait for a name server. */
 struct peer *peers_get(struct peers *peers, const char *endpoint, char *why, size_t room);
+/* The same for an endpoint that was looked up already. Any thread. */
+struct peer *peers_get_resolved(struct peers *peers, const char *endpoint, const char *numeric,
+                                char *why, size_t room);
 /* The same if it is there, else NULL. */
 struct peer *peers_find(struct peers *peers, const char *endpoint);
 void         peer_unref(struct peer *peer);
+
+/* Gives up those whose key is not the one that they were connected with; what
+ * waited for them is lost. Any thread. */
+void peers_drop_misfits(struct peers *peers);
 
 /* Whether answers are expected from this host (as in a numeric endpoint). Any thread. */
 bool peers_expect(struct peers *peers, const char *host);

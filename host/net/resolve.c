@@ -4,6 +4,8 @@
 #include "net/resolve.h"
 
 #include <errno.h>
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -114,4 +116,39 @@ int resolve_numeric(const char *endpoint, struct sockaddr_storage *address, sock
     *size = found->ai_addrlen;
     freeaddrinfo(found);
     return 0;
+}
+
+/* The size of an address that others may reach, or 0. */
+static socklen_t usable_size(const struct ifaddrs *interface, int family)
+{
+    const struct sockaddr *address = interface->ifa_addr;
+    if (address == NULL || address->sa_family != family || (interface->ifa_flags & IFF_UP) == 0 ||
+        (interface->ifa_flags & IFF_LOOPBACK) != 0)
+        return 0;
+    if (family == AF_INET)
+        return sizeof(struct sockaddr_in);
+    const struct in6_addr *number = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+    return IN6_IS_ADDR_LINKLOCAL(number) ? 0 : sizeof(struct sockaddr_in6);
+}
+
+static bool find_address(const struct ifaddrs *list, int family, char *host)
+{
+    for (const struct ifaddrs *each = list; each != NULL; each = each->ifa_next) {
+        socklen_t size = usable_size(each, family);
+        if (size > 0 && resolve_host_text(each->ifa_addr, size, host) == 0)
+            return true;
+    }
+    return false;
+}
+
+void resolve_main_host(bool ipv6, char *host)
+{
+    struct ifaddrs *list = NULL;
+    bool found = getifaddrs(&list) == 0 &&
+                 (find_address(list, AF_INET, host) ||
+                  (ipv6 && find_address(list, AF_INET6, host)));
+    if (list != NULL)
+        freeifaddrs(list);
+    if (!found)
+        snprintf(host, ADDRESS_ENDPOINT_LIMIT, "127.0.0.1");
 }

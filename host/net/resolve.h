@@ -27,5 +27,9 @@ int resolve_numeric(const char *endpoint, struct sockaddr_storage *address, sock
 /* Writes a host's address as in an endpoint (`10.0.0.7`, `[fe80::1]`) into `host`
  * (ADDRESS_ENDPOINT_LIMIT bytes). 0 or -errno. */
 int resolve_host_text(const struct sockaddr *address, socklen_t size, char *host);
+/* Writes the first address of ours that is not for this machine or link only, as
+ * above, into `host`: an IPv4 one; with `ipv6`, one of those if there is no other.
+ * If there is none, loopback. */
+void resolve_main_host(bool ipv6, char *host);
 
 #endif

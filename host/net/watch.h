@@ -13,6 +13,8 @@ enum watch_kind {
     WATCH_WAKE,    /* somebody wants the gateway's attention */
     WATCH_INLET,   /* frames may have come in */
     WATCH_DOOR,    /* somebody asks whether he may connect */
+    WATCH_INFLOW,  /* a connection to an inlet came or went */
+    WATCH_TICK,    /* it is time to look at the connections to our inlets */
     WATCH_MONITOR, /* a peer's connection has changed */
     WATCH_ROOM,    /* a peer may take more frames; told once for each asking */
     WATCH_FLAT_CLIENT, /* a flat answer may have come in, or requests may go out */

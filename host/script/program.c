@@ -83,6 +83,20 @@ static const struct program_script *scripts_field(lua_State *L, size_t *count)
     return scripts;
 }
 
+static struct program_security security_fields(lua_State *L)
+{
+    lua_getfield(L, 1, "open");
+    bool open = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return (struct program_security){
+        .open = open,
+        .allow = text_field(L, "allow"),
+        .reply_to = text_field(L, "reply_to"),
+        .curve_key = text_field(L, "curve_key"),
+        .curve_peers = text_field(L, "curve_peers"),
+    };
+}
+
 /* run{scripts=, arguments=, bind=, ...} -> exit code, and why not ("" if it ran) */
 static int port_run(lua_State *L)
 {
@@ -97,6 +111,7 @@ static int port_run(lua_State *L)
         .workers = (unsigned)number_field(L, "workers", UINT_MAX),
         .memory_bytes = (size_t)number_field(L, "memory_bytes", SIZE_MAX / 2),
         .slice_ms = number_field(L, "slice_ms", UINT64_MAX / NS_PER_MS),
+        .security = security_fields(L),
     };
     run.scripts = scripts_field(L, &run.count);
     run.arguments = texts_field(L, "arguments");
@@ -113,6 +128,7 @@ static struct program_message message_argument(lua_State *L)
         .type = text_field(L, "type"),
         .json = text_field(L, "json"),
         .timeout_ms = number_field(L, "timeout_ms", UINT64_MAX / NS_PER_MS / 2),
+        .security = security_fields(L),
     };
 }
 
@@ -147,10 +163,23 @@ static int port_ask(lua_State *L)
     return 3;
 }
 
+/* make_key(path) -> 0 and the public key; or exit code, why not */
+static int port_make_key(lua_State *L)
+{
+    const struct program_port *port = program_of(L)->port;
+    const char *path = luaL_checkstring(L, 1);
+    char why[WHY_ROOM] = "", key[64] = "";
+    int  code = port->make_key(port->context, path, key, sizeof key, why, sizeof why);
+    lua_pushinteger(L, code);
+    lua_pushstring(L, code == 0 ? key : why);
+    return 2;
+}
+
 static int port_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        { "run", port_run }, { "send", port_send }, { "ask", port_ask }, { NULL, NULL },
+        { "run", port_run }, { "send", port_send }, { "ask", port_ask },
+        { "make_key", port_make_key }, { NULL, NULL },
     };
     const struct program *program = program_of(L);
     luaL_newlibtable(L, functions);

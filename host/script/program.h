@@ -21,6 +21,12 @@ struct program_script {
     const char *name;
 };
 
+/* Who may come in and who is answered; as in host.h. */
+struct program_security {
+    const char *allow, *reply_to, *curve_key, *curve_peers;
+    bool        open;
+};
+
 struct program_run {
     const struct program_script *scripts;
     size_t      count;
@@ -30,11 +36,13 @@ struct program_run {
     size_t      memory_bytes;
     uint64_t    slice_ms;
     const char *const *arguments;      /* actor.args; NULL-terminated */
+    struct program_security security;
 };
 
 struct program_message {
     const char *to, *type, *json;
     uint64_t    timeout_ms;
+    struct program_security security; /* of the first one counts for all */
 };
 
 /* Each answers with an exit code, and a sentence in `why` if it failed ("" if
@@ -48,6 +56,9 @@ struct program_port {
     /* *type and *json are the caller's, to be freed with free(), if it answers 0. */
     int (*ask)(void *context, const struct program_message *message, char **type, char **json,
                char *why, size_t room);
+    /* Makes a new key file and says the public key. */
+    int (*make_key)(void *context, const char *path, char *public_key, size_t key_room, char *why,
+                    size_t room);
 };
 
 struct program {

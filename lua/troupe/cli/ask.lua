@@ -1,5 +1,6 @@
 --- `troupe ask REF TYPE [field...]`: asks an actor and prints its answer.
 local port = require "troupe.port"
+local security = require "troupe.cli.security"
 local show = require "troupe.cli.show"
 local talk = require "troupe.cli.talk"
 
@@ -19,6 +20,7 @@ function ask.define(command)
                  .. "   troupe ask pong@10.0.0.5:5001 Ping @ping.json --timeout 500ms --json\n"
                  .. "   troupe ask pong@:5001 Ping 'count:={{n}}' --every 1s")
   talk.define(command)
+  security.add_key_options(command)
   talk.add_timeout(command, "How long to wait for an answer")
   command:flag("--json", "Print {\"v\": 1, \"type\": ..., \"message\": {...}}, one object a line.")
 end

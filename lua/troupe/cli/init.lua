@@ -13,7 +13,7 @@ local show = require "troupe.cli.show"
 
 local EXIT_OK, EXIT_USAGE = 0, 2
 
-local COMMANDS = { "run", "send", "ask", "listen", "bench", "doctor", "registry", "test" }
+local COMMANDS = { "run", "send", "ask", "listen", "bench", "doctor", "registry", "keys", "test" }
 
 local SHORT_HELP = [[
 Troupe runs actors written as Lua scripts.

@@ -1,5 +1,6 @@
 --- `troupe run SCRIPT...`: each script as one actor, until the last has ended.
 local port = require "troupe.port"
+local security = require "troupe.cli.security"
 local units = require "troupe.cli.units"
 
 local EXIT_USAGE = 2
@@ -14,6 +15,7 @@ function run.add_options(parser)
                 .. " (default: do not listen)"):argname "ENDPOINT"
   parser:option("--advertise", "What others are told to reply to, if not the bound endpoint.")
     :argname "ENDPOINT"
+  security.add_options(parser)
   parser:option("--workers", "Threads that run actors, 1 to 64. (default: one a core)")
     :argname "N":convert(units.count(WORKERS_MAX))
   parser:option("--memory", "What one actor may use: 64MiB, 1GiB. (default: 256MiB)")
@@ -71,7 +73,7 @@ end
 --- Runs `scripts` with the options of add_options().
 ---@return integer code, string? why
 function run.host(scripts, options)
-  return port.run {
+  return port.run(security.fields(options, {
     scripts = scripts,
     arguments = options.arguments,
     bind = options.bind,
@@ -79,7 +81,7 @@ function run.host(scripts, options)
     workers = options.workers,
     memory_bytes = options.memory,
     slice_ms = options.slice,
-  }
+  }))
 end
 
 function run.run(options)

@@ -1,6 +1,7 @@
 --- `troupe send REF TYPE [field...]`: prints nothing, and returns once the
 --- message was handed to the network.
 local port = require "troupe.port"
+local security = require "troupe.cli.security"
 local talk = require "troupe.cli.talk"
 
 local send = {}
@@ -17,6 +18,7 @@ function send.define(command)
                  .. "   tail -f ticks.ndjson | troupe send book@:5001 Tick venue=X -\n"
                  .. "   troupe listen :5001 | troupe send other@:5002 -")
   talk.define(command)
+  security.add_key_options(command)
   talk.add_timeout(command, "How long to try to reach the host")
 end
 

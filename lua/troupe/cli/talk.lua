@@ -1,6 +1,7 @@
 --- What `troupe send` and `troupe ask` have in common: whom, what, and how often.
 local fields = require "troupe.cli.fields"
 local json = require "troupe.json"
+local security = require "troupe.cli.security"
 local tools = require "troupe.tools"
 local units = require "troupe.cli.units"
 
@@ -150,7 +151,9 @@ function talk.each(options, deliver)
     end
     pace()
     local code
-    code, why = deliver { to = to, type = message_type or options.type, json = text, timeout_ms = options.timeout }
+    code, why = deliver(security.fields(options, {
+      to = to, type = message_type or options.type, json = text, timeout_ms = options.timeout,
+    }))
     if code ~= EXIT_OK then
       return code, why
     end
