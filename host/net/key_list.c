@@ -60,13 +60,13 @@ static int read_endpoint(struct reading *reading, const char *key, const char *t
     return map_set(&reading->list->endpoints, endpoint, strlen(endpoint), (char *)(uintptr_t)key);
 }
 
-/* A key, and where it is. A `#` begins a comment, but may also be part of a key,
- * even in front: what has the length of a key is one. */
+/* A key, and where it is. Z85 has a `#` too, but never in front: what begins with
+ * one would be more than four bytes. */
 static int read_line(struct reading *reading, char *line)
 {
     char *rest;
     char *word = strtok_r(line, SPACES, &rest);
-    if (word == NULL || (word[0] == '#' && !key_is_valid(word, strlen(word))))
+    if (word == NULL || word[0] == '#')
         return 0;
     if (!key_is_valid(word, strlen(word)))
         return refuse(reading, "no key: a line is KEY [ENDPOINT...], and a key has 40 characters, "

@@ -3,8 +3,8 @@
  * the host at an endpoint has.
  *
  *     # the risk department
- *     rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7  tcp://10.0.0.5:5001 tcp://risk:5001
- *     Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID                  # only connects to us
+ *     C^#dV.<JN**^SWML3[.wZJVs+TmS%UFi-TWER-WC  tcp://10.0.0.5:5001 tcp://risk:5001
+ *     XKBvvO10q(&@3ar3a=OHHmPfqfM.PIlOq3ICU8=%              # only connects to us
  *
  * A list never changes; a new file makes a new one.
  */

@@ -675,6 +675,8 @@ static void test_admission(void)
         struct watch *watch = event.data.ptr;
         if (watch->kind == WATCH_DOOR)
             admission_told(watch->owner);
+        else if (watch->kind == WATCH_INFLOW)
+            inflow_told(watch->owner);
         else
             assert(zmq_recv(inlet->pull, frame, sizeof frame, ZMQ_DONTWAIT) < 0);
     }
