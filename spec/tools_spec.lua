@@ -169,7 +169,7 @@ describe("the tools:", function()
     it("prints what arrives for anybody, one object a line", function()
       listen("-n", "2")
       troupe { "send", "pong@" .. endpoint, "Ping", "count:=1" }
-      troupe { "ask", "somebody else@" .. endpoint, "Start it", "--timeout", "50ms" }
+      troupe { "ask", "somebody else@" .. endpoint, "Start it", "--timeout", "2s" }
       local ended = host:wait()
       assert.equal(OK, ended.code)
       local lines = lines_of(ended.out)
@@ -270,7 +270,7 @@ describe("the tools:", function()
 
     it("ends with 2 when it is told to answer with what only the host sends", function()
       listen("--reply", "Start")
-      troupe { "ask", "x@" .. endpoint, "Ping", "--timeout", "50ms" }
+      troupe { "ask", "x@" .. endpoint, "Ping", "--timeout", "2s" }
       assert.equal(USAGE, host:wait().code)
     end)
   end)
@@ -330,7 +330,7 @@ describe("the tools:", function()
 
     it("ends with 3 when there is no answer", function()
       local found, why = measured(TIMED_OUT, "ask", start_pong(), "Hush", "-n", "100", "-c", "2", "--timeout",
-                                  "50ms", "--json")
+                                  "2s", "--json")
       assert.same({ 0, 2 }, { found.done, found.timed_out })
       assert.equal("troupe: 2 not answered in time; given up: no answer in time\n", why)
     end)
@@ -414,7 +414,7 @@ describe("the tools:", function()
 
     it_with_python("knows a peer whose receiver has died", function()
       local peer = process.start { PYTHON, "spec/interop/stranger.py", "deaf" }
-      local _, last, code = examine("pong@" .. peer:line("tcp://"), "Ping", "--timeout", "300ms")
+      local _, last, code = examine("pong@" .. peer:line("tcp://"), "Ping", "--timeout", "2s")
       assert.same({ "answer", "failed", TIMED_OUT }, { last.step, last.status, code })
       assert.matches("a Python peer whose receiver died of an earlier message accepts TCP but no longer answers",
                      last.todo, 1, true)
@@ -435,7 +435,7 @@ describe("the tools:", function()
       it_with_python("knows who else may have a port: " .. mode, function()
         local stranger = process.start { PYTHON, "spec/interop/stranger.py", mode }
         -- Only one that never says a word is waited for in vain.
-        local patience = (mode == "mute" or mode == "stalled" or mode == "http") and "500ms" or "20s"
+        local patience = (mode == "mute" or mode == "stalled" or mode == "http") and "2s" or "20s"
         local _, last, code = examine("pong@" .. stranger:line("tcp://"), "--timeout", patience)
         assert.same({ "handshake", "failed", UNREACHABLE }, { last.step, last.status, code })
         assert.matches(text, last.text, 1, true)
