@@ -45,8 +45,8 @@ enum json_style {
     JSON_ASCII = 2,  /* non-ASCII as \uXXXX, as Python does */
 };
 
-/* Appends the JSON text of the packed value at `packed` (size 0: `{}`), map
- * keys sorted bytewise. References to local actors are written as the text that
+/* Appends the JSON text of the packed value at `packed` (size 0: `{}`), the keys
+ * of an ordered map as they lie, those of others sorted bytewise. References to local actors are written as the text that
  * `actor_text` gives; if it is NULL or answers 0 or more than `room`, they are
  * refused. -EINVAL with `error` naming the field ("msg.price: NaN has no JSON
  * form") for NaN, infinities and invalid UTF-8; -ENOMEM when `out` is full or

@@ -1,8 +1,8 @@
 /*
  * json_write.c -- packed values to JSON text.
  *
- * A map is walked twice if it has more than one key: once for its keys, then
- * in their order. Recursion is bounded by PACK_DEPTH_LIMIT.
+ * A map is walked twice if it has more than one key and is not ordered: once for
+ * its keys, then in their order. Recursion is bounded by PACK_DEPTH_LIMIT.
  */
 #include "message/json.h"
 #include "message/json_keys.h"
@@ -285,11 +285,16 @@ static const uint8_t *push_keys(struct writer *writer, const uint8_t *at, uint32
     return at;
 }
 
-static const uint8_t *write_map(struct writer *writer, const uint8_t *at, uint32_t count)
+static const uint8_t *write_map(struct writer *writer, const uint8_t *at, uint32_t count,
+                                bool ordered)
 {
     bytes_append_byte(writer->out, '{');
-    if (count == 1) {
-        at = write_member(writer, at);
+    if (count == 1 || ordered) {
+        for (uint32_t i = 0; i < count && at != NULL; i++) {
+            if (i > 0)
+                write_comma(writer);
+            at = write_member(writer, at);
+        }
     } else if (count > 1) {
         size_t first = writer->keys.count;
         at = push_keys(writer, at, count);
@@ -330,6 +335,7 @@ static const uint8_t *write_value(struct writer *writer, const uint8_t *at)
 {
     struct bytes    *out = writer->out;
     struct pack_item item;
+    bool             ordered = *at == PACK_ORDERED_MAP;
     at = pack_read(at, &item);
     switch (item.tag) {
     case PACK_NULL:
@@ -365,7 +371,7 @@ static const uint8_t *write_value(struct writer *writer, const uint8_t *at)
         if (writer->depth == 0)
             return refuse(writer, "nested too deep");
         writer->depth--;
-        at = item.tag == PACK_MAP ? write_map(writer, at, item.count)
+        at = item.tag == PACK_MAP ? write_map(writer, at, item.count, ordered)
                                   : write_array(writer, at, item.count);
         writer->depth++;
         break;

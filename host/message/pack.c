@@ -73,6 +73,7 @@ static bool head_fits(const uint8_t *at, size_t left)
     case PACK_ARRAY:
     case PACK_MARKED_ARRAY:
     case PACK_MAP:
+    case PACK_ORDERED_MAP:
         return left >= 5;
     case PACK_STRING:
     case PACK_ADDRESS: {

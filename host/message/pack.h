@@ -13,6 +13,8 @@
  *   0x09 map: u32 count, then key (a string value) and value, in turn
  *   0x0a local actor: u64 id
  *   0x0b address of an actor: u32 length, text
+ *   0x0c map whose keys lie in the order in which they are to be written (a
+ *        declared type's); read as any map
  *   0x40-0x7f integers 0 to 63     0x80-0xff strings of 0 to 127 bytes
  *
  * Numbers lie in the machine's own byte order: packed bytes never leave the
@@ -38,6 +40,7 @@ enum pack_tag {
     PACK_MAP = 0x09,
     PACK_ACTOR = 0x0a,
     PACK_ADDRESS = 0x0b,
+    PACK_ORDERED_MAP = 0x0c,
     PACK_SMALL_INT = 0x40,    /* | value */
     PACK_SHORT_STRING = 0x80, /* | length */
 };
@@ -134,7 +137,8 @@ static inline void pack_retag(struct bytes *out, size_t at, enum pack_tag tag)
 /* One value as the reader sees it. For containers only the head is read; the
  * members follow as values of their own (a map: key, value, key, value...). */
 struct pack_item {
-    enum pack_tag tag; /* never SMALL_INT, SHORT_STRING or INT8: those read as INT64, STRING */
+    enum pack_tag tag; /* never SMALL_INT, SHORT_STRING, INT8 or ORDERED_MAP: those read as
+                          INT64, STRING and MAP */
     union {
         int64_t     integer;
         double      number;
@@ -186,9 +190,19 @@ static inline const uint8_t *pack_read(const uint8_t *at, struct pack_item *item
     case PACK_MAP:
         memcpy(&item->count, at, 4);
         return at + 4;
+    case PACK_ORDERED_MAP:
+        item->tag = PACK_MAP;
+        memcpy(&item->count, at, 4);
+        return at + 4;
     default:
         return at;
     }
+}
+
+/* Whether the value at `at` is a table with string keys, ordered or not. */
+static inline bool pack_is_map(const uint8_t *at)
+{
+    return *at == PACK_MAP || *at == PACK_ORDERED_MAP;
 }
 
 /* Where the value after the whole value at `at` starts, members and all. */

@@ -416,6 +416,43 @@ static void test_order(void)
                    "{\"prefix_\":4,\"prefix_a\":3,\"prefix_a2\":2,\"prefix_b\":1}"));
 }
 
+/* But for those of ordered maps, at each level. */
+static void test_given_order(void)
+{
+    struct bytes packed, out;
+    bytes_init(&packed, 0);
+    bytes_init(&out, 0);
+    size_t outer = pack_open(&packed, PACK_ORDERED_MAP);
+    pack_put_string(&packed, "z", 1);
+    size_t plain = pack_open(&packed, PACK_MAP);
+    pack_put_string(&packed, "b", 1);
+    size_t inner = pack_open(&packed, PACK_ORDERED_MAP);
+    pack_put_string(&packed, "y", 1);
+    pack_put_integer(&packed, 1);
+    pack_put_string(&packed, "x", 1);
+    pack_put_integer(&packed, 2);
+    pack_close(&packed, inner, 2);
+    pack_put_string(&packed, "a", 1);
+    pack_put_integer(&packed, 3);
+    pack_close(&packed, plain, 2);
+    pack_put_string(&packed, "e", 1);
+    pack_close(&packed, pack_open(&packed, PACK_ORDERED_MAP), 0);
+    pack_put_string(&packed, "c", 1);
+    pack_put_double(&packed, NAN);
+    pack_close(&packed, outer, 3);
+
+    struct json_error error;
+    assert(json_write(packed.data, packed.size, 0, NULL, NULL, &out, &error) == -EINVAL);
+    assert(strcmp(error.reason, "msg.c: NaN has no JSON form") == 0);
+    memset(packed.data + packed.size - 9, PACK_TRUE, 1);
+    packed.size -= 8;
+    assert(json_write(packed.data, packed.size, JSON_SPACED, NULL, NULL, &out, &error) == 0);
+    assert(strcmp(bytes_text(&out),
+                  "{\"z\": {\"a\": 3, \"b\": {\"y\": 1, \"x\": 2}}, \"e\": {}, \"c\": true}") == 0);
+    bytes_fini(&packed);
+    bytes_fini(&out);
+}
+
 /* A hundred thousand keys, in the worst order, equal or nearly so, are no
  * burden; neither are deep towers of wide maps. */
 static void test_many_keys(void)
@@ -741,6 +778,7 @@ int main(void)
     test_full();
     test_duplicates();
     test_order();
+    test_given_order();
     test_many_keys();
     test_references();
     test_refused_writing();

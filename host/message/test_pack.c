@@ -160,7 +160,8 @@ static void test_check(void)
     bytes_fini(&bytes);
 
     static const uint8_t bad[][9] = {
-        { 0x0c }, { 0x3f }, { 0x0f },                  /* no such tags */
+        { 0x0d }, { 0x3f }, { 0x0f },                  /* no such tags */
+        { 0x0c, 0x01, 0, 0, 0, 0x41, 0x41, 0, 0 },     /* a key that is no string */
         { 0x06, 0xff, 0xff, 0xff, 0xff },              /* a string beyond the end */
         { 0x07, 0xff, 0xff, 0xff, 0xff },              /* an array of 4 billion */
         { 0x09, 0x01, 0, 0, 0, 0x41, 0x41, 0, 0 },     /* a key that is no string */
@@ -168,6 +169,28 @@ static void test_check(void)
     };
     for (size_t i = 0; i < ARRAY_LENGTH(bad); i++)
         assert(!pack_check(bad[i], sizeof bad[i]));
+}
+
+/* An ordered map is one more map to all who do not ask for the order. */
+static void test_ordered(void)
+{
+    struct bytes bytes;
+    bytes_init(&bytes, 0);
+    size_t map = pack_open(&bytes, PACK_ORDERED_MAP);
+    pack_put_string(&bytes, "b", 1);
+    pack_put_integer(&bytes, 1);
+    pack_put_string(&bytes, "a", 1);
+    pack_put_integer(&bytes, 2);
+    pack_close(&bytes, map, 2);
+
+    struct pack_item item;
+    assert(pack_check(bytes.data, bytes.size) && pack_is_map(bytes.data));
+    pack_read(bytes.data, &item);
+    assert(item.tag == PACK_MAP && item.count == 2);
+    assert(pack_skip(bytes.data) == bytes.data + bytes.size);
+    pack_read(pack_field(bytes.data, "a"), &item);
+    assert(item.integer == 2);
+    bytes_fini(&bytes);
 }
 
 /* Containers nest to PACK_DEPTH_LIMIT and not deeper. */
@@ -192,7 +215,7 @@ static void test_noise(void)
         uint8_t noise[24];
         for (size_t i = 0; i < sizeof noise; i++) {
             state = state * 1664525 + 1013904223;
-            noise[i] = (state >> 28) < 10 ? (uint8_t)((state >> 16) % 12) : (uint8_t)(state >> 16);
+            noise[i] = (state >> 28) < 10 ? (uint8_t)((state >> 16) % 13) : (uint8_t)(state >> 16);
         }
         for (size_t size = 0; size <= sizeof noise; size++)
             if (pack_check(noise, size))
@@ -208,6 +231,7 @@ int main(void)
     test_walking();
     test_full();
     test_check();
+    test_ordered();
     test_depth();
     test_noise();
     return 0;

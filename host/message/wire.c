@@ -317,7 +317,7 @@ int wire_write(const char *sender_actor, const char *sender_endpoint,
                json_actor_text *actor_text, void *context,
                struct bytes *frame, struct json_error *error)
 {
-    if (size > 0 && packed[0] != PACK_MAP)
+    if (size > 0 && !pack_is_map(packed))
         return refuse(error, MESSAGE, "not a table with string keys");
     size_t before = frame->size;
     int err = write_head(sender_actor, sender_endpoint, receiver, message_type, frame, error);
