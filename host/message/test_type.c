@@ -149,6 +149,52 @@ static void test_threads(void)
         assert(memcmp(seen[0], seen[i], sizeof seen[0]) == 0);
 }
 
+static type_id intern_foreign(const char *name, bool wanted)
+{
+    return type_intern_foreign(name, strlen(name), wanted);
+}
+
+/* Who invents names outside gets his share of the numbers and no more: names of
+ * ours still get one each, and other spellings of them still find something. */
+static void test_strangers(void)
+{
+    enum { INVENTED = 200000 };
+    type_id ours = intern("tick"); /* a script's on_tick */
+    unsigned made = 0, spelt = 0;
+    for (int i = 0; i < INVENTED; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "Invented%d", i);
+        made += intern_foreign(name, false) != TYPE_NONE;
+    }
+    assert(made == TYPE_STRAY_LIMIT);
+    assert(intern_foreign("OneMore", false) == TYPE_NONE);
+    assert(intern_foreign("Invented17", false) == type_find("Invented17", 10));
+    assert(intern_foreign("INVENTED17", false) == TYPE_NONE);
+    assert(intern_foreign("START", false) == TYPE_NONE); /* nobody takes that from outside */
+    assert(intern_foreign("Start", false) == TYPE_START);
+
+    type_id wanted = intern_foreign("Wanted", true); /* there is an on_any */
+    assert(wanted != TYPE_NONE && intern_foreign("Wanted", false) == wanted);
+    type_id tick = intern_foreign("Tick", false);
+    assert(tick != ours && type_alike(tick) == ours);
+    for (int i = 0; i < INVENTED; i++) {
+        char name[32] = "Tick";
+        for (int bit = 0; bit < 18; bit++)
+            memcpy(name + 4 + bit, &"_-"[i >> bit & 1], 2);
+        type_id type = intern_foreign(name, true);
+        spelt += type != TYPE_NONE && strcmp(type_name(type), name) == 0;
+    }
+    assert(spelt == TYPE_FOREIGN_LIMIT - 2);
+    assert(intern_foreign("WantedMore", true) == TYPE_NONE);
+    assert(intern_foreign("T_I_C_K", false) == ours); /* as near as it gets */
+    assert(intern_foreign("Invented17", true) == type_find("Invented17", 10));
+
+    assert(intern("Invented18") == type_find("Invented18", 10)); /* now it is one of ours, */
+    assert(intern_foreign("INVENTED18", false) == type_find("Invented18", 10)); /* as is this */
+    assert(intern_foreign("", true) == TYPE_NONE);
+    assert(intern_foreign("a\nb", true) == TYPE_NONE);
+}
+
 /* At the limit new names get no number; old ones keep theirs. */
 static void test_limit(void)
 {
@@ -179,6 +225,7 @@ int main(void)
     test_faults();
 #endif
     test_threads();
+    test_strangers();
     test_limit();
     return 0;
 }

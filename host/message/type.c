@@ -24,11 +24,12 @@
 #define FIRST_CAPACITY 256
 
 struct type_record {
-    const char *name;      /* all fields fixed before the number is published */
+    const char *name;      /* these are fixed before the number is published */
     uint64_t    hash;
     uint64_t    fold_hash; /* of the folded name */
     type_id     alike;
     uint32_t    size;
+    _Atomic bool foreign;  /* of the first of alike names: all of them came from outside */
 };
 
 struct table {
@@ -46,6 +47,7 @@ static _Atomic(struct table *)       by_name;
 static _Atomic(struct type_record *) chunks[TYPE_LIMIT / CHUNK_SIZE];
 static _Atomic(type_id)              count;
 
+static unsigned foreign_count, stray_count; /* guarded by lock: names made for outside */
 static struct table *by_fold; /* guarded by lock; holds the first of each alike names */
 
 static const char *const built_in[TYPE_BUILT_IN_COUNT] = {
@@ -184,7 +186,7 @@ static bool make_room_locked(type_id type)
     return true;
 }
 
-static type_id add_locked(const char *name, size_t size, uint64_t hash)
+static type_id add_locked(const char *name, size_t size, uint64_t hash, bool foreign)
 {
     type_id type = atomic_load_explicit(&count, memory_order_relaxed);
     if (type >= TYPE_LIMIT || !make_room_locked(type))
@@ -198,7 +200,7 @@ static type_id add_locked(const char *name, size_t size, uint64_t hash)
     size_t length = type_fold(name, size, folded, sizeof folded);
     struct type_record *record = record_of(type);
     *record = (struct type_record){ .name = copy, .size = (uint32_t)size, .hash = hash,
-                                    .fold_hash = hash_of(folded, length) };
+                                    .fold_hash = hash_of(folded, length), .foreign = foreign };
     record->alike = find_alike_locked(folded, length, record->fold_hash);
     if (record->alike == TYPE_NONE) {
         record->alike = type;
@@ -224,12 +226,58 @@ __attribute__((constructor)) static void begin(void)
     atomic_store(&count, 1);
     for (type_id type = 1; type < TYPE_BUILT_IN_COUNT; type++) {
         size_t size = strlen(built_in[type]);
-        if (add_locked(built_in[type], size, hash_of(built_in[type], size)) != type)
+        if (add_locked(built_in[type], size, hash_of(built_in[type], size), false) != type)
             abort();
     }
 }
 
+/* Somebody here uses the name, or one that is alike. A hint: who reads it late
+ * only counts a name as a stray. */
+static type_id claim(type_id type)
+{
+    struct type_record *first = record_of(record_of(type)->alike);
+    if (UNLIKELY(atomic_load_explicit(&first->foreign, memory_order_relaxed)))
+        atomic_store_explicit(&first->foreign, false, memory_order_relaxed);
+    return type;
+}
+
 type_id type_intern(const char *name, size_t size)
+{
+    if (size == 0 || size > TYPE_NAME_LIMIT)
+        return TYPE_NONE;
+    uint64_t hash = hash_of(name, size);
+    type_id  type = find(name, size, hash);
+    if (type != TYPE_NONE)
+        return claim(type);
+    if (!json_is_printable(name, size))
+        return TYPE_NONE;
+
+    lock_acquire(&lock);
+    type = find(name, size, hash);
+    if (type == TYPE_NONE)
+        type = add_locked(name, size, hash, false);
+    lock_release(&lock);
+    return type != TYPE_NONE ? claim(type) : TYPE_NONE;
+}
+
+static type_id add_foreign_locked(const char *name, size_t size, uint64_t hash, bool wanted)
+{
+    char    folded[TYPE_NAME_LIMIT + 1];
+    size_t  length = type_fold(name, size, folded, sizeof folded);
+    type_id alike = find_alike_locked(folded, length, hash_of(folded, length));
+    if (alike >= TYPE_BUILT_IN_COUNT || alike == TYPE_REJECT)
+        wanted |= !atomic_load_explicit(&record_of(alike)->foreign, memory_order_relaxed);
+
+    unsigned *made = wanted ? &foreign_count : &stray_count;
+    bool      room = *made < (wanted ? TYPE_FOREIGN_LIMIT : TYPE_STRAY_LIMIT);
+    type_id   type = room ? add_locked(name, size, hash, true) : TYPE_NONE;
+    if (type == TYPE_NONE)
+        return wanted ? alike : TYPE_NONE;
+    ++*made;
+    return type;
+}
+
+type_id type_intern_foreign(const char *name, size_t size, bool wanted)
 {
     if (size == 0 || size > TYPE_NAME_LIMIT)
         return TYPE_NONE;
@@ -241,7 +289,7 @@ type_id type_intern(const char *name, size_t size)
     lock_acquire(&lock);
     type = find(name, size, hash);
     if (type == TYPE_NONE)
-        type = add_locked(name, size, hash);
+        type = add_foreign_locked(name, size, hash, wanted);
     lock_release(&lock);
     return type;
 }

@@ -2,7 +2,8 @@
  * type.h -- message type names, interned once per process.
  *
  * A type travels as a small number. Numbers are never given back, so there is
- * a limit (TYPE_LIMIT): a peer cannot fill the memory with invented names.
+ * a limit (TYPE_LIMIT); and names that were made up outside may have only a part
+ * of them, so that no peer can fill the memory, or leave us without a number.
  *
  * Two names are *alike* when they are equal after lower-casing and dropping
  * underscores, as handlers are found (`MarketDepth` and `market_depth`).
@@ -16,8 +17,10 @@
 
 typedef uint32_t type_id;
 
-#define TYPE_LIMIT      65536
-#define TYPE_NAME_LIMIT 255
+#define TYPE_LIMIT         65536
+#define TYPE_FOREIGN_LIMIT 16384 /* of these, for names from outside that somebody here takes, */
+#define TYPE_STRAY_LIMIT   4096  /* and for names that nobody does */
+#define TYPE_NAME_LIMIT    255
 
 /* Built-in types have fixed numbers. */
 enum {
@@ -35,6 +38,13 @@ enum {
 /* The number of `name`, made if new. TYPE_NONE: empty, longer than
  * TYPE_NAME_LIMIT, not printable UTF-8, no memory, or TYPE_LIMIT reached. */
 type_id type_intern(const char *name, size_t size);
+
+/* The same for a name that came from outside. A new one gets a number as long as
+ * there is room for its kind: names that somebody here takes are those alike to
+ * one that was interned by type_intern() (as scripts' handlers are), and all that
+ * are `wanted` by their receiver. Without room a wanted name has the number of
+ * one that is alike to it, if there is one. TYPE_NONE: there is none to be had. */
+type_id type_intern_foreign(const char *name, size_t size, bool wanted);
 
 /* The number of `name` if it was ever interned, else TYPE_NONE. */
 type_id type_find(const char *name, size_t size);
