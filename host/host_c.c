@@ -134,6 +134,7 @@ int host_spawn_c(struct host *host, const char *name, const struct host_behaviou
         .state = c,
         .mailbox = MAILBOX_OPTIONS_DEFAULT,
         .slice_ns = host->world.defaults.slice_ns,
+        .takes_any = true,
     };
     actor_id id;
     int error = lifecycle_spawn(&host->system, &spawn, &id, why, room);

@@ -79,6 +79,7 @@ struct actor {
     bool             preempted;
     bool             starting;        /* its first handler runs, and has not waited yet */
     _Atomic bool     begun;           /* that is over; for lifecycle_await_begun() */
+    _Atomic bool     takes_any;       /* of whatever type; fixed by the spawn, read by any thread */
     bool             hidden;          /* the host's own: keeps no host alive; fixed by the spawn */
     bool             vital;           /* ENDED_AT_START ends the host; set before it begins */
     uint32_t         drain_left;      /* messages still to be handled while draining */

@@ -71,6 +71,7 @@ int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *
     actor->ended = ENDED_NORMALLY;
     actor->busy = actor->preempted = actor->starting = false;
     atomic_store_explicit(&actor->begun, false, memory_order_relaxed);
+    atomic_store_explicit(&actor->takes_any, spawn->takes_any, memory_order_relaxed);
     actor->hidden = spawn->hidden;
     actor->vital = false;
     actor->told_to_stop = false;

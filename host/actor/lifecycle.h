@@ -16,6 +16,7 @@ struct spawn {
     uint64_t    slice_ns;           /* a handler that runs longer is reported; 0: 5 s */
     const char *thread;             /* NULL or "pool", "own", "group:NAME" */
     bool        hidden;             /* the host's own: does not keep the host alive, has any name */
+    bool        takes_any;          /* it has a use for messages of whatever type */
 };
 
 /* Makes an actor, registers its name and opens its mailbox; nothing runs until

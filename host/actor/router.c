@@ -237,6 +237,23 @@ static void reject_unknown(struct system *system, const char *receiver, struct m
     dead_letters_put(&system->letters, message, FAILURE_REJECTED, sender, receiver, reason);
 }
 
+bool router_is_question(const char *receiver)
+{
+    return strstr(receiver, ASK_MARK) != NULL;
+}
+
+bool router_takes_any(struct system *system, const char *receiver)
+{
+    uint64_t request;
+    if (system->intercept != NULL)
+        return true;
+    if (router_is_question(receiver))
+        return find_asker(system, receiver, &request) != 0;
+    actor_id id = registry_find_name(&system->registry, receiver, strlen(receiver));
+    const struct actor *actor = registry_find(&system->registry, id);
+    return actor != NULL && atomic_load_explicit(&actor->takes_any, memory_order_relaxed);
+}
+
 /* Puts it into the mailbox of `to`, whose name is `receiver`. */
 static actor_id deliver(struct system *system, actor_id to, const char *receiver,
                         struct message **message)
@@ -275,7 +292,7 @@ actor_id router_receive(struct system *system, const char *receiver, struct mess
     if (UNLIKELY(system->intercept != NULL) &&
         system->intercept(system->intercept_context, receiver, message))
         return 0;
-    if (strstr(receiver, ASK_MARK) != NULL) {
+    if (router_is_question(receiver)) {
         actor_id asker = find_asker(system, receiver, &request);
         if (asker == 0) { /* late, or never asked: counted, no Reject for an answer */
             atomic_fetch_add_explicit(&system->counters.late_answers, 1, memory_order_relaxed);

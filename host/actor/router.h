@@ -74,6 +74,13 @@ void router_fail(struct system *system, actor_id asker, uint64_t request,
 void router_refuse(struct system *system, struct message **message, enum failure_reason reason,
                    const char *text, const char *reject);
 
+/* Whether `receiver`, as a frame names it, has a use for messages of whatever
+ * type: so do questions, for their answers, and actors that handle any. */
+bool router_takes_any(struct system *system, const char *receiver);
+
+/* Whether `receiver` is the name of a question (above). */
+bool router_is_question(const char *receiver);
+
 /* From elsewhere: finds the receiver by name and sends. The message has its
  * origin set. Built-in names and types are refused; a receiver "name/ask#N"
  * is the answer to wait N of actor `name`. All refusals are answered by a

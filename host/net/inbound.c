@@ -98,6 +98,24 @@ static struct address *origin_of(struct gateway *gateway)
     return gateway->last_origin != NULL ? address_ref(gateway->last_origin) : NULL;
 }
 
+/* A new name gets a number only where it may be of use, and within limits. */
+static type_id type_of(struct gateway *gateway)
+{
+    const struct wire_envelope *envelope = &gateway->envelope;
+    size_t  size = strlen(envelope->message_type);
+    type_id type = type_find(envelope->message_type, size);
+    if (LIKELY(type != TYPE_NONE))
+        return type;
+    return type_intern_foreign(envelope->message_type, size,
+                               router_takes_any(gateway->system, envelope->receiver));
+}
+
+/* An answer that was waited for counts, whatever it is called. */
+static bool may_be_untyped(const struct wire_envelope *envelope)
+{
+    return envelope->message_type[0] != '\0' && router_is_question(envelope->receiver);
+}
+
 /* A message without a type that we could name has no handler anywhere. */
 static void refuse_untyped(struct gateway *gateway, const struct address *origin)
 {
@@ -106,11 +124,14 @@ static void refuse_untyped(struct gateway *gateway, const struct address *origin
     bool known = registry_find_name(&gateway->system->registry, envelope->receiver,
                                     strlen(envelope->receiver)) != 0;
 
+    static struct log_limit limit = LOG_LIMIT(5);
     count(&gateway->system->counters.rejected);
     if (known)
         snprintf(reason, sizeof reason, "Unknown message type: %s", envelope->message_type);
     else
         snprintf(reason, sizeof reason, "Actor '%s' not found", envelope->receiver);
+    if (log_allowed(&limit))
+        log_warn("gateway: a message from elsewhere was rejected: %s", reason);
     if (origin != NULL)
         outbound_send_reject(gateway, origin, envelope->message_type, envelope->receiver, reason);
 }
@@ -151,12 +172,12 @@ static void frame_in(struct gateway *gateway, const uint8_t *frame, size_t size)
     }
     struct address *origin = origin_of(gateway);
     type_id         type = gateway->last_type;
-    if (!envelope->again) {
-        type = type_intern(envelope->message_type, strlen(envelope->message_type));
+    if (!envelope->again || type == TYPE_NONE) {
+        type = type_of(gateway);
         gateway->last_type = type;
         gateway->last_to = 0;
     }
-    if (type == TYPE_NONE) {
+    if (UNLIKELY(type == TYPE_NONE) && !may_be_untyped(envelope)) {
         refuse_untyped(gateway, origin);
         address_unref(origin);
         return;

@@ -138,6 +138,15 @@ static void check_spelling(lua_State *L, struct script *script, int table, const
     }
 }
 
+/* Without a number left for the name the gateway takes it for an invented one. */
+static void note_type(struct script *script, const char *name, size_t size)
+{
+    char   folded[NAME_ROOM];
+    size_t length = type_fold(name, size, folded, sizeof folded);
+    if (length < sizeof folded && type_alike(type_intern(folded, length)) == TYPE_ANY)
+        script->takes_any = true;
+}
+
 static void check_table(lua_State *L, struct script *script, int table)
 {
     lua_pushnil(L);
@@ -150,6 +159,8 @@ static void check_table(lua_State *L, struct script *script, int table)
         lua_pop(L, 1);
         if (name != NULL && !is_plain(name, size))
             check_spelling(L, script, table, name, size);
+        if (name != NULL)
+            note_type(script, name, size);
     }
 }
 

@@ -18,7 +18,8 @@ void dispatch_fini(struct script *script);
 bool dispatch_defines(lua_State *L, int index);
 
 /* Checks the script's handlers after loading: `on_*` must be functions, no
- * type spelt twice. Raises if not. */
+ * type spelt twice. Raises if not. Their names are known as types from then on,
+ * which is how the gateway tells them from invented ones. */
 void dispatch_check(lua_State *L, struct script *script);
 
 /* The cached entry for `type`, or NULL if it was never looked up. Valid until

@@ -350,6 +350,7 @@ int script_spawn_source(struct script_world *world, struct source *source, actor
         .state = script,
         .parent = parent,
         .hidden = options->hidden,
+        .takes_any = script->takes_any,
     };
     settle_options(script, options, &own, &spawn);
     err = lifecycle_spawn(world->system, &spawn, id, why, room);

@@ -146,6 +146,7 @@ struct script {
     bool     ends_on_failure;     /* failure = "stop" */
     bool     stops_when_slow;     /* slow = "stop" */
     bool     refs_installed;      /* api_install_refs() has been here */
+    bool     takes_any;           /* it has an on_any */
     struct held *deferred;        /* questions kept open by env:defer(); api_env.c */
     struct wait wait;
 
