@@ -70,6 +70,8 @@ int host_compose(enum message_kind kind, const char *to, const char *type, const
         *message = message_new(kind, number, packed.data, packed.size);
         if (*message == NULL)
             error = refuse(-ENOMEM, why, room, "out of memory");
+        else
+            (*message)->flags |= MESSAGE_TEXT;
     }
     bytes_fini(&packed);
     if (error != 0)

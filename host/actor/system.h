@@ -27,7 +27,7 @@ struct system_limits {
     ((struct system_limits){ .actors = 1000000, .timers = 1000000, .dead_letters = 1000 })
 
 struct system_counters {
-    _Atomic uint64_t unhandled, rejected, late_answers, frames_bad, timers_fired;
+    _Atomic uint64_t unhandled, rejected, late_answers, frames_bad, timers_fired, bad_fields;
 };
 
 struct system {

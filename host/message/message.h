@@ -75,6 +75,8 @@ enum {
     MESSAGE_DRAIN = 2,   /* MESSAGE_STOP: handle what is queued first */
     MESSAGE_LEDGER = 4,  /* written down by the ledger (see message_ledger_*) */
     MESSAGE_KEPT = 8,    /* belongs to whoever made it (an alarm): message_free() leaves it alone */
+    MESSAGE_TEXT = 16,   /* its payload was JSON: references in it are texts as yet */
+    MESSAGE_REMOTE = 32, /* from another host, whether or not it says from whom */
 };
 
 /* A new message with a copy of `payload`; control and answer kinds and the

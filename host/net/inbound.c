@@ -192,6 +192,7 @@ static void frame_in(struct gateway *gateway, const uint8_t *frame, size_t size)
         return;
     }
     message->origin = origin;
+    message->flags |= MESSAGE_TEXT | MESSAGE_REMOTE;
     gateway->last_to = router_receive_again(gateway->system, gateway->last_to,
                                             envelope->receiver, &message);
     message_free(message); /* NULL if it was taken */

@@ -8,6 +8,8 @@
 #ifndef TROUPE_SCRIPT_API_H
 #define TROUPE_SCRIPT_API_H
 
+#include "script/declared.h"
+#include "script/pack_lua.h"
 #include "script/script.h"
 
 #include <string.h>
@@ -21,8 +23,9 @@ struct target {
 /* The ref at `index`; raises for anything else. */
 struct target api_check_target(lua_State *L, int index, const char *what);
 
-/* The number of the message type at `index`. Raises for what is no string,
- * cannot be a type, or is the host's own. */
+/* The number of the message type at `index`: of a name; of a declared type; or of
+ * a message of one, which then is moved to index + 1, and with it all that follows.
+ * Raises for what is none of these, cannot be a type, or is the host's own. */
 type_id api_check_type_slow(lua_State *L, int index, const char *what);
 
 static inline type_id api_check_type(lua_State *L, struct script *script, int index,
@@ -37,6 +40,17 @@ static inline type_id api_check_type(lua_State *L, struct script *script, int in
             return known->type;
     }
     return api_check_type_slow(L, index, what);
+}
+
+/* Packs the message of that type at `index`; if this script has declared the type,
+ * it must fit. See pack_lua_message(). */
+static inline const uint8_t *api_pack(lua_State *L, struct script *script, int index, type_id type,
+                                      size_t *size)
+{
+    const uint8_t *packed = pack_lua_message(L, index, size);
+    if (UNLIKELY(script->declared != NULL))
+        return declared_fit_sent(L, script, type, packed, size);
+    return packed;
 }
 
 /* The last argument of send, ask and the like. */

@@ -65,7 +65,7 @@ void api_install_refs(lua_State *L)
     script->refs_installed = true;
 }
 
-static bool is_own_endpoint(const struct script *script, const char *endpoint)
+bool api_is_own_endpoint(const struct script *script, const char *endpoint)
 {
     const struct remote_port *remote = &script->world->system->remote;
     return remote->own_endpoint != NULL &&
@@ -78,7 +78,7 @@ static void push_resolved(lua_State *L, struct address *address)
     struct script *script = script_of(L);
     char   text[REF_TEXT_ROOM];
     size_t size;
-    bool   here = address->endpoint_size == 0 || is_own_endpoint(script, address_endpoint(address));
+    bool   here = address->endpoint_size == 0 || api_is_own_endpoint(script, address_endpoint(address));
 
     if (here) {
         size = address->name_size;
@@ -207,6 +207,7 @@ static const struct field {
     { "name", NULL, make_name },
     { "args", NULL, make_args },
     { "ref", actor_ref, NULL },
+    { "message", api_message, NULL },
     { "spawn", api_spawn, NULL },
     { "registry", api_registry, NULL },
     { "exit", actor_exit, NULL },

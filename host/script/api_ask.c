@@ -160,7 +160,7 @@ int api_ref_ask(lua_State *L)
     struct send_options options =
         api_check_options(L, script, 4, "ask", OPTION_TIMEOUT | OPTION_PRIORITY);
     size_t size;
-    const uint8_t *packed = pack_lua_message(L, 3, &size);
+    const uint8_t *packed = api_pack(L, script, 3, type, &size);
     if (!may_wait)
         return api_push_unanswered(L, FAILURE_STOPPING, target, type, NULL, 0);
     struct message *message =

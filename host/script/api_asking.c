@@ -139,7 +139,7 @@ int api_ref_start_ask(lua_State *L)
     struct send_options options = api_check_options(L, script, 4, "start_ask", OPTION_PRIORITY);
     struct asking_handle *handle = push_handle(L);
     size_t size;
-    const uint8_t *packed = pack_lua_message(L, 3, &size);
+    const uint8_t *packed = api_pack(L, script, 3, type, &size);
 
     /* From here on nothing raises. */
     struct asking *asking = memory_get_zeroed(sizeof *asking);

@@ -93,7 +93,7 @@ static int env_reply(lua_State *L)
     check_env(L, "reply", &about);
     type_id type = api_check_type(L, script, 2, "reply");
     size_t size;
-    const uint8_t *packed = pack_lua_message(L, 3, &size);
+    const uint8_t *packed = api_pack(L, script, 3, type, &size);
     refuse_second(L, "reply", &about);
 
     if (about.owed != NULL && about.origin == NULL) {
@@ -151,6 +151,7 @@ static struct message *copy_of(const struct about *about)
         return NULL;
     copy->from = about->from;
     copy->request = about->request;
+    copy->flags |= about->message->flags & (MESSAGE_TEXT | MESSAGE_REMOTE);
     if (about->origin != NULL)
         copy->origin = address_ref(about->origin);
     return copy;
@@ -353,7 +354,7 @@ static struct env *push_new(lua_State *L, struct script *script, const struct me
         .from = none ? 0 : message->from,
         .type = none ? script->type : message->type,
         .asked = !none && api_is_question(message),
-        .remote = !none && api_origin(message) != NULL,
+        .remote = !none && (message->flags & MESSAGE_REMOTE) != 0,
     };
     return env;
 }

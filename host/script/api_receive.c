@@ -10,9 +10,13 @@
 
 #define STOPPING_TEXT "the wait was cut: this actor is stopping"
 
-/* The type at `index`, alike ones in one: also what only the host sends. */
+/* The type at `index`: also one that only the host sends. */
 static type_id check_type(lua_State *L, int index)
 {
+    bool is_value;
+    const struct declared *declared = declared_at(L, index, &is_value);
+    if (declared != NULL && !is_value)
+        return declared->type;
     if (lua_type(L, index) != LUA_TSTRING)
         luaL_error(L, "receive: a message's type is a string, not a %s", luaL_typename(L, index));
     size_t size;
@@ -20,15 +24,17 @@ static type_id check_type(lua_State *L, int index)
     type_id type = type_intern(text, size);
     if (type == TYPE_NONE)
         luaL_error(L, "receive: '%s' cannot be a message's type", text);
-    return type_alike(type);
+    return type;
 }
 
-/* Pushes the userdata with the types to receive and returns their number. */
-static size_t check_types(lua_State *L, const type_id **types)
+/* Pushes the userdata with the types to receive, alike ones in one, and returns
+ * their number; *first as it is spelt. */
+static size_t check_types(lua_State *L, const type_id **types, type_id *first)
 {
-    if (lua_type(L, 1) == LUA_TSTRING) {
+    if (lua_type(L, 1) == LUA_TSTRING || lua_type(L, 1) == LUA_TUSERDATA) {
+        *first = check_type(L, 1);
         type_id *one = lua_newuserdatauv(L, sizeof *one, 0);
-        *one = check_type(L, 1);
+        *one = type_alike(*first);
         *types = one;
         return 1;
     }
@@ -41,7 +47,10 @@ static size_t check_types(lua_State *L, const type_id **types)
     type_id *list = lua_newuserdatauv(L, count * sizeof *list, 0);
     for (size_t i = 0; i < count; i++) {
         lua_rawgeti(L, 1, (lua_Integer)i + 1);
-        list[i] = check_type(L, lua_gettop(L));
+        type_id type = check_type(L, lua_gettop(L));
+        list[i] = type_alike(type);
+        if (i == 0)
+            *first = type;
         lua_pop(L, 1);
     }
     *types = list;
@@ -79,10 +88,11 @@ int api_receive(lua_State *L)
 {
     struct script *script = script_of(L);
     const type_id *types;
+    type_id first = TYPE_NONE;
     lua_settop(L, 2);
     bool may_wait = script_may_wait(L, "receive");
     struct send_options options = api_check_options(L, script, 2, "receive", OPTION_TIMEOUT);
-    size_t count = check_types(L, &types);
+    size_t count = check_types(L, &types, &first);
     if (!may_wait)
         return script_push_failure(L, FAILURE_STOPPING, STOPPING_TEXT);
 
@@ -90,7 +100,7 @@ int api_receive(lua_State *L)
         script_wait_begin(script, WAIT_RECEIVE, APPETITE_CHOSEN, options.timeout_ns);
     wait->types = types;
     wait->type_count = count;
-    wait->type = types[0];
+    wait->type = first;
     return script_wait(L, "receive", go_on_after_receive);
 }
 

@@ -27,6 +27,9 @@ struct target api_check_target(lua_State *L, int index, const char *what)
 type_id api_check_type_slow(lua_State *L, int index, const char *what)
 {
     struct script *script = script_of(L);
+    type_id declared = declared_spread(L, index);
+    if (declared != TYPE_NONE)
+        return declared;
     if (lua_type(L, index) != LUA_TSTRING)
         luaL_error(L, "%s: a message's type is a string, not a %s", what, luaL_typename(L, index));
     size_t size;
@@ -346,7 +349,7 @@ static int send_or_wait(lua_State *L, struct script *script, const struct send_o
 
     for (bool last = false;; last = true) {
         size_t size;
-        const uint8_t *packed = pack_lua_message(L, 3, &size);
+        const uint8_t *packed = api_pack(L, script, 3, type, &size);
         struct message *message = api_new_message(L, script, "send", MESSAGE_ORDINARY, type,
                                                   packed, size, options->high);
         enum router_answer answer =
@@ -422,7 +425,7 @@ static int ref_send(lua_State *L)
     struct send_options options = api_check_options(
         L, script, 4, "send", OPTION_TIMEOUT | OPTION_PRIORITY | OPTION_AFTER);
     size_t size;
-    const uint8_t *packed = pack_lua_message(L, 3, &size);
+    const uint8_t *packed = api_pack(L, script, 3, type, &size);
     if (UNLIKELY(options.later))
         return send_later(L, script, target, type, packed, size, &options);
     struct message *message =
@@ -442,7 +445,7 @@ static int ref_try_send(lua_State *L)
     type_id type = api_check_type(L, script, 2, "try_send");
     struct send_options options = api_check_options(L, script, 4, "try_send", OPTION_PRIORITY);
     size_t size;
-    const uint8_t *packed = pack_lua_message(L, 3, &size);
+    const uint8_t *packed = api_pack(L, script, 3, type, &size);
     struct message *message =
         api_new_message(L, script, "try_send", MESSAGE_ORDINARY, type, packed, size, options.high);
     return api_send_message(L, script, "try_send", target, message, false, 0);

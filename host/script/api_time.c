@@ -312,6 +312,7 @@ static int start_timer(lua_State *L, const char *what, bool periodic)
     struct script *script = script_of(L);
     lua_settop(L, 4);
     api_refuse_loading(L, what);
+    declared_spread(L, 2);
     uint64_t delay_ns = script_check_duration(L, 1, what, NULL);
     if (periodic && delay_ns == 0)
         return luaL_error(L, "%s: the interval must be more than 0", what);
@@ -324,7 +325,7 @@ static int start_timer(lua_State *L, const char *what, bool periodic)
         packed = pack_timeout(L, 2, what, &size);
     } else {
         type = api_check_type(L, script, 2, what);
-        packed = pack_lua_message(L, 3, &size);
+        packed = api_pack(L, script, 3, type, &size);
     }
     if (target.id == 0 || registry_find(&script->world->system->registry, target.id) == NULL)
         return api_push_undelivered(L, FAILURE_DOWN, target, type, NULL);

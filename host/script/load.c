@@ -12,6 +12,7 @@
 #include "actor/watchdog.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "script/declared.h"
 #include "script/dispatch.h"
 #include "script/pack_lua.h"
 #include "script/report.h"
@@ -268,6 +269,7 @@ free_script:
 void script_free(struct script *script)
 {
     vm_close(&script->vm);
+    declared_free(script);
     dispatch_fini(script);
     source_unref(script->source);
     memory_free_text(script->exit_reason);

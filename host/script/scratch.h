@@ -15,13 +15,17 @@
 #define SCRATCH_KEEP ((size_t)1024 * 1024)
 
 enum scratch_use {
-    SCRATCH_PACK, /* pack_lua: grows to PACK_LUA_LIMIT */
-    SCRATCH_TEXT, /* json_lua: grows to SCRATCH_TEXT_LIMIT */
-    SCRATCH_TRACE, /* trace: an error on its way out */
+    SCRATCH_PACK,   /* pack_lua: grows to PACK_LUA_LIMIT */
+    SCRATCH_TEXT,   /* json_lua: grows to SCRATCH_TEXT_LIMIT */
+    SCRATCH_TRACE,  /* trace: an error on its way out */
+    SCRATCH_FIT,    /* declared: a message in its declared form */
+    SCRATCH_FIELDS, /* api_message: a declaration being read */
+    SCRATCH_NAMES,
     SCRATCH_COUNT,
 };
 
 #define SCRATCH_TEXT_LIMIT ((size_t)128 * 1024 * 1024)
+#define SCRATCH_DRAFT_LIMIT ((size_t)1024 * 1024)
 #define SCRATCH_TRACE_LIMIT ((size_t)16 * 1024)
 
 extern _Thread_local struct bytes scratch_of_thread[SCRATCH_COUNT]

@@ -17,6 +17,7 @@
 #include "base/memory.h"
 #include "message/pack.h"
 #include "script/api.h"
+#include "script/declared.h"
 #include "script/dispatch.h"
 #include "script/pack_lua.h"
 #include "script/report.h"
@@ -325,6 +326,10 @@ static enum verdict handle_timer(struct script *script, struct message *message)
         message_free(message);
         return VERDICT_DONE;
     }
+    if (UNLIKELY(script->declared != NULL) && !declared_admits_timer(script, content)) {
+        message_free(message);
+        return VERDICT_DONE;
+    }
     script->current = message;
     script->content = content;
     script->type = content->type;
@@ -343,9 +348,29 @@ static enum verdict handle_start(struct script *script, struct message *message)
 
 /* ---- The behaviour ------------------------------------------------------ */
 
+/* The same message or another in its place, if it is as this script has declared
+ * it. NULL: there is none to be handled. */
+static struct message *admit(struct script *script, struct message *message)
+{
+    switch (message->kind) {
+    case MESSAGE_ORDINARY:
+    case MESSAGE_ASK:
+        return declared_admit(script, message);
+    case MESSAGE_REPLY:
+        return declared_admit_answer(script, message);
+    default:
+        return message;
+    }
+}
+
 static enum verdict script_receive(struct actor *actor, struct message *message)
 {
     struct script *script = begin(actor);
+    if (UNLIKELY(script->declared != NULL)) {
+        message = admit(script, message);
+        if (message == NULL)
+            return script->waiting ? VERDICT_WAITING : VERDICT_DONE;
+    }
     switch (message->kind) {
     case MESSAGE_ORDINARY:
     case MESSAGE_ASK:

@@ -147,6 +147,7 @@ struct script {
     bool     stops_when_slow;     /* slow = "stop" */
     bool     refs_installed;      /* api_install_refs() has been here */
     bool     takes_any;           /* it has an on_any */
+    struct declared_types *declared; /* by actor.message(); NULL: none; declared.h */
     struct held *deferred;        /* questions kept open by env:defer(); api_env.c */
     struct wait wait;
 
@@ -264,7 +265,8 @@ int api_all(lua_State *L);
 int api_any(lua_State *L);
 int api_receive(lua_State *L);
 int api_sleep(lua_State *L);
-/* actor.spawn, actor.metrics, actor.after, actor.every, actor.registry. */
+/* actor.message, actor.spawn, actor.metrics, actor.after, actor.every, actor.registry. */
+int api_message(lua_State *L);
 int api_spawn(lua_State *L);
 int api_metrics(lua_State *L);
 int api_registry(lua_State *L);
@@ -273,6 +275,8 @@ int api_every(lua_State *L);
 /* Gives the state's refs their methods, the first time it is asked. May raise.
  * Whoever pushes a ref into a state calls it before. */
 void api_install_refs(lua_State *L);
+/* Whether an endpoint is the one under which others reach this host. */
+bool api_is_own_endpoint(const struct script *script, const char *endpoint);
 /* Raises while the script's top level runs: `what` cannot be done there. */
 void api_refuse_loading(lua_State *L, const char *what);
 /* Arms a timer of the running actor (interval_ns 0: once) and pushes its

@@ -146,6 +146,8 @@ enum verdict script_received(struct script *script, struct message *message)
         if (copy != NULL)
             copy->from = content->from;
         message_free(message);
+        if (copy != NULL && script->declared != NULL)
+            copy = declared_admit(script, copy);
         if (copy == NULL)
             return VERDICT_WAITING;
         message = copy;

@@ -60,7 +60,7 @@
 ---@class troupe.Reject
 ---@field message_type string
 ---@field reason string
----@field rejected_by string  the receiver that was asked for
+---@field rejected_by string  the receiver that was asked for, on its own host; env.from is nil: a Reject has no sender
 
 ------------------------------------------------------------------ actor ----
 
@@ -79,6 +79,37 @@ actor = {}
 ---@param text string
 ---@return troupe.Ref
 function actor.ref(text) end
+
+--- What a field of a declared type is: "any", "boolean", "integer", "number",
+--- "ref", "string", "table"; behind it "[]" for an array of these ("[][]" of such
+--- arrays), and "?" if it may be missing. Or a table of fields; what would stand
+--- behind a type is then its first element: `{ "[]?", x = "number", y = "number" }`.
+---@alias troupe.FieldType string|troupe.Fields
+
+--- `{ count = "integer", note = "string?" }`, written on the wire sorted by name; or
+--- `{ { "count", "integer" }, { "note", "string?" } }`, written in that order.
+---@alias troupe.Fields table<string|integer, troupe.FieldType|[string, troupe.FieldType]>
+
+--- Declares a message type, for this actor: what it sends of that type, and what
+--- comes to it, must have these fields, and no others. `Ping{ count = 1 }` is a
+--- message of it, checked there, which may be given to send, ask and the like in
+--- place of type and msg. Where an integer is declared a float with an integer's
+--- value is made one; null is taken for a missing field.
+---@param name string  the message's type; not a built-in one, nor declared already with other fields
+---@param fields troupe.Fields
+---@return troupe.MessageType type
+function actor.message(name, fields) end
+
+--- A declared type: `tostring(Ping)` is its name. Called with a message's fields it
+--- raises if they are not as declared, naming the place (`Ping.pos.x: number
+--- expected, not string`), and returns them. It may stand for its name, too:
+--- `ref:send(Ping, { count = 1 })`, `actor.receive(Ping)`.
+---@class troupe.MessageType
+---@overload fun(fields?: troupe.Message): troupe.Declared
+
+--- A table that is known as a message of a declared type. Its fields may be changed:
+--- they are checked once more when it is sent.
+---@class troupe.Declared: table<string, any>
 
 ---@class troupe.SpawnOptions: troupe.ScriptOptions
 ---@field name? string  [A-Za-z0-9_.-]+, at most 255; default: the file's name, "#" and a number
@@ -141,7 +172,7 @@ function actor.any(questions, options) end
 
 --- Waits inside a handler for the next message of a type; others stay queued,
 --- in order.
----@param types string|string[]
+---@param types string|troupe.MessageType|(string|troupe.MessageType)[]
 ---@param options? { timeout?: troupe.Duration }  default 5 s
 ---@return troupe.Message? msg
 ---@return troupe.Env|troupe.Why env_or_why
@@ -157,7 +188,8 @@ function actor.sleep(duration) end
 --- host. It ends with this actor. `nil, why` if the host has its limit of timers
 --- ("full"), or nobody has the name in `to` ("down").
 ---@param delay troupe.Duration  0 is fine
----@param type string|integer  a message's type, or the id of a Timeout{id}
+---@param type string|troupe.MessageType|integer  a message's type, or the id of a Timeout{id};
+---  a declared message stands for type and msg
 ---@param msg? troupe.Message  not with an id
 ---@param options? { to?: troupe.Ref }  default: this actor
 ---@return troupe.Timer? timer
@@ -270,8 +302,9 @@ local Ref = {}
 
 --- Sends a message. If the mailbox there is full it waits for room. To another
 --- host it does not wait, whatever happens there, unless `timeout` is given: then
---- it waits for room in the queue to that host while the connection stands.
----@param type string
+--- it waits for room in the queue to that host while the connection stands. A declared
+--- message, here and below, stands for type and msg: `ref:send(Ping{ count = 1 })`.
+---@param type string|troupe.MessageType
 ---@param msg? troupe.Message
 ---@param options? { timeout?: troupe.Duration, priority?: "high"|"normal", after?: troupe.Duration }
 ---  timeout: for room, default 5 s; priority: before all ordinary mail there;
@@ -281,7 +314,7 @@ local Ref = {}
 function Ref:send(type, msg, options) end
 
 --- The same, but never waits: a full mailbox is `nil, why`.
----@param type string
+---@param type string|troupe.MessageType
 ---@param msg? troupe.Message
 ---@param options? { priority?: "high"|"normal" }
 ---@return true? sent
@@ -289,7 +322,7 @@ function Ref:send(type, msg, options) end
 function Ref:try_send(type, msg, options) end
 
 --- Sends a question and waits for its answer.
----@param type string
+---@param type string|troupe.MessageType
 ---@param msg? troupe.Message
 ---@param options? { timeout?: troupe.Duration, priority?: "high"|"normal" }  timeout: default 5 s
 ---@return troupe.Message? msg  the answer
@@ -298,7 +331,7 @@ function Ref:ask(type, msg, options) end
 
 --- Sends a question and goes on; actor.all or actor.any waits for its answer,
 --- in the same handler. Never fails: what goes wrong is found among the answers.
----@param type string
+---@param type string|troupe.MessageType
 ---@param msg? troupe.Message
 ---@param options? { priority?: "high"|"normal" }
 ---@return troupe.Question
@@ -326,7 +359,7 @@ function Ref:stop(options) end
 local Env = {}
 
 --- Answers: the question, if it was asked, else with a message to the sender.
----@param type string
+---@param type string|troupe.MessageType
 ---@param msg? troupe.Message
 ---@return true? sent
 ---@return troupe.Why? why

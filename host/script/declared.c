@@ -1,0 +1,279 @@
+/*
+ * declared.c -- see declared.h.
+ *
+ * Types are found by open addressing in a table of pointers, so that a `struct
+ * declared` stays where it is.
+ */
+#include "script/declared.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "message/pack.h"
+#include "script/api.h"
+#include "script/ref.h"
+#include "script/scratch.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <stdio.h>
+#include <string.h>
+
+#define FIRST_CAPACITY 4
+#define REASON_ROOM    (TYPE_NAME_LIMIT + sizeof(struct shape_error) + 32)
+
+struct declared_types {
+    unsigned         count, capacity; /* a power of two, more than half of it free */
+    struct declared *slots[];
+};
+
+/* ---- The table ---------------------------------------------------------- */
+
+static struct declared **slot_of(struct declared_types *types, type_id type)
+{
+    type_id alike = type_alike(type);
+    for (unsigned i = alike;; i++) {
+        struct declared **slot = &types->slots[i & (types->capacity - 1)];
+        if (*slot == NULL || type_alike((*slot)->type) == alike)
+            return slot;
+    }
+}
+
+struct declared *declared_find(const struct script *script, type_id type)
+{
+    return script->declared != NULL ? *slot_of(script->declared, type) : NULL;
+}
+
+static size_t types_size(unsigned capacity)
+{
+    return sizeof(struct declared_types) + capacity * sizeof(struct declared *);
+}
+
+static bool make_room(struct script *script)
+{
+    struct declared_types *old = script->declared;
+    if (old != NULL && 2 * (old->count + 1) < old->capacity)
+        return true;
+    unsigned capacity = old != NULL ? 2 * old->capacity : FIRST_CAPACITY;
+    struct declared_types *types = memory_get_zeroed(types_size(capacity));
+    if (types == NULL)
+        return false;
+    types->capacity = capacity;
+    for (unsigned i = 0; old != NULL && i < old->capacity; i++) {
+        if (old->slots[i] == NULL)
+            continue;
+        *slot_of(types, old->slots[i]->type) = old->slots[i];
+        types->count++;
+    }
+    if (old != NULL)
+        memory_put(old, types_size(old->capacity));
+    script->declared = types;
+    return true;
+}
+
+int declared_add(struct script *script, type_id type, struct shape *shape,
+                 struct declared **declared)
+{
+    if (script->declared != NULL && script->declared->count >= DECLARED_LIMIT)
+        return -EAGAIN;
+    struct declared *made = memory_get(sizeof *made);
+    if (made == NULL)
+        return -ENOMEM;
+    if (!make_room(script)) {
+        memory_put(made, sizeof *made);
+        return -ENOMEM;
+    }
+    *made = (struct declared){ .type = type, .shape = shape };
+    *slot_of(script->declared, type) = made;
+    script->declared->count++;
+    *declared = made;
+    return 0;
+}
+
+void declared_free(struct script *script)
+{
+    struct declared_types *types = script->declared;
+    if (types == NULL)
+        return;
+    for (unsigned i = 0; i < types->capacity; i++) {
+        if (types->slots[i] == NULL)
+            continue;
+        shape_free(types->slots[i]->shape);
+        memory_put(types->slots[i], sizeof *types->slots[i]);
+    }
+    memory_put(types, types_size(types->capacity));
+    script->declared = NULL;
+}
+
+/* ---- What is sent ------------------------------------------------------- */
+
+const uint8_t *declared_fit_sent(lua_State *L, struct script *script, type_id type,
+                                 const uint8_t *packed, size_t *size)
+{
+    const struct declared *declared = declared_find(script, type);
+    if (declared == NULL)
+        return packed;
+    struct bytes      *out = scratch_take(SCRATCH_FIT);
+    struct shape_error error;
+    bool               changed;
+    switch (shape_fit(declared->shape, packed, *size, NULL, NULL, out, &changed, &error)) {
+    case 0:
+        *size = out->size;
+        return *size > 0 ? out->data : (const uint8_t *)"";
+    case -EINVAL:
+        luaL_error(L, "%s.%s: %s", type_name(declared->type), error.field, error.why);
+        UNREACHABLE();
+    default:
+        luaL_error(L, "%s: not enough memory for it", type_name(declared->type));
+        UNREACHABLE();
+    }
+}
+
+/* ---- What comes --------------------------------------------------------- */
+
+/* What a text stands for: a place elsewhere is an address in digits, as all that
+ * comes from outside must be; a name alone is one of this host. */
+static bool read_ref(void *context, const char *text, size_t size, struct bytes *out)
+{
+    const struct script *script = context;
+    struct address *address;
+    char            place[ADDRESS_ENDPOINT_LIMIT], whole[REF_TEXT_ROOM];
+    int error = address_parse(text, size, &address, NULL, 0);
+    if (error != 0) {
+        out->failed = out->failed || error == -ENOMEM;
+        return out->failed;
+    }
+    const char *endpoint = address_endpoint(address);
+    bool here = address->endpoint_size == 0 || api_is_own_endpoint(script, endpoint);
+    bool good = here ? address_name_is_valid(address_name(address), address->name_size)
+                     : strncmp(endpoint, "node:", 5) == 0 ||
+                           address_endpoint_normalise(endpoint, address->endpoint_size, true, false,
+                                                      place, NULL, 0) == 0;
+    size_t whole_size = ref_address_text(address, whole, sizeof whole);
+    if (good && here) {
+        actor_id id = registry_find_name(&script->world->system->registry, address_name(address),
+                                         address->name_size);
+        if (id != 0)
+            pack_put_actor(out, id);
+        else
+            pack_put_address(out, address_name(address), address->name_size);
+    } else if (good && whole_size > 0) {
+        pack_put_address(out, whole, whole_size);
+    }
+    address_unref(address);
+    return good && (here || whole_size > 0);
+}
+
+/* 0: it fits, and is in `out` if that is not what came (*changed). Else -errno, and
+ * the reason as a Reject gives it. */
+static int fit(struct script *script, const struct declared *declared,
+               const struct message *message, struct bytes *out, bool *changed, char *reason)
+{
+    struct shape_error error;
+    bool text = (message->flags & MESSAGE_TEXT) != 0;
+    int  answer = shape_fit(declared->shape, message->payload, message->size,
+                            text ? read_ref : NULL, script, out, changed, &error);
+    if (answer == -EINVAL)
+        snprintf(reason, REASON_ROOM, "Bad field '%s' in %s: %s", error.field,
+                 type_name(message->type), error.why);
+    else if (answer != 0)
+        snprintf(reason, REASON_ROOM, "Out of memory");
+    return answer;
+}
+
+static void note_misfit(struct script *script, struct declared *declared,
+                        const struct message *message, const char *reason)
+{
+    struct system *system = script->world->system;
+    char sender[ADDRESS_NAME_LIMIT + 1] = "nobody";
+    atomic_fetch_add_explicit(&system->counters.bad_fields, 1, memory_order_relaxed);
+    if (declared->warned)
+        return;
+    declared->warned = true;
+    if (message->from != 0)
+        registry_name(&system->registry, message->from, sender, sizeof sender);
+    else if (api_origin(message) != NULL)
+        snprintf(sender, sizeof sender, "elsewhere");
+    log_warn("%s: a message from %s was refused: %s", script->actor->name, sender, reason);
+}
+
+/* The message with the payload in `out`; frees the old one. NULL: no memory. */
+static struct message *replace(struct message *message, const struct bytes *out)
+{
+    struct message *other = message_new((enum message_kind)message->kind, message->type,
+                                        out->size > 0 ? out->data : NULL, out->size);
+    if (other == NULL)
+        return NULL;
+    other->to = message->to;
+    other->from = message->from;
+    other->request = message->request;
+    other->origin = message->origin;
+    message->origin = NULL;
+    other->born_ms = message->born_ms;
+    other->lane = message->lane;
+    other->flags |= message->flags & (MESSAGE_TEXT | MESSAGE_REMOTE);
+    message_free(message);
+    return other;
+}
+
+struct message *declared_admit(struct script *script, struct message *message)
+{
+    struct declared *declared = declared_find(script, message->type);
+    if (declared == NULL)
+        return message;
+    struct bytes *out = scratch_take(SCRATCH_FIT);
+    char reason[REASON_ROOM];
+    bool changed;
+    int  error = fit(script, declared, message, out, &changed, reason);
+    if (error == 0 && !changed)
+        return message;
+    struct message *other = error == 0 ? replace(message, out) : NULL;
+    if (other != NULL)
+        return other;
+    if (error == 0)
+        snprintf(reason, sizeof reason, "Out of memory");
+    note_misfit(script, declared, message, reason);
+    router_refuse(script->world->system, &message, FAILURE_REJECTED, reason, reason);
+    return NULL;
+}
+
+struct message *declared_admit_answer(struct script *script, struct message *message)
+{
+    struct system   *system = script->world->system;
+    struct declared *declared = declared_find(script, message->type);
+    if (declared == NULL)
+        return message;
+    struct bytes *out = scratch_take(SCRATCH_FIT);
+    char reason[REASON_ROOM];
+    bool changed;
+    int  error = fit(script, declared, message, out, &changed, reason);
+    if (error == 0 && !changed)
+        return message;
+    struct message *other = error == 0 ? replace(message, out) : NULL;
+    if (other != NULL)
+        return other;
+    if (error == 0)
+        snprintf(reason, sizeof reason, "Out of memory");
+    note_misfit(script, declared, message, reason);
+    if (message->origin != NULL && system->remote.reject != NULL)
+        system->remote.reject(system->remote.context, message, script->actor->name, reason);
+    other = message_new(MESSAGE_FAILURE, TYPE_NONE, reason, strlen(reason));
+    if (other != NULL) { /* else its deadline will tell it */
+        other->to = message->to;
+        other->request = message->request;
+        other->reason = FAILURE_FAILED;
+    }
+    message_free(message);
+    return other;
+}
+
+bool declared_admits_timer(struct script *script, const struct message *content)
+{
+    struct declared *declared = declared_find(script, content->type);
+    char reason[REASON_ROOM];
+    bool changed;
+    if (declared == NULL ||
+        fit(script, declared, content, scratch_take(SCRATCH_FIT), &changed, reason) == 0)
+        return true;
+    note_misfit(script, declared, content, reason);
+    return false;
+}

@@ -1,0 +1,64 @@
+/*
+ * declared.h -- the message types that a script has declared by actor.message,
+ * and the checking of its messages against them: of what it sends, and of what
+ * comes to it, from wherever.
+ *
+ * Each actor has its own: two scripts may declare one name differently. A type is
+ * found by whatever spelling (type_alike), as handlers are. A script that has
+ * declared nothing has script->declared NULL, and is not asked.
+ */
+#ifndef TROUPE_SCRIPT_DECLARED_H
+#define TROUPE_SCRIPT_DECLARED_H
+
+#include "message/shape.h"
+#include "script/script.h"
+
+#define DECLARED_LIMIT 1000 /* types of one actor */
+
+struct declared {
+    type_id       type;  /* as it was spelt */
+    bool          warned; /* that one did not fit has been said */
+    struct shape *shape;
+};
+
+/* What the script has declared for the type, or NULL; valid until the script ends. */
+struct declared *declared_find(const struct script *script, type_id type);
+
+/* Declares a type. 0, and it took the shape; or -EAGAIN (too many), -ENOMEM. The
+ * type must not be declared yet. */
+int declared_add(struct script *script, type_id type, struct shape *shape,
+                 struct declared **declared);
+
+/* The actor ends. */
+void declared_free(struct script *script);
+
+/* The payload of a message that this script sends: as it is if the type is not
+ * declared, else as shape_fit() makes it, in this thread's scratch. Raises, blaming
+ * "Ping.pos.x", if it does not fit. `packed` may be the scratch of pack_lua_message(). */
+const uint8_t *declared_fit_sent(lua_State *L, struct script *script, type_id type,
+                                 const uint8_t *packed, size_t *size);
+
+/* An ORDINARY or ASK has come: returns it, or another in its place. NULL: it does
+ * not fit, and was refused: counted, logged once per type, a dead letter; its asker
+ * or its sender elsewhere is told "Bad field 'x' in Ping: ...". */
+struct message *declared_admit(struct script *script, struct message *message);
+
+/* A REPLY has come: the same, but one that does not fit becomes a FAILURE. */
+struct message *declared_admit_answer(struct script *script, struct message *message);
+
+/* Whether the message of a timer of this actor fits: it does, unless the type was
+ * declared after the timer was made. If not that is counted and logged. */
+bool declared_admits_timer(struct script *script, const struct message *content);
+
+/* ---- As Lua values: api_message.c ---- */
+
+/* What the value at `index` is: a declared type, or (*is_value) a message of one.
+ * NULL: neither. Never raises. */
+struct declared *declared_at(lua_State *L, int index, bool *is_value);
+
+/* If the value at `index` is a declared type, puts its name there; if it is a
+ * message of one, its name before it, which moves up all that follows. Returns the
+ * type, or TYPE_NONE: it is neither. */
+type_id declared_spread(lua_State *L, int index);
+
+#endif
