@@ -339,6 +339,13 @@ static void warn(struct script *script, const struct message *message)
              meant != NULL ? "?" : "");
 }
 
+/* Types can be made up elsewhere, as many as one likes. */
+static bool may_warn(const struct message *message)
+{
+    static struct log_limit limit = LOG_LIMIT(5);
+    return (message->flags & MESSAGE_REMOTE) == 0 || log_allowed(&limit);
+}
+
 void dispatch_unhandled(struct script *script, struct message **message)
 {
     type_id type = (*message)->type;
@@ -352,7 +359,7 @@ void dispatch_unhandled(struct script *script, struct message **message)
     struct system *system = script->world->system;
     struct handler_cache *known = dispatch_cached(script, type);
     atomic_fetch_add_explicit(&system->counters.unhandled, 1, memory_order_relaxed);
-    if (known != NULL && !known->warned) {
+    if (known != NULL && !known->warned && may_warn(*message)) {
         known->warned = true;
         warn(script, *message);
     }

@@ -46,8 +46,8 @@ int dispatch_push(lua_State *L, struct script *script, const struct handler_cach
 /* The handler's name as the script spells it ("on_market_depth"); returns `text`. */
 const char *dispatch_name(struct script *script, type_id type, char *text, size_t room);
 
-/* A message that no handler takes: counted, logged once per type with "did
- * you mean", refused (Reject, asker told), dead letter. Takes *message.
+/* A message that no handler takes: counted, logged once per type (from elsewhere
+ * at a bounded rate) with "did you mean", refused (Reject, asker told), dead letter. Takes *message.
  * Start, Shutdown, Timeout, Down and Reject are silent. */
 void dispatch_unhandled(struct script *script, struct message **message);
 
