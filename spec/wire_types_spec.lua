@@ -134,20 +134,23 @@ describe("on the wire,", function()
       local here = "pong@" .. endpoint
       assert.same({
         answer("Hello", '{"self": false}'),
-        answer("Hello", ('{"others": ["%s", "x@tcp://10.0.0.1:5001"], "self": false}'):format(here)),
+        answer("Hello", ('{"others": ["%s", "x@tcp://10.0.0.1:5001", "worker#7"], "self": false}'):format(here)),
         reject("Meet", "Bad field 'who' in Meet: ref expected, not integer", "pong"),
         reject("Meet", "Bad field 'who' in Meet: ref expected, not 'ping@tcp://some.where:5001'", "pong"),
         reject("Meet", "Bad field 'who' in Meet: ref expected, not 'ping@tcp://*:5001'", "pong"),
         reject("Meet", "Bad field 'who' in Meet: ref expected, not 'a b'", "pong"),
         reject("Meet", "Bad field 'who' in Meet: ref expected, not ''", "pong"),
+        reject("Meet", "Bad field 'who' in Meet: ref expected, not '$ask#1'", "pong"),
+        reject("Meet", "Bad field 'who' in Meet: ref expected, not 'x/ask#1'", "pong"),
         reject("Meet", "Bad field 'others[1]' in Meet: ref expected, not '@'", "pong"),
       }, exchange {
         frame("pong", "Meet", '{"who": "ping@ME"}'),
-        frame("pong", "Meet", '{"who": "ping@ME", "others": ["pong", "x@tcp://10.0.0.1:5001"]}'),
+        frame("pong", "Meet", '{"who": "ping@ME", "others": ["pong", "x@tcp://10.0.0.1:5001", "worker#7"]}'),
         frame("pong", "Meet", ('{"who": "%s"}'):format(here)),
         frame("pong", "Meet", '{"who": 7}'), frame("pong", "Meet", '{"who": "ping@tcp://some.where:5001"}'),
         frame("pong", "Meet", '{"who": "ping@tcp://*:5001"}'), frame("pong", "Meet", '{"who": "a b"}'),
-        frame("pong", "Meet", '{"who": ""}'), frame("pong", "Meet", '{"who": "pong", "others": ["@"]}'),
+        frame("pong", "Meet", '{"who": ""}'), frame("pong", "Meet", '{"who": "$ask#1"}'),
+        frame("pong", "Meet", '{"who": "x/ask#1"}'), frame("pong", "Meet", '{"who": "pong", "others": ["@"]}'),
       })
       assert.same({ "hello\ttrue" }, printed())
     end)

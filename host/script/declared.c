@@ -130,6 +130,18 @@ const uint8_t *declared_fit_sent(lua_State *L, struct script *script, type_id ty
 
 /* ---- What comes --------------------------------------------------------- */
 
+/* Whether it may be the name of a script's actor: also of one that was given none
+ * ("worker#7"), but not of one of the host's own ("$ask#7"). */
+static bool is_actor_name(const char *name, size_t size)
+{
+    const char *mark = memrchr(name, '#', size);
+    if (mark == NULL)
+        return address_name_is_valid(name, size);
+    size_t digits = strspn(mark + 1, "0123456789");
+    return digits > 0 && mark[1 + digits] == '\0' &&
+           address_name_is_valid(name, (size_t)(mark - name));
+}
+
 /* What a text stands for: a place elsewhere is an address in digits, as all that
  * comes from outside must be; a name alone is one of this host. */
 static bool read_ref(void *context, const char *text, size_t size, struct bytes *out)
@@ -144,7 +156,7 @@ static bool read_ref(void *context, const char *text, size_t size, struct bytes 
     }
     const char *endpoint = address_endpoint(address);
     bool here = address->endpoint_size == 0 || api_is_own_endpoint(script, endpoint);
-    bool good = here ? address_name_is_valid(address_name(address), address->name_size)
+    bool good = here ? is_actor_name(address_name(address), address->name_size)
                      : strncmp(endpoint, "node:", 5) == 0 ||
                            address_endpoint_normalise(endpoint, address->endpoint_size, true, false,
                                                       place, NULL, 0) == 0;
