@@ -65,6 +65,7 @@ void dead_letters_put(struct dead_letters *letters, struct message **message,
     *message = NULL;
     if (dead == NULL || (dead->flags & MESSAGE_KEPT))
         return; /* not a letter, and not ours to keep */
+    message_settle(dead, false);
 
     size_t bytes = message_weight(dead);
     struct message *gone = NULL;

@@ -264,6 +264,8 @@ static actor_id deliver(struct system *system, actor_id to, const char *receiver
     case ROUTER_OK:
         return to;
     case ROUTER_FULL:
+        if ((*message)->flags & MESSAGE_TRACKED)
+            return 0;
         snprintf(reason, sizeof reason, "Mailbox full: %s", receiver);
         break;
     default:

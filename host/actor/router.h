@@ -84,8 +84,9 @@ bool router_is_question(const char *receiver);
 /* From elsewhere: finds the receiver by name and sends. The message has its
  * origin set. Built-in names and types are refused; a receiver "name/ask#N"
  * is the answer to wait N of actor `name`. All refusals are answered by a
- * Reject to the origin and counted. The actor that it was delivered to under its
- * own name, or 0. */
+ * Reject to the origin and counted; but a tracked message that finds the
+ * mailbox full stays the caller's, who may come again with it. The actor that it
+ * was delivered to under its own name, or 0. */
 actor_id router_receive(struct system *system, const char *receiver, struct message **message);
 
 /* The same for a message that is like the last in receiver and type, of which

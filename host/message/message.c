@@ -109,13 +109,22 @@ static void write_down(struct message *message)
     lock_release(&ledger_lock);
 }
 
-struct message *message_new_at(enum message_kind kind, type_id type, const void *payload,
-                               size_t size, const char *file, int line)
+/* What a message takes up: a receipt lies behind the payload. */
+static size_t block_size(const struct message *message)
+{
+    return message_weight(message) +
+           (message->flags & MESSAGE_TRACKED ? sizeof(struct message_receipt) : 0);
+}
+
+static inline struct message *make(enum message_kind kind, type_id type, const void *payload,
+                                   size_t size, const struct message_receipt *receipt,
+                                   const char *file, int line)
 {
     assert(payload != NULL || size == 0);
     if (size > UINT32_MAX)
         return NULL;
-    struct message *message = get_block(sizeof *message + size, file, line);
+    struct message *message =
+        get_block(sizeof *message + size + (receipt != NULL ? sizeof *receipt : 0), file, line);
     if (message == NULL)
         return NULL;
 
@@ -132,22 +141,65 @@ struct message *message_new_at(enum message_kind kind, type_id type, const void 
     message->reason = FAILURE_NONE;
     if (size > 0)
         memcpy(message->payload, payload, size);
+    if (receipt != NULL) {
+        memcpy(message->payload + size, receipt, sizeof *receipt);
+        message->flags |= MESSAGE_TRACKED;
+    }
 
     if (UNLIKELY(message->flags & MESSAGE_LEDGER))
         write_down(message);
     return message;
 }
 
+struct message *message_new_at(enum message_kind kind, type_id type, const void *payload,
+                               size_t size, const char *file, int line)
+{
+    return make(kind, type, payload, size, NULL, file, line);
+}
+
+struct message *message_new_tracked_at(enum message_kind kind, type_id type, const void *payload,
+                                       size_t size, const struct message_receipt *receipt,
+                                       const char *file, int line)
+{
+    return make(kind, type, payload, size, receipt, file, line);
+}
+
+bool message_is_awaited(const struct message *message)
+{
+    struct message_receipt receipt = { 0 };
+    if (message->flags & MESSAGE_TRACKED)
+        memcpy(&receipt, message->payload + message->size, sizeof receipt);
+    return receipt.over != NULL;
+}
+
+void message_untrack(struct message *message)
+{
+    static const struct message_receipt nobody;
+    assert(message->flags & MESSAGE_TRACKED);
+    memcpy(message->payload + message->size, &nobody, sizeof nobody);
+}
+
+void message_settle_slow(struct message *message, bool handled)
+{
+    struct message_receipt receipt;
+    memcpy(&receipt, message->payload + message->size, sizeof receipt);
+    if (receipt.over == NULL)
+        return;
+    message_untrack(message);
+    receipt.over(receipt.context, receipt.number, message_weight(message), handled);
+}
+
 void message_free(struct message *message)
 {
     if (message == NULL || (message->flags & MESSAGE_KEPT))
         return;
+    message_settle(message, true);
     if (message->kind != MESSAGE_TIMER)
         address_unref(message->origin);
     else if (message->timer != NULL)
         message_timer_release(message->timer);
 
-    size_t size = message_weight(message);
+    size_t size = block_size(message);
     if (LIKELY(!(message->flags & MESSAGE_LEDGER))) {
         memory_put(message, size);
         return;

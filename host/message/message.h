@@ -77,6 +77,16 @@ enum {
     MESSAGE_KEPT = 8,    /* belongs to whoever made it (an alarm): message_free() leaves it alone */
     MESSAGE_TEXT = 16,   /* its payload was JSON: references in it are texts as yet */
     MESSAGE_REMOTE = 32, /* from another host, whether or not it says from whom */
+    MESSAGE_TRACKED = 64, /* somebody wants to know when it is over: see message_settle() */
+};
+
+/* Who wants to know when a message is over, and under which number. `over` is
+ * called once, on any thread, with no lock of ours held, never from a handler:
+ * `handled` is false for what went to the dead letters instead. */
+struct message_receipt {
+    void   (*over)(void *context, uint64_t number, size_t weight, bool handled);
+    void    *context;
+    uint64_t number;
 };
 
 /* A new message with a copy of `payload`; control and answer kinds and the
@@ -87,6 +97,30 @@ enum {
     message_new_at((kind), (type), (payload), (size), __FILE__, __LINE__)
 struct message *message_new_at(enum message_kind kind, type_id type, const void *payload,
                                size_t size, const char *file, int line);
+
+/* The same, with a receipt: it lies behind the payload, so that messages
+ * without one carry nothing for it. */
+#define message_new_tracked(kind, type, payload, size, receipt) \
+    message_new_tracked_at((kind), (type), (payload), (size), (receipt), __FILE__, __LINE__)
+struct message *message_new_tracked_at(enum message_kind kind, type_id type, const void *payload,
+                                       size_t size, const struct message_receipt *receipt,
+                                       const char *file, int line);
+
+void message_settle_slow(struct message *message, bool handled);
+
+/* The message is over, although it may be kept: whoever tracks it is told, the
+ * first time. message_free() does it for what was not settled before. */
+static inline void message_settle(struct message *message, bool handled)
+{
+    if (message->flags & MESSAGE_TRACKED)
+        message_settle_slow(message, handled);
+}
+
+/* Whether somebody still waits to be told. */
+bool message_is_awaited(const struct message *message);
+
+/* Nobody is to be told of it: what its receipt held is the caller's again. */
+void message_untrack(struct message *message);
 
 /* Frees the message, drops its origin and its timer. NULL is fine. */
 void message_free(struct message *message);

@@ -162,6 +162,56 @@ static void test_threads(void)
     message_ledger_end();
 }
 
+struct told { unsigned times; uint64_t number; size_t weight; bool handled; };
+
+static void note_over(void *context, uint64_t number, size_t weight, bool handled)
+{
+    struct told *told = context;
+    *told = (struct told){ told->times + 1, number, weight, handled };
+}
+
+/* Whoever tracks a message is told once that it is over, also if it is kept. */
+static void test_receipts(void)
+{
+    struct told told = { 0 };
+    struct message_receipt receipt = { note_over, &told, 17 };
+    for (unsigned size = 0; size < 40; size += 13) { /* wherever the receipt comes to lie */
+        uint8_t payload[40] = { 1, 2, 3 };
+        told.times = 0;
+        struct message *message =
+            message_new_tracked(MESSAGE_ORDINARY, TYPE_REJECT, payload, size, &receipt);
+        assert(message->size == size && memcmp(message->payload, payload, size) == 0);
+        assert(message_is_awaited(message) && told.times == 0);
+        size_t weight = message_weight(message);
+        message_free(message);
+        assert(told.times == 1 && told.number == 17 && told.weight == weight && told.handled);
+    }
+
+    told.times = 0;
+    struct message *kept = message_new_tracked(MESSAGE_ORDINARY, TYPE_REJECT, NULL, 0, &receipt);
+    message_settle(kept, false);
+    assert(told.times == 1 && !told.handled && !message_is_awaited(kept));
+    message_settle(kept, true);
+    message_free(kept);
+    assert(told.times == 1);
+
+    struct message *forgotten =
+        message_new_tracked(MESSAGE_ORDINARY, TYPE_REJECT, NULL, 0, &receipt);
+    message_untrack(forgotten);
+    message_free(forgotten);
+    assert(told.times == 1);
+
+    message_ledger_begin();
+    message_free(message_new_tracked(MESSAGE_ORDINARY, TYPE_REJECT, NULL, 0, &receipt));
+    assert(told.times == 2 && message_ledger_left(NULL, 0) == 0);
+    message_ledger_end();
+
+    struct message *plain = message_new(MESSAGE_ORDINARY, TYPE_REJECT, NULL, 0);
+    assert(!message_is_awaited(plain));
+    message_settle(plain, true);
+    message_free(plain);
+}
+
 #ifdef TROUPE_FAULTS
 /* Without memory there is no message, and the ledger stays right. */
 static void test_faults(void)
@@ -186,6 +236,7 @@ int main(void)
     test_reasons();
     test_ledger();
     test_threads();
+    test_receipts();
 #ifdef TROUPE_FAULTS
     test_faults();
 #endif
