@@ -140,7 +140,7 @@ static void test_absent(void)
 /* Keys may be escaped and unknown; the values of unknown ones must be JSON. */
 static void test_keys(void)
 {
-    assert(reads("{\"rel\":{\"i\":\"x\",\"s\":[1,2]},\"receive\\u0072\":\"b\",\"\":0,"
+    assert(reads("{\"real\":{\"i\":\"x\",\"s\":[1,2]},\"receive\\u0072\":\"b\",\"\":0,"
                  "\"message\":{\"a\":1},\"Receiver\":\"no\",\"messages\":[{}],\"x\":null}",
                  "", "", "b", "", "{\"a\":1}"));
     assert(reads("{\"\\u006d\\u0065\\u0073\\u0073\\u0061\\u0067\\u0065\":{\"a\":[]}}", "", "", "", "",
@@ -486,6 +486,53 @@ static void test_faults(void)
 }
 #endif
 
+/* A frame may have its place in a stream, before or behind all else. */
+static void test_stream(void)
+{
+    struct bytes frame;
+    bytes_init(&frame, 0);
+    assert(wire_write("a", "tcp://127.0.0.1:1", "b", "C", NULL, 0, NULL, NULL, &frame, NULL) == 0);
+    assert(wire_add_stream(&frame, 0x00c0ffee00c0ffee, 17) == 0);
+    const char *text = bytes_text(&frame);
+    assert(strstr(text, "\"message\": {}, \"rel\": {\"i\": \"00c0ffee00c0ffee\", \"s\": 17}}") != NULL);
+    assert(reads(text, "a", "tcp://127.0.0.1:1", "b", "C", "{}"));
+    assert(envelope.stream == 0x00c0ffee00c0ffee && envelope.sequence == 17);
+
+    assert(reads("{\"rel\":{\"s\":9007199254740992,\"new\":[{}],\"i\":\"ffffffffffffffff\"},"
+                 "\"receiver\":\"b\",\"message\":{\"a\":1}}", "", "", "b", "", "{\"a\":1}"));
+    assert(envelope.stream == UINT64_MAX && envelope.sequence == UINT64_C(1) << 53);
+
+    /* An envelope that is used again forgets it; null is none. */
+    assert(reads("{\"rel\":null}", "", "", "", "", "{}"));
+    assert(envelope.stream == 0 && envelope.sequence == 0);
+
+    static const char *const bad[] = {
+        "1", "\"x\"", "[]", "true", "{}", "{\"i\":\"00c0ffee00c0ffee\"}", "{\"s\":1}",
+        "{\"i\":\"00c0ffee00c0ffee\",\"s\":0}", "{\"i\":\"00c0ffee00c0ffee\",\"s\":-1}",
+        "{\"i\":\"00c0ffee00c0ffee\",\"s\":1.0}", "{\"i\":\"00c0ffee00c0ffee\",\"s\":\"1\"}",
+        "{\"i\":\"00c0ffee00c0ffee\",\"s\":9007199254740993}",
+        "{\"i\":\"00c0ffee00c0ffee\",\"s\":1e300}", "{\"i\":\"00c0ffee00c0ffee\",\"s\":[1]}",
+        "{\"i\":\"0000000000000000\",\"s\":1}", "{\"i\":\"00C0FFEE00C0FFEE\",\"s\":1}",
+        "{\"i\":\"c0ffee\",\"s\":1}", "{\"i\":\"00c0ffee00c0ffee0\",\"s\":1}",
+        "{\"i\":\"00c0ffee00c0ffe\\u0000\",\"s\":1}", "{\"i\":1,\"s\":1}",
+        "{\"i\":\"00c0ffee00c0ffee\",\"s\":1},\"rel\":null",
+    };
+    for (size_t i = 0; i < ARRAY_LENGTH(bad); i++) {
+        char whole[200];
+        snprintf(whole, sizeof whole, "{\"receiver\":\"b\",\"rel\":%s}", bad[i]);
+        assert(refused(whole, strlen(whole), "rel"));
+    }
+
+    /* One that would be too long with it stays as it was. */
+    bytes_clear(&frame, 0);
+    frame.limit = 130;
+    assert(wire_write(NULL, NULL, "b", "C", NULL, 0, NULL, NULL, &frame, NULL) == 0);
+    size_t size = frame.size;
+    assert(wire_add_stream(&frame, 1, 1) == -ENOMEM && frame.size == size && !frame.failed);
+    assert(frame.data[size - 1] == '}');
+    bytes_fini(&frame);
+}
+
 int main(void)
 {
     wire_envelope_init(&envelope);
@@ -494,6 +541,7 @@ int main(void)
     test_keys();
     test_types();
     test_names();
+    test_stream();
     test_hostile();
     test_limits();
     test_sender_of_fault();

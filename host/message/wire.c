@@ -1,5 +1,5 @@
 /*
- * wire.c -- the envelope's five fields, read in one pass and written in order.
+ * wire.c -- the envelope's five fields and ours, read in one pass and written in order.
  */
 #include "message/wire.h"
 
@@ -19,12 +19,13 @@ enum field {
     RECEIVER,
     MESSAGE_TYPE,
     MESSAGE,
+    STREAM,
     FIELD_COUNT,
     UNKNOWN_FIELD = FIELD_COUNT,
 };
 
 static const char *const field_names[FIELD_COUNT] = {
-    "sender_actor", "sender_endpoint", "receiver", "message_type", "message",
+    "sender_actor", "sender_endpoint", "receiver", "message_type", "message", "rel",
 };
 
 void wire_envelope_init(struct wire_envelope *envelope)
@@ -36,6 +37,7 @@ void wire_envelope_init(struct wire_envelope *envelope)
     envelope->again = false;
     envelope->head_size = 0;
     bytes_init(&envelope->message, 0);
+    envelope->stream = envelope->sequence = 0;
 }
 
 void wire_envelope_fini(struct wire_envelope *envelope)
@@ -49,6 +51,7 @@ static enum field field_named(const char *name, size_t size)
 {
     enum field field;
     switch (size) {
+    case 3:  field = STREAM; break;
     case 7:  field = MESSAGE; break;
     case 8:  field = RECEIVER; break;
     case 12: field = name[0] == 's' ? SENDER_ACTOR : MESSAGE_TYPE; break;
@@ -133,7 +136,7 @@ static bool skip_value(struct json_reader *reader, struct bytes *scratch)
     return fine;
 }
 
-#define ALL_FIELDS ((1u << FIELD_COUNT) - 1)
+#define THE_FIVE ((1u << (MESSAGE + 1)) - 1)
 
 /* Keeps how the frame begins, if exactly the other four keys stand before the message. */
 static void keep_head(struct wire_envelope *envelope, const char *frame, const char *value)
@@ -143,6 +146,53 @@ static void keep_head(struct wire_envelope *envelope, const char *frame, const c
         return;
     memcpy(envelope->head, frame, size);
     envelope->head_size = (uint16_t)size;
+}
+
+static const char hex_digits[] = "0123456789abcdef";
+
+uint64_t wire_stream_of(const char *text, size_t size)
+{
+    uint64_t stream = 0;
+    if (size != WIRE_STREAM_ROOM - 1)
+        return 0;
+    for (size_t i = 0; i < size; i++) {
+        const char *digit = memchr(hex_digits, text[i], 16);
+        if (digit == NULL)
+            return 0;
+        stream = stream << 4 | (uint64_t)(digit - hex_digits);
+    }
+    return stream;
+}
+
+/* Reads it behind the message that may be there already, and forgets the bytes. */
+static bool take_stream(struct json_reader *reader, struct wire_envelope *envelope)
+{
+    struct bytes    *scratch = &envelope->message;
+    size_t           before = scratch->size;
+    const char      *start = reader->at;
+    struct pack_item id = { .tag = PACK_NULL }, sequence = { .tag = PACK_NULL };
+
+    if (take_null(reader))
+        return true;
+    if (reader->at == reader->end || *reader->at != '{')
+        return json_fail(reader, start, "rel is no object");
+    if (!json_take_value(reader, scratch))
+        return false;
+    const uint8_t *at = scratch->failed ? NULL : pack_field(scratch->data + before, "i");
+    if (at != NULL)
+        pack_read(at, &id);
+    at = scratch->failed ? NULL : pack_field(scratch->data + before, "s");
+    if (at != NULL)
+        pack_read(at, &sequence);
+    if (id.tag == PACK_STRING)
+        envelope->stream = wire_stream_of(id.text, id.size);
+    scratch->size = before;
+    if (envelope->stream == 0)
+        return json_fail(reader, start, "rel has no 'i' of 16 hexadecimal digits");
+    if (sequence.tag != PACK_INT64 || sequence.integer < 1 || sequence.integer > WIRE_SEQUENCE_MAX)
+        return json_fail(reader, start, "rel has no 's' that is a number from 1");
+    envelope->sequence = (uint64_t)sequence.integer;
+    return true;
 }
 
 static bool take_field(struct json_reader *reader, struct wire_envelope *envelope, unsigned *seen)
@@ -169,9 +219,11 @@ static bool take_field(struct json_reader *reader, struct wire_envelope *envelop
     case MESSAGE_TYPE:
         return take_text(reader, field, envelope->message_type, sizeof envelope->message_type);
     case MESSAGE:
-        if (*seen == ALL_FIELDS)
+        if (*seen == THE_FIVE)
             keep_head(envelope, reader->start, reader->at);
         return take_message(reader, &envelope->message);
+    case STREAM:
+        return take_stream(reader, envelope);
     case UNKNOWN_FIELD:
         return skip_value(reader, &envelope->message);
     }
@@ -207,7 +259,7 @@ static bool take_envelope(struct json_reader *reader, struct wire_envelope *enve
 static bool take_rest(struct json_reader *reader, struct wire_envelope *envelope)
 {
     return take_message(reader, &envelope->message) &&
-           (!json_take(reader, ',') || take_fields(reader, envelope, ALL_FIELDS)) &&
+           (!json_take(reader, ',') || take_fields(reader, envelope, THE_FIVE)) &&
            take_end(reader);
 }
 
@@ -224,6 +276,7 @@ int wire_read(const char *frame, size_t size, const struct json_limits *limits,
     bool               whole;
 
     bytes_clear(&envelope->message, KEPT_BYTES);
+    envelope->stream = envelope->sequence = 0;
     envelope->again = begins_as_before(envelope, frame, size);
     if (envelope->again) {
         json_reader_init(&reader, frame, size, envelope->head_size, limits, error);
@@ -324,6 +377,29 @@ int wire_write(const char *sender_actor, const char *sender_endpoint,
     if (err == 0)
         err = json_write(packed, size, STYLE, actor_text, context, frame, error);
     return finish(frame, before, err);
+}
+
+void wire_stream_text(uint64_t stream, char text[WIRE_STREAM_ROOM])
+{
+    for (unsigned i = 0; i < WIRE_STREAM_ROOM - 1; i++)
+        text[i] = hex_digits[stream >> (60 - 4 * i) & 15];
+    text[WIRE_STREAM_ROOM - 1] = '\0';
+}
+
+int wire_add_stream(struct bytes *frame, uint64_t stream, uint64_t sequence)
+{
+    char id[WIRE_STREAM_ROOM], text[80];
+    wire_stream_text(stream, id);
+    int size = snprintf(text, sizeof text, ", \"rel\": {\"i\": \"%s\", \"s\": %llu}}", id,
+                        (unsigned long long)sequence);
+    size_t before = frame->size;
+    frame->size--; /* its last brace */
+    bytes_append(frame, text, (size_t)size);
+    if (!frame->failed)
+        return 0;
+    frame->size = before;
+    frame->failed = false;
+    return -ENOMEM;
 }
 
 int wire_write_reject(const char *receiver, const char *message_type, const char *reason,

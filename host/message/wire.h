@@ -5,6 +5,11 @@
  *
  *   {"sender_actor": "ping", "sender_endpoint": "tcp://localhost:5002",
  *    "receiver": "pong", "message_type": "Ping", "message": {"count": 1}}
+ *
+ * Between two hosts of ours a sixth key may follow, which others ignore: the
+ * frame's stream and its number there (net/stream.h).
+ *
+ *    ..., "rel": {"i": "00c0ffee00c0ffee", "s": 17}}
  */
 #ifndef TROUPE_MESSAGE_WIRE_H
 #define TROUPE_MESSAGE_WIRE_H
@@ -21,6 +26,8 @@ struct wire_envelope {
     char         receiver[256];
     char         message_type[256];
     struct bytes message;              /* packed map */
+    uint64_t     stream;               /* of `rel`; 0: it has none */
+    uint64_t     sequence;             /* in that stream, from 1; 0: none */
     bool         again;                /* the texts are those of the frame read before */
 
     /* wire_read()'s own: how the last frame began, up to its message. */
@@ -34,8 +41,8 @@ void wire_envelope_fini(struct wire_envelope *envelope);
 /* Takes a frame apart. Absent, null and "" are the same; keys in any order;
  * unknown envelope keys are skipped; duplicate envelope keys, names of more
  * than 255 bytes or with control characters, texts that are no strings, a
- * `message` that is no object (null counts as {}) and anything but one JSON
- * object are refused: -EINVAL, and `error` (which may be NULL) says why; -ENOMEM.
+ * `message` that is no object (null counts as {}), a `rel` that is not as above
+ * (other keys inside it are skipped) and anything but one JSON object are refused: -EINVAL, and `error` (which may be NULL) says why; -ENOMEM.
  * limits->depth holds for `message` and each unknown key's value, limits->values
  * for all of them together; duplicates of unknown keys are not looked for. After -EINVAL
  * the texts hold what stood before the fault, whole or empty, so that a sender
@@ -52,6 +59,16 @@ int wire_write(const char *sender_actor, const char *sender_endpoint,
                const uint8_t *packed, size_t size,
                json_actor_text *actor_text, void *context,
                struct bytes *frame, struct json_error *error);
+
+/* Gives the finished frame in `frame`, and nothing else is there, its `rel`.
+ * 0 or -ENOMEM; then it is as before. */
+int wire_add_stream(struct bytes *frame, uint64_t stream, uint64_t sequence);
+
+/* A stream's id as text, 16 digits, and back; 0: it is none. */
+#define WIRE_STREAM_ROOM 17
+void     wire_stream_text(uint64_t stream, char text[WIRE_STREAM_ROOM]);
+uint64_t wire_stream_of(const char *text, size_t size);
+#define WIRE_SEQUENCE_MAX (INT64_C(1) << 53) /* exact in every language */
 
 /* Appends the frame of a Reject {message_type, reason, rejected_by}, sender null.
  * 0, -EINVAL (invalid UTF-8), -ENOMEM. */
