@@ -43,6 +43,7 @@ struct address *address_new(const char *name, size_t name_size,
     atomic_init(&address->references, 1);
     address->name_size = (unsigned short)name_size;
     address->endpoint_size = (unsigned short)endpoint_size;
+    address->reliable = false;
     if (name_size > 0)
         memcpy(address->text, name, name_size);
     address->text[name_size] = '\0';
@@ -51,6 +52,15 @@ struct address *address_new(const char *name, size_t name_size,
         memcpy(second, endpoint, endpoint_size);
     second[endpoint_size] = '\0';
     return address;
+}
+
+struct address *address_copy(const struct address *address, bool reliable)
+{
+    struct address *copy = address_new(address_name(address), address->name_size,
+                                       address_endpoint(address), address->endpoint_size);
+    if (copy != NULL)
+        copy->reliable = reliable;
+    return copy;
 }
 
 struct address *address_ref(struct address *address)

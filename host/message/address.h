@@ -22,6 +22,7 @@ struct address {
     _Atomic unsigned references;
     unsigned short   name_size;
     unsigned short   endpoint_size; /* 0: on this host */
+    bool             reliable;      /* over a stream, if elsewhere; fixed before it is shared */
     char             text[];        /* "name\0endpoint\0" */
 };
 
@@ -42,6 +43,8 @@ static inline const char *address_flat_endpoint(const char *endpoint)
  * for this host and is taken as it is. */
 struct address *address_new(const char *name, size_t name_size,
                             const char *endpoint, size_t endpoint_size);
+/* A copy that is reliable, or not. NULL when there is no memory. */
+struct address *address_copy(const struct address *address, bool reliable);
 struct address *address_ref(struct address *address);
 void            address_unref(struct address *address); /* NULL is fine */
 

@@ -58,9 +58,11 @@ static void told(struct gateway *gateway, struct watch *watch)
         break;
     case WATCH_MONITOR:
         peer_monitor_told(watch->owner);
+        streams_stir(&gateway->streams);
         break;
     case WATCH_ROOM:
         peer_room_told(watch->owner);
+        streams_stir(&gateway->streams);
         break;
     case WATCH_FLAT_CLIENT:
         flat_client_told(watch->owner);
@@ -112,6 +114,12 @@ static bool serve_flat(struct gateway *gateway, int *patience_ms)
     return busy;
 }
 
+/* Of two times to wait, in milliseconds; -1: for ever. */
+static int sooner(int a, int b)
+{
+    return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 static void *gateway_main(void *argument)
 {
     struct gateway    *gateway = argument;
@@ -119,11 +127,12 @@ static void *gateway_main(void *argument)
 
     while (!atomic_load_explicit(&gateway->ending, memory_order_relaxed)) {
         bool busy = inbound_serve_busy(gateway);
-        int  patience_ms = look_for_kept(gateway);
+        int  patience_ms = sooner(look_for_kept(gateway), streams_timeout_ms(&gateway->streams));
         busy |= serve_flat(gateway, &patience_ms);
         int  ready = epoll_wait(gateway->epoll, events, EVENTS_AT_ONCE, busy ? 0 : patience_ms);
         for (int i = 0; i < ready; i++)
             told(gateway, events[i].data.ptr);
+        streams_tick(&gateway->streams);
         peers_bury(&gateway->peers);
     }
     return NULL;
@@ -198,6 +207,14 @@ int gateway_open(struct gateway **out, struct system *system,
                                         .lost = outbound_lost,
                                         .room = outbound_room,
                                         .context = gateway });
+    streams_init(&gateway->streams,
+                 &(struct streams_options){ .system = system,
+                                            .peers = &gateway->peers,
+                                            .wake = gateway->wake,
+                                            .queue_messages = options->queue_messages,
+                                            .queue_bytes = options->queue_bytes,
+                                            .lost = outbound_lost,
+                                            .context = gateway });
     flat_clients_init(&gateway->flat_clients, system, gateway->zmq, gateway->epoll, gateway->wake);
     flat_server_init(&gateway->flat_server, system, gateway->epoll, gateway->wake);
     err = gateway_open_ways(gateway, options, why, room);
@@ -241,6 +258,7 @@ void gateway_stop(struct gateway *gateway, uint64_t deadline_ns)
 
     atomic_store_explicit(&gateway->stopping, true, memory_order_relaxed);
     if (gateway->running) {
+        streams_drain(&gateway->streams, deadline_ns);
         peers_drain(&gateway->peers, deadline_ns);
         flat_clients_flush(&gateway->flat_clients, NULL, deadline_ns);
         flat_server_flush(&gateway->flat_server, deadline_ns);
@@ -249,6 +267,7 @@ void gateway_stop(struct gateway *gateway, uint64_t deadline_ns)
         thread_join(&gateway->thread);
         gateway->running = false;
     }
+    streams_close(&gateway->streams, "not acknowledged in time: it may have been handled");
     now = clock_now(&gateway->system->clock);
     if (gateway->errands != NULL)
         errands_close(gateway->errands);
@@ -267,6 +286,7 @@ void gateway_close(struct gateway *gateway)
     gateway_stop(gateway, 0);
     if (gateway->system->remote.context == gateway)
         gateway->system->remote = (struct remote_port){ 0 };
+    streams_fini(&gateway->streams);
     errands_free(gateway->errands);
     peers_fini(&gateway->peers);
     flat_clients_fini(&gateway->flat_clients);
@@ -376,6 +396,12 @@ struct gateway_counts gateway_counts(struct gateway *gateway)
         .connections_greeted = READ(inlets.connections.greeted),
         .connections_refused = READ(inlets.admission.refused),
         .connections_cut = READ(inlets.connections.cut),
+        .frames_resent = READ(streams.resent),
+        .frames_duplicate = READ(streams.duplicates),
+        .frames_out_of_order = READ(streams.out_of_order),
+        .acks_in = READ(streams.acks_in),
+        .acks_out = READ(streams.acks_out),
+        .streams_waiting = streams_waiting(&gateway->streams),
     };
 #undef READ
 }

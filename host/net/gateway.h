@@ -12,7 +12,9 @@
  * must be one that may be answered and is not our own, or the sender counts as
  * unknown.
  *
- * A plain peer is sent each message at most once. What waits in a queue when
+ * Over a reliable ref (net/streams.h) a message is kept until the other host
+ * has acknowledged that it was handled, and sent again if need be. A plain
+ * peer is sent each message at most once. What waits in a queue when
  * the gateway stops becomes a dead letter; what libzmq already has when a
  * connection is lost for good is gone.
  */
@@ -109,6 +111,13 @@ struct gateway_counts {
                                    * gave up or was refused */
     uint64_t connections_refused; /* for their address or key */
     uint64_t connections_cut;  /* sent a message without end */
+
+    /* Reliable delivery (net/streams.h): */
+    uint64_t frames_resent;
+    uint64_t frames_duplicate;    /* in, dropped: here before */
+    uint64_t frames_out_of_order; /* in, dropped: one before it is missing */
+    uint64_t acks_in, acks_out;
+    unsigned streams_waiting;     /* with something unacknowledged, now */
 };
 /* A snapshot. Any thread. */
 struct gateway_counts gateway_counts(struct gateway *gateway);

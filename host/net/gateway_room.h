@@ -12,6 +12,7 @@
 #include "net/gateway.h"
 #include "net/inlets.h"
 #include "net/policy.h"
+#include "net/streams.h"
 
 #include <string.h>
 #include <zmq.h>
@@ -23,6 +24,7 @@ struct gateway {
     struct watch   on_wake;
     struct inlets  inlets;
     struct peers   peers;
+    struct streams streams;
     struct flat_clients flat_clients;
     struct flat_server  flat_server;
     struct keyring *keys;                            /* fixed; NULL: no CURVE */

@@ -77,7 +77,7 @@ static void learn_key(struct gateway *gateway)
 }
 
 /* The sender as an address, or NULL: nobody that we can answer. */
-static struct address *origin_of(struct gateway *gateway)
+static struct address *origin_of(struct gateway *gateway, bool reliable)
 {
     const struct wire_envelope *envelope = &gateway->envelope;
     if (envelope->sender_actor[0] == '\0')
@@ -88,14 +88,18 @@ static struct address *origin_of(struct gateway *gateway)
     }
     learn_key(gateway);
     struct address *last = gateway->last_origin;
-    if (LIKELY(last != NULL && strcmp(address_name(last), envelope->sender_actor) == 0 &&
+    if (LIKELY(last != NULL && last->reliable == reliable &&
+               strcmp(address_name(last), envelope->sender_actor) == 0 &&
                strcmp(address_endpoint(last), gateway->known_normalised) == 0))
         return address_ref(last);
     address_unref(last);
     gateway->last_origin =
         address_new(envelope->sender_actor, strlen(envelope->sender_actor),
                     gateway->known_normalised, strlen(gateway->known_normalised));
-    return gateway->last_origin != NULL ? address_ref(gateway->last_origin) : NULL;
+    if (gateway->last_origin == NULL)
+        return NULL;
+    gateway->last_origin->reliable = reliable; /* answers go back as the message came */
+    return address_ref(gateway->last_origin);
 }
 
 /* A new name gets a number only where it may be of use, and within limits. */
@@ -157,6 +161,29 @@ static bool is_listed(struct gateway *gateway)
     return true;
 }
 
+/* A word about a stream, for nobody's mailbox. Nothing is answered to what is
+ * no such word, or comes from where no answers may go. */
+static void stream_word_in(struct gateway *gateway)
+{
+    const struct wire_envelope *envelope = &gateway->envelope;
+    struct stream_hello         hello;
+    struct stream_ack           ack;
+
+    if (strcmp(envelope->message_type, STREAM_HELLO) == 0) {
+        if (!stream_read_hello(envelope->message.data, &hello))
+            count(&gateway->system->counters.frames_bad);
+        else if (accept_sender(gateway, hello.to))
+            streams_hello_in(&gateway->streams, &hello, gateway->known_normalised);
+        else
+            count(&gateway->senders_refused);
+    } else if (strcmp(envelope->message_type, STREAM_ACK) == 0 &&
+               stream_read_ack(envelope->message.data, &ack)) {
+        streams_ack_in(&gateway->streams, &ack);
+    } else {
+        count(&gateway->system->counters.frames_bad);
+    }
+}
+
 static void frame_in(struct gateway *gateway, const uint8_t *frame, size_t size)
 {
     struct wire_envelope *envelope = &gateway->envelope;
@@ -170,7 +197,17 @@ static void frame_in(struct gateway *gateway, const uint8_t *frame, size_t size)
         bad_frame(gateway, frame, size, err == -EINVAL ? error.reason : "no memory");
         return;
     }
-    struct address *origin = origin_of(gateway);
+    if (UNLIKELY(strcmp(envelope->receiver, STREAM_RECEIVER) == 0)) {
+        stream_word_in(gateway);
+        return;
+    }
+    struct message_receipt receipt;
+    const size_t           weight = sizeof(struct message) + envelope->message.size;
+    const bool             tracked = envelope->sequence != 0;
+    if (UNLIKELY(tracked) && !streams_frame_in(&gateway->streams, envelope, weight, &receipt))
+        return;
+
+    struct address *origin = origin_of(gateway, tracked);
     type_id         type = gateway->last_type;
     if (!envelope->again || type == TYPE_NONE) {
         type = type_of(gateway);
@@ -180,21 +217,32 @@ static void frame_in(struct gateway *gateway, const uint8_t *frame, size_t size)
     if (UNLIKELY(type == TYPE_NONE) && !may_be_untyped(envelope)) {
         refuse_untyped(gateway, origin);
         address_unref(origin);
+        if (tracked)
+            receipt.over(receipt.context, receipt.number, weight, true);
         return;
     }
     struct message *message = NULL;
     if (type != TYPE_REJECT || reject_in_one_form(&envelope->message) == 0)
-        message = message_new(MESSAGE_ORDINARY, type, envelope->message.data,
-                              envelope->message.size);
+        message = UNLIKELY(tracked)
+                      ? message_new_tracked(MESSAGE_ORDINARY, type, envelope->message.data,
+                                            envelope->message.size, &receipt)
+                      : message_new(MESSAGE_ORDINARY, type, envelope->message.data,
+                                    envelope->message.size);
     if (message == NULL) {
         bad_frame(gateway, frame, size, "no memory");
         address_unref(origin);
+        if (tracked)
+            streams_refuse(&gateway->streams, &receipt, weight);
         return;
     }
     message->origin = origin;
     message->flags |= MESSAGE_TEXT | MESSAGE_REMOTE;
     gateway->last_to = router_receive_again(gateway->system, gateway->last_to,
                                             envelope->receiver, &message);
+    if (UNLIKELY(message != NULL) && tracked) { /* its mailbox is full */
+        message_untrack(message);
+        streams_refuse(&gateway->streams, &receipt, weight);
+    }
     message_free(message); /* NULL if it was taken */
 }
 

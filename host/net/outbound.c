@@ -131,6 +131,13 @@ static size_t actor_text(void *context, uint64_t actor, char *text, size_t room)
     return size > 0 && (size_t)size < room ? (size_t)size : 0;
 }
 
+static enum router_answer say_too_long(const struct message *message, char *why, size_t room)
+{
+    snprintf(why, room, "%s is larger than a frame may be (%d bytes)", type_name(message->type),
+             WIRE_FRAME_LIMIT);
+    return ROUTER_REFUSED;
+}
+
 static enum router_answer write_frame(struct passage *passage, const struct address *to,
                                       const char *from_name, const struct message *message,
                                       struct bytes *frame, char *why, size_t room)
@@ -147,9 +154,7 @@ static enum router_answer write_frame(struct passage *passage, const struct addr
     case 0:
         return ROUTER_OK;
     case -ENOMEM:
-        snprintf(why, room, "%s is larger than a frame may be (%d bytes)",
-                 type_name(message->type), WIRE_FRAME_LIMIT);
-        return ROUTER_REFUSED;
+        return say_too_long(message, why, room);
     default:
         snprintf(why, room, "%s", error.reason);
         return ROUTER_REFUSED;
@@ -165,6 +170,31 @@ static enum router_answer say_full(struct gateway *gateway, struct peer *peer, c
     return ROUTER_FULL;
 }
 
+/* The same over its stream. */
+static enum router_answer carry_reliably(const struct passage *passage, const struct address *to,
+                                         const struct message *message, struct bytes *frame,
+                                         enum peer_answer *answer, char *why, size_t room)
+{
+    struct gateway *gateway = passage->gateway;
+    const char     *endpoint = reply_endpoint(passage, why, room);
+    if (endpoint == NULL)
+        return ROUTER_UNREACHABLE;
+    switch (streams_send(&gateway->streams, to, passage->peer, endpoint, frame, why, room)) {
+    case STREAMS_KEPT:
+        return ROUTER_OK;
+    case STREAMS_FULL:
+        return say_full(gateway, passage->peer, why, room);
+    case STREAMS_TOO_LONG:
+        return say_too_long(message, why, room);
+    case STREAMS_STRANGER:
+        return ROUTER_UNREACHABLE;
+    case STREAMS_GONE:
+        *answer = PEER_GONE;
+        return ROUTER_OK;
+    }
+    UNREACHABLE();
+}
+
 static enum router_answer carry_to(struct passage *passage, const struct address *to,
                                    const char *from_name, const struct message *message,
                                    enum peer_answer *answer, char *why, size_t room)
@@ -176,6 +206,8 @@ static enum router_answer carry_to(struct passage *passage, const struct address
         write_frame(passage, to, from_name, message, frame, why, room);
     if (written != ROUTER_OK)
         return written;
+    if (to->reliable)
+        return carry_reliably(passage, to, message, frame, answer, why, room);
     *answer = peer_send(passage->peer, frame->data, frame->size, passage->again,
                         clock_now_coarse(&gateway->system->clock));
     if (*answer == PEER_FULL)

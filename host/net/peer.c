@@ -218,6 +218,26 @@ enum peer_answer peer_send(struct peer *peer, const void *frame, size_t size, bo
     return answer;
 }
 
+enum peer_answer peer_send_now(struct peer *peer, const void *frame, size_t size)
+{
+    enum peer_answer answer = PEER_FULL;
+
+    lock_acquire(&peer->lock);
+    if (UNLIKELY(peer->push == NULL)) {
+        answer = PEER_GONE;
+    } else if (peer_state(peer) == PEER_CONNECTED && !peer->asked) {
+        if (outbox_first(&peer->queue) != NULL)
+            flush_locked(peer);
+        uint64_t now = clock_now_coarse(peer->peers->options.clock);
+        if (outbox_first(&peer->queue) == NULL && hand_over_locked(peer, frame, size, now))
+            answer = PEER_SENT;
+        else
+            ask_for_room_locked(peer);
+    }
+    lock_release(&peer->lock);
+    return answer;
+}
+
 void peer_flush(struct peer *peer)
 {
     if (!atomic_load_explicit(&peer->kept, memory_order_relaxed))
@@ -296,6 +316,8 @@ static void connection_event(struct peer *peer, unsigned event, int value)
         peer->refused = false;
         peer->absence_told = false;
         flight_begin(&peer->flight, value, peer->numeric);
+        /* Release: who sees the number sees that it is another connection. */
+        atomic_fetch_add_explicit(&peer->connections, 1, memory_order_release);
         set_state_locked(peer, PEER_CONNECTED);
         queued = peer->queue.count;
         flush_locked(peer);
@@ -340,6 +362,27 @@ void peer_monitor_told(struct peer *peer)
         if (size == (int)sizeof head)
             connection_event(peer, event, value);
     }
+}
+
+void peer_reconnect(struct peer *peer, unsigned connection, uint64_t now_ns)
+{
+    lock_acquire(&peer->lock);
+    if (peer->push != NULL && peer_state(peer) == PEER_CONNECTED &&
+        peer_connection(peer) == connection && now_ns - peer->renewed_ns > PEER_RENEW_NS) {
+        peer->renewed_ns = now_ns;
+        lost_locked(peer);
+        zmq_disconnect(peer->push, peer->numeric);
+        zmq_connect(peer->push, peer->numeric);
+    }
+    lock_release(&peer->lock);
+}
+
+bool peer_has_hope(struct peer *peer)
+{
+    lock_acquire(&peer->lock);
+    bool hope = peer->push != NULL && peer_state(peer) != PEER_LOST && !peer->refused;
+    lock_release(&peer->lock);
+    return hope;
 }
 
 /* A connection that is lost by now has taken all there was, or something would wait. */

@@ -85,7 +85,8 @@ static struct peer *oldest_locked(struct peers *peers, bool waiting)
             continue;
         lock_acquire(&peer->lock);
         bool fits = waiting ? peer_state(peer) != PEER_CONNECTED
-                            : outbox_first(&peer->queue) == NULL;
+                            : outbox_first(&peer->queue) == NULL &&
+                                  atomic_load_explicit(&peer->holding, memory_order_relaxed) == 0;
         lock_release(&peer->lock);
         if (fits)
             oldest = peer;

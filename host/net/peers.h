@@ -72,6 +72,11 @@ struct peer {
     uint64_t           rejects_second; /* guarded by lock */
     unsigned           rejects;        /* in that second; guarded by lock */
 
+    _Atomic unsigned   connections;    /* made so far; written under lock */
+    _Atomic unsigned   holding;        /* streams that keep frames for it */
+    _Atomic bool       stranger;       /* that it knows no streams has been said */
+    uint64_t           renewed_ns;     /* peer_reconnect(); guarded by lock */
+
     void        *monitor;    /* the gateway's thread */
     uint64_t     number;     /* fixed: the how manyeth it is */
     uint64_t     used;       /* guarded by peers->lock */
@@ -138,6 +143,11 @@ struct peer *peers_get_resolved(struct peers *peers, const char *endpoint, const
                                 char *why, size_t room);
 /* The same if it is there, else NULL. */
 struct peer *peers_find(struct peers *peers, const char *endpoint);
+static inline struct peer *peer_ref(struct peer *peer)
+{
+    atomic_fetch_add_explicit(&peer->references, 1, memory_order_relaxed);
+    return peer;
+}
 void         peer_unref(struct peer *peer);
 
 /* Gives up those whose key is not the one that they were connected with; what
@@ -157,6 +167,30 @@ static inline enum peer_state peer_state(struct peer *peer)
  * be kept back, to leave together. Any thread; never blocks. */
 enum peer_answer peer_send(struct peer *peer, const void *frame, size_t size, bool more,
                            uint64_t now_ns);
+
+/* The same, but nothing is kept: PEER_SENT, PEER_GONE, or PEER_FULL, which is to
+ * say not now: the gateway's thread will be told when it may go. */
+enum peer_answer peer_send_now(struct peer *peer, const void *frame, size_t size);
+
+/* The number of the connection that is up, or was last; 0: none yet. */
+static inline unsigned peer_connection(struct peer *peer)
+{
+    return atomic_load_explicit(&peer->connections, memory_order_acquire);
+}
+
+/* That connection is dead, whatever TCP says: makes another, unless that was
+ * done PEER_RENEW_NS ago or less. What libzmq had for it is gone. */
+#define PEER_RENEW_NS (2 * NS_PER_SEC)
+void peer_reconnect(struct peer *peer, unsigned connection, uint64_t now_ns);
+
+/* One stream more (or less) keeps frames for it; who keeps some is no idle peer. */
+static inline void peer_hold(struct peer *peer, bool more)
+{
+    atomic_fetch_add_explicit(&peer->holding, more ? 1u : -1u, memory_order_relaxed);
+}
+
+/* Whether it is connected, or may yet be for the first time. Any thread. */
+bool peer_has_hope(struct peer *peer);
 
 /* After PEER_FULL: tells (peers_options.room) `waiter` once there is room again, or
  * the connection is lost. False if there is room, or no connection. Any thread. */

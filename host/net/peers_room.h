@@ -7,11 +7,6 @@
 
 #include "net/peers.h"
 
-static inline void peer_ref(struct peer *peer)
-{
-    atomic_fetch_add_explicit(&peer->references, 1, memory_order_relaxed);
-}
-
 /* A peer to be connected, with two references: the table's and the gateway's
  * thread's. NULL and a sentence in `why`. */
 struct peer *peer_new_locked(struct peers *peers, const char *endpoint, const char *numeric,
