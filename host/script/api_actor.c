@@ -95,15 +95,47 @@ static void push_resolved(lua_State *L, struct address *address)
         ref_push_text(L, text, size);
 }
 
-/* actor.ref(text) -> ref: of the living actor of that name; else of whoever is
- * called so when it is used. */
+/* The options of actor.ref at index 2: whether `reliable` is given, and its value. */
+static bool read_reliable(lua_State *L, bool *reliable)
+{
+    bool given = false;
+    if (lua_isnoneornil(L, 2))
+        return false;
+    if (!lua_istable(L, 2))
+        luaL_error(L, "actor.ref: options are a table, not a %s", luaL_typename(L, 2));
+    lua_pushnil(L);
+    for (; lua_next(L, 2); lua_pop(L, 1)) {
+        if (lua_type(L, -2) != LUA_TSTRING)
+            luaL_error(L, "actor.ref: options have names, and this has a %s for a key",
+                       luaL_typename(L, -2));
+        const char *name = lua_tostring(L, -2);
+        if (strcmp(name, "reliable") != 0) {
+            struct suggest suggest;
+            suggest_init(&suggest, name);
+            suggest_offer(&suggest, "reliable");
+            luaL_error(L, "actor.ref: no option is called '%s'%s", name,
+                       suggest.best != NULL ? " (did you mean 'reliable'?)" : "");
+        }
+        if (!lua_isboolean(L, -1))
+            luaL_error(L, "actor.ref: reliable is true or false, not a %s", luaL_typename(L, -1));
+        *reliable = lua_toboolean(L, -1) != 0;
+        given = true;
+    }
+    return given;
+}
+
+/* actor.ref(text, {reliable=}) -> ref: of the living actor of that name; else of
+ * whoever is called so when it is used. */
 static int actor_ref(lua_State *L)
 {
+    bool reliable = false;
     if (lua_type(L, 1) != LUA_TSTRING)
         return luaL_error(L, "actor.ref: \"name\" or \"name@tcp://host:port\" is expected, "
                              "not a %s", luaL_typename(L, 1));
     size_t size;
     const char *text = lua_tolstring(L, 1, &size);
+    lua_settop(L, 2);
+    bool given = read_reliable(L, &reliable);
     api_install_refs(L);
 
     struct address *address;
@@ -114,6 +146,8 @@ static int actor_ref(lua_State *L)
     if (error != 0)
         return luaL_error(L, "actor.ref: %s", why);
     push_resolved(L, address);
+    if (given)
+        ref_set_reliable(L, reliable);
     return 1;
 }
 

@@ -216,6 +216,8 @@ static int env_defer(lua_State *L)
     if (env->deferred)
         return 1;
     if (env->held != NULL) { /* received: from the handler's list to the deferred ones */
+        if (env->held->message != NULL)
+            message_settle(env->held->message, true);
         held_unlink(env->held);
         held_link(&script->deferred, env->held);
     } else if (env->in_hand) {
@@ -289,8 +291,13 @@ static int env_gc(lua_State *L)
         env->held = NULL;
         return 0;
     }
-    held_unlink(held);
     held_tell(script, held, FAILURE_NO_REPLY, NULL);
+    if (held->message != NULL && message_is_awaited(held->message)) { /* its handler still works */
+        held->env = NULL;
+        env->held = NULL;
+        return 0;
+    }
+    held_unlink(held);
     held_free(held);
     return 0;
 }

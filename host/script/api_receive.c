@@ -3,6 +3,7 @@
  */
 #include "script/api.h"
 
+#include "script/held.h"
 #include "script/pack_lua.h"
 
 #include <lauxlib.h>
@@ -96,6 +97,7 @@ int api_receive(lua_State *L)
     if (!may_wait)
         return script_push_failure(L, FAILURE_STOPPING, STOPPING_TEXT);
 
+    held_settle_received(script);
     struct wait *wait =
         script_wait_begin(script, WAIT_RECEIVE, APPETITE_CHOSEN, options.timeout_ns);
     wait->types = types;

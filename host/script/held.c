@@ -41,6 +41,21 @@ struct held *held_new(struct held **list, struct env *env, const struct message 
     return held;
 }
 
+void held_settle_received(struct script *script)
+{
+    /* Those behind it were settled when it was asked for. */
+    for (struct held *held = script->held; held != NULL; held = held->next) {
+        if (held->message == NULL)
+            continue;
+        message_settle(held->message, true);
+        if (held->env == NULL) {
+            held_unlink(held);
+            held_free(held);
+        }
+        return;
+    }
+}
+
 void held_free(struct held *held)
 {
     if (held->env != NULL)
@@ -91,6 +106,7 @@ void api_questions_over(struct script *script, enum failure_reason reason, const
             held->in_hand = false;
             held->message = script->current;
             script->current = NULL;
+            message_settle(held->message, true); /* its handler has ended */
             held_link(&script->deferred, held);
             continue;
         }

@@ -41,6 +41,9 @@ struct held *held_new(struct held **list, struct env *env, const struct message 
 /* Frees one that is in no list any more. */
 void held_free(struct held *held);
 
+/* The handler has done with the message it received last: it wants another. */
+void held_settle_received(struct script *script);
+
 /* Tells whoever asked, if an answer is owed, that there will be none. */
 void held_tell(struct script *script, struct held *held, enum failure_reason reason,
                const char *text);

@@ -19,6 +19,7 @@ struct holder {
 /* Their addresses are keys of the registry. */
 static const char metatable_key;   /* of every ref */
 static const char known_key;       /* text -> address ref, weak */
+static const char reliable_key;    /* text -> address ref that is reliable: those stay */
 static const char needs_close_key; /* light userdata: bool */
 
 static const char node_prefix[] = "node:";
@@ -151,7 +152,9 @@ static void push_ref(lua_State *L, const char *text, size_t size, struct address
     holder->address = NULL;
     push_metatable(L);
     lua_setmetatable(L, -2);
-    holder->address = address != NULL ? address_ref(address) : address_of_text(text, size);
+    /* That a message came over a stream does not make refs to its sender reliable. */
+    holder->address = address != NULL && !address->reliable ? address_ref(address)
+                                                            : address_of_text(text, size);
     if (holder->address == NULL)
         luaL_error(L, "not enough memory");
 
@@ -173,6 +176,36 @@ void ref_push_address(lua_State *L, struct address *address)
 void ref_push_text(lua_State *L, const char *text, size_t size)
 {
     push_ref(L, text, size, NULL);
+}
+
+void ref_set_reliable(lua_State *L, bool reliable)
+{
+    struct holder *holder = holder_at(L, -1);
+    if (holder == NULL || holder->address->reliable == reliable)
+        return;
+    luaL_checkstack(L, 4, "too many values to make a ref");
+    char   text[REF_TEXT_ROOM];
+    size_t size = ref_address_text(holder->address, text, sizeof text);
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &reliable_key) != LUA_TTABLE) {
+        lua_pop(L, 1);
+        lua_newtable(L);
+        lua_pushvalue(L, -1);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &reliable_key);
+    }
+    lua_pushlstring(L, text, size);
+    if (reliable)
+        lua_pushvalue(L, -3);
+    else
+        lua_pushnil(L);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+
+    /* Others may share the address: it does not change. */
+    struct address *copy = address_copy(holder->address, reliable);
+    if (copy == NULL)
+        luaL_error(L, "not enough memory");
+    address_unref(holder->address);
+    holder->address = copy;
 }
 
 /* __tostring(ref); upvalue 1 is to_text. */

@@ -5,6 +5,8 @@
  * memory, equal by ==, usable as a table key. An actor elsewhere, or a name
  * that nobody has yet, is a full userdata around a counted `struct address`,
  * made once per state and text (a weak table keeps them), so that == holds.
+ * Whether it is reliable is therefore a matter of the state and not of one ref:
+ * what is equal does the same.
  * json.null is the light userdata NULL; actor_id 0 is never a ref.
  */
 #ifndef TROUPE_SCRIPT_REF_H
@@ -29,6 +31,10 @@ void ref_push_address(lua_State *L, struct address *address);
 /* The same for a text that ref_address_text() wrote, which is how an address
  * lies in a packed value. The cheaper of the two when the state knows it. */
 void ref_push_text(lua_State *L, const char *text, size_t size);
+
+/* Makes the address ref on top of the stack, and so every other to the same
+ * actor in this state, now and later, reliable; or plain again. May raise. */
+void ref_set_reliable(lua_State *L, bool reliable);
 
 /* Writes `name`, `name@tcp://host:port` or `name@node` and a NUL into `text`
  * (REF_TEXT_ROOM bytes); returns the length, 0 if the address is too long. */
