@@ -144,6 +144,13 @@ function Child:signal(signal)
   assert(os.execute(("kill -%s %s"):format(signal, self.pid)))
 end
 
+--- Kills the program itself, which can do nothing about it, and waits for its end.
+---@return process.Ended
+function Child:kill()
+  assert(os.execute("pkill -KILL -P " .. self.pid)) -- `timeout` is its parent
+  return self:wait()
+end
+
 --- Waits until it has ended by itself.
 ---@return process.Ended
 function Child:wait()
