@@ -76,9 +76,17 @@ actor = {}
 --- spoken over REQ/REP; see docs/registry.md). A name that a living actor of this host
 --- has now becomes that very actor; any other is looked for at each use. An
 --- address at our own endpoint is an actor of this host.
+---
+--- `reliable`: what this actor sends there, by this or any equal ref, is kept
+--- until the other host (a Troupe host) has acknowledged that it was handled, and
+--- sent again if need be: nothing is lost or repeated and the order holds, over
+--- lost connections and over restarts of that host, which may handle again what
+--- it could not acknowledge. `false` makes it plain again. Means nothing more for
+--- an actor of this host.
 ---@param text string
+---@param options? { reliable?: boolean }
 ---@return troupe.Ref
-function actor.ref(text) end
+function actor.ref(text, options) end
 
 --- What a field of a declared type is: "any", "boolean", "integer", "number",
 --- "ref", "string", "table"; behind it "[]" for an array of these ("[][]" of such
