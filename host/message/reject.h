@@ -1,17 +1,14 @@
 /*
- * reject.h -- one form for the Rejects that the family's peers send.
- *
- * Most write message_type, reason and rejected_by; Java's writes messageType
- * and rejectedBy. A script's on_reject is to know the first form only.
+ * reject.h -- Rejects as they come from outside: {message_type, reason, rejected_by}.
  */
 #ifndef TROUPE_MESSAGE_REJECT_H
 #define TROUPE_MESSAGE_REJECT_H
 
 #include "base/bytes.h"
 
-/* Makes of the packed fields of a Reject that came from elsewhere a map of these
- * three strings ("" for one that is not there), unless it has them already.
- * -ENOMEM: as before. */
-int reject_in_one_form(struct bytes *message);
+/* Sees to it that a Reject's packed map has its three fields, as strings. What
+ * the family's Java calls messageType and rejectedBy is copied under the names that
+ * all others use; what is missing, or no string, becomes "". */
+void reject_normalise(struct bytes *packed);
 
 #endif

@@ -221,13 +221,13 @@ static void frame_in(struct gateway *gateway, const uint8_t *frame, size_t size)
             receipt.over(receipt.context, receipt.number, weight, true);
         return;
     }
-    struct message *message = NULL;
-    if (type != TYPE_REJECT || reject_in_one_form(&envelope->message) == 0)
-        message = UNLIKELY(tracked)
-                      ? message_new_tracked(MESSAGE_ORDINARY, type, envelope->message.data,
-                                            envelope->message.size, &receipt)
-                      : message_new(MESSAGE_ORDINARY, type, envelope->message.data,
-                                    envelope->message.size);
+    if (UNLIKELY(type_alike(type) == TYPE_REJECT))
+        reject_normalise(&envelope->message);
+    struct message *message =
+        UNLIKELY(tracked)
+            ? message_new_tracked(MESSAGE_ORDINARY, type, envelope->message.data,
+                                  envelope->message.size, &receipt)
+            : message_new(MESSAGE_ORDINARY, type, envelope->message.data, envelope->message.size);
     if (message == NULL) {
         bad_frame(gateway, frame, size, "no memory");
         address_unref(origin);
