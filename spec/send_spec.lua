@@ -552,16 +552,24 @@ describe("sending", function()
       stage:log()
     end)
 
-    it("is no matter when it is Start, Shutdown, Timeout or Reject", function()
+    it("is no matter when it is Start, Shutdown or Timeout", function()
       actor("bare", [[
         function on_go() actor.after(0, actor.next_timer_id()) end
       ]])
       stage:send("bare", "Go")
-      stage:send("bare", "Reject", { message_type = "X", reason = "Y", rejected_by = "Z" })
       stage:advance("1s")
       stage:stop("bare")
       stage:run()
       assert.same({}, stage:log())
+      assert.same({}, stage:dead_letters())
+    end)
+
+    it("is logged when it is Reject, which says that a message of this actor came to nothing", function()
+      actor("bare", "function on_go() end")
+      stage:send("bare", "Reject", { message_type = "Ping", reason = "Actor 'pnog' not found", rejected_by = "pnog" })
+      stage:run()
+      assert.same({ { level = "warn", text = "bare: its Ping to pnog was rejected: Actor 'pnog' not found "
+        .. "(and it has no on_reject: bare.lua)" } }, stage:log())
       assert.same({}, stage:dead_letters())
     end)
   end)

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/suggest.h"
+#include "message/pack.h"
 #include "script/pack_lua.h"
 
 #include <lauxlib.h>
@@ -346,9 +347,37 @@ static bool may_warn(const struct message *message)
     return (message->flags & MESSAGE_REMOTE) == 0 || log_allowed(&limit);
 }
 
+static void read_text(const struct message *message, const char *field, struct pack_item *text)
+{
+    const uint8_t *at = pack_field(message->size > 0 ? message->payload : NULL, field);
+    *text = (struct pack_item){ .tag = PACK_NULL };
+    if (at != NULL)
+        pack_read(at, text);
+    if (text->tag != PACK_STRING)
+        *text = (struct pack_item){ .tag = PACK_NULL, .text = "?", .size = 1 };
+}
+
+/* Else nobody would hear that a message of ours has come to nothing. */
+static void warn_rejected(struct script *script, const struct message *reject)
+{
+    static struct log_limit limit = LOG_LIMIT(5); /* anybody can send one */
+    struct pack_item        type, by, reason;
+
+    if (!log_allowed(&limit))
+        return;
+    read_text(reject, "message_type", &type);
+    read_text(reject, "rejected_by", &by);
+    read_text(reject, "reason", &reason);
+    log_warn("%s: its %.*s to %.*s was rejected: %.*s (and it has no on_reject: %s)",
+             script->actor->name, (int)type.size, type.text, (int)by.size, by.text,
+             (int)reason.size, reason.text, source_path(script->source));
+}
+
 void dispatch_unhandled(struct script *script, struct message **message)
 {
     type_id type = (*message)->type;
+    if (type_alike(type) == TYPE_REJECT)
+        warn_rejected(script, *message);
     if (((*message)->kind != MESSAGE_ORDINARY && (*message)->kind != MESSAGE_ASK &&
          (*message)->kind != MESSAGE_TIMER) || type_alike(type) < TYPE_BUILT_IN_COUNT) {
         message_free(*message);

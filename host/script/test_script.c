@@ -237,6 +237,32 @@ static void test_unhandled(void)
     close_stage();
 }
 
+/* A Reject that nobody hears is told, whatever is in it; other built-in types are not. */
+static void test_unheard_reject(void)
+{
+    open_stage();
+    spawn("ping", "function on_start()\n"
+                  "  actor.self:send('Reject', { message_type = 'Ping', rejected_by = 'pnog',\n"
+                  "                              reason = \"Actor 'pnog' not found\" })\n"
+                  "  actor.self:send('Reject', { message_type = 7, reason = {} })\n"
+                  "  actor.self:send('Reject')\n"
+                  "end\n");
+    run();
+    expect_logged("ping: its Ping to pnog was rejected: Actor 'pnog' not found (and it has no "
+                  "on_reject: ");
+    expect_logged("ping: its ? to ? was rejected: ? (");
+    assert(atomic_load(&host.counters.unhandled) == 0);
+    close_stage();
+
+    open_stage();
+    spawn("ping", "function on_start() actor.self:send('Reject', {}) end\n"
+                  "function on_reject() print('heard') end\n");
+    run();
+    expect_printed("heard\n");
+    assert(logged[0] == '\0');
+    close_stage();
+}
+
 /* on_any takes the rest, but nothing that is built in; classes inherit. */
 static void test_any_and_classes(void)
 {
@@ -792,6 +818,7 @@ int main(void)
     test_global_handlers();
     test_loading();
     test_unhandled();
+    test_unheard_reject();
     test_any_and_classes();
     test_arguments();
     test_ask();

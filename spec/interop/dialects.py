@@ -167,8 +167,10 @@ class Java:
         return parts
 
     def check(self, parts):
-        count = (parts.get("message") or {}).get("count", 0)
-        if isinstance(count, bool) or not isinstance(count, (int, float)) or count != int(count):
+        fields = parts.get("message")
+        if fields is None:
+            raise Dead("NullPointerException: there is no message")
+        if not isinstance(fields, dict) or type(fields.get("count", 0)) not in (int, float):
             raise Lost("Failed to deserialize: expected an int")
 
     sender = Rust.sender
