@@ -207,6 +207,23 @@ describe("the example", function()
     end)
   end)
 
+  it("in docs/interop.md moves from one process to two by an argument", function()
+    local page <close> = assert(io.open("docs/interop.md"))
+    local text = page:read("a")
+    local folder = process.make_folder()
+    local function save(name)
+      local script = assert(text:match("```lua\n(%-%- " .. name .. "%.lua:.-)```"), name .. " is not there")
+      return process.write_file(folder .. "/" .. name .. ".lua", script)
+    end
+    local player, pong = save "player", save "pong"
+    local here = troupe("run", pong, player)
+    local _, endpoint = serve(pong)
+    local elsewhere = troupe("run", player, "--", "pong@" .. endpoint)
+    process.remove_folder(folder)
+    local says = { code = 0, out = text:match("%-%->%s*(Pong %d+)") .. "\n", err = "" }
+    assert.same({ says, says }, { here, elsewhere })
+  end)
+
   it("examples/embed.c prints what it says", function()
     local path = program:gsub("[^/]*$", "embed")
     local built = io.open(path)
