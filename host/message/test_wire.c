@@ -401,6 +401,7 @@ static void test_again(void)
     assert(reads(HEAD ",\"message\":{\"n\":1}}", "a", "e", "r", "T", "{\"n\":1}") && !envelope.again);
     assert(reads(HEAD ",\"message\":{\"n\":2}}", "a", "e", "r", "T", "{\"n\":2}") && envelope.again);
     assert(reads(HEAD ",\"message\":null , \"x\":[1] } ", "a", "e", "r", "T", "{}") && envelope.again);
+    assert(reads(HEAD ",\"message\": \t{\"n\":5}}", "a", "e", "r", "T", "{\"n\":5}") && envelope.again);
     assert(refused(TEXT(HEAD ",\"message\":{},\"receiver\":\"s\"}"), "receiver comes twice"));
     assert(refused(TEXT(HEAD ",\"message\":[]}"), "message is no object"));
     assert(strcmp(envelope.sender_actor, "a") == 0 && strcmp(envelope.receiver, "r") == 0);

@@ -255,9 +255,11 @@ static bool take_envelope(struct json_reader *reader, struct wire_envelope *enve
     return take_fields(reader, envelope, 0) && take_end(reader);
 }
 
-/* A frame that begins as the last one did: what is left of it. */
+/* A frame that begins as the last one did: what is left of it. There may be
+ * more space before the message than that one had. */
 static bool take_rest(struct json_reader *reader, struct wire_envelope *envelope)
 {
+    json_skip_space(reader);
     return take_message(reader, &envelope->message) &&
            (!json_take(reader, ',') || take_fields(reader, envelope, THE_FIVE)) &&
            take_end(reader);
