@@ -72,7 +72,8 @@ static bool normalise(const char *text, size_t size, bool numeric_only, bool for
     if (err != 0) {
         assert(err == -EINVAL);
         check_sentence(why, sizeof why);
-        assert(address_endpoint_normalise(text, size, numeric_only, for_bind, out, little, 1) == err);
+        assert(address_endpoint_normalise(text, size, numeric_only, for_bind, out, little, 1) ==
+               err);
         assert(little[0] == '\0' && little[1] == 'y');
         return false;
     }
@@ -119,6 +120,19 @@ static void check_taken(const char *text, const bool taken[2][2])
     }
 }
 
+/* Whether one may connect to the first to reach what is bound to the second: they
+ * are the same, or the first is this machine and the second any of its addresses. */
+static bool is_same_place(const char *connected, const char *bound)
+{
+    char host[ADDRESS_ENDPOINT_LIMIT], bound_host[ADDRESS_ENDPOINT_LIMIT];
+    long port, bound_port;
+    if (strcmp(connected, bound) == 0)
+        return true;
+    return split(connected, host, &port) && split(bound, bound_host, &bound_port) &&
+           port == bound_port && address_endpoint_is_loopback(connected) &&
+           (strcmp(bound_host, "0.0.0.0") == 0 || strcmp(bound_host, "[::]") == 0);
+}
+
 static void check_endpoint(const char *text, size_t size)
 {
     char out[2][2][ADDRESS_ENDPOINT_LIMIT];
@@ -135,7 +149,7 @@ static void check_endpoint(const char *text, size_t size)
         if (taken[true][i])
             assert(taken[false][i] && strcmp(out[true][i], out[false][i]) == 0);
         if (taken[i][false])
-            assert(taken[i][true] && strcmp(out[i][false], out[i][true]) == 0);
+            assert(taken[i][true] && is_same_place(out[i][false], out[i][true]));
     }
     if (memchr(text, '\0', size) != NULL) {
         assert(!taken[false][true]);

@@ -34,7 +34,8 @@ static bool is_as_begun(const struct bytes *bytes)
 
 static bool same(const struct bytes *a, const struct bytes *b, size_t skipped)
 {
-    return a->size == b->size && memcmp(a->data + skipped, b->data + skipped, a->size - skipped) == 0;
+    return a->size == b->size &&
+           memcmp(a->data + skipped, b->data + skipped, a->size - skipped) == 0;
 }
 
 /* "REASON at byte N", the place inside the text or just behind it. */
@@ -141,7 +142,8 @@ static void check_number(const struct bytes *packed)
     if (item.tag != PACK_DOUBLE || item.number == 0)
         return;
     bytes_init(&text, 0);
-    assert(json_write(packed->data + BEFORE, packed->size - BEFORE, 0, NULL, NULL, &text, NULL) == 0);
+    assert(json_write(packed->data + BEFORE, packed->size - BEFORE, 0, NULL, NULL, &text,
+                      NULL) == 0);
     const char *at = bytes_text(&text), *exponent = strchr(at, 'e');
     assert(strtod(at, NULL) == item.number && strpbrk(at, ".e") != NULL);
     assert((exponent != NULL) == (fabs(item.number) < 1e-4 || fabs(item.number) >= 1e16));

@@ -330,6 +330,50 @@ static void check_names(const char *text, size_t size)
 
 /* ---- the target ---- */
 
+/* Reads `text` as the next frame of an envelope in use: what comes out is what a
+ * new envelope gives, whatever stood in this one before. */
+static void read_next(struct wire_envelope *used, const char *text, size_t size)
+{
+    char                *tight = fuzz_tight_copy(text, size);
+    struct wire_envelope fresh, before = *used;
+    struct json_error    error = { "", 0 }, fresh_error = { "", 0 };
+    wire_envelope_init(&fresh);
+    int err = wire_read(tight, size, &limits, &fresh, &fresh_error);
+    assert(wire_read(tight, size, &limits, used, &error) == err);
+    assert(strcmp(error.reason, fresh_error.reason) == 0 && error.at == fresh_error.at);
+    for (int i = 0; i < TEXT_COUNT; i++) {
+        assert(strcmp(envelope_text(used, i), envelope_text(&fresh, i)) == 0);
+        assert(!used->again || strcmp(envelope_text(used, i), envelope_text(&before, i)) == 0);
+    }
+    assert(same_bytes(&used->message, &fresh.message));
+    wire_envelope_fini(&fresh);
+    free(tight);
+}
+
+/* One frame after the other in one envelope: the same one, others that begin
+ * like it, and ours, of which most begin like the one before. */
+static void check_next(struct wire_envelope *used, const char *text, size_t size)
+{
+    struct bytes frame;
+    size_t       cut = fuzz_choice(text, size, size + 1);
+    read_next(used, text, size);
+    read_next(used, text, cut);
+    read_next(used, text, size);
+
+    bytes_init(&frame, 0);
+    for (int i = 0; i < 3; i++) {
+        frame.size = 0;
+        assert(wire_write("a", "b", "c", "d", NULL, 0, NULL, NULL, &frame, NULL) == 0);
+        frame.size -= 3; /* {}} */
+        bytes_append(&frame, text + (i > 0 ? cut : 0), size - (i > 0 ? cut : 0));
+        if (i != 1)
+            bytes_append_byte(&frame, '}');
+        read_next(used, (const char *)frame.data, frame.size);
+    }
+    read_next(used, text, size);
+    bytes_fini(&frame);
+}
+
 /* Memory that runs out while reading: the same answer, or -ENOMEM. */
 static void check_without_memory(const char *text, size_t size, int right)
 {
@@ -348,8 +392,9 @@ static void check_without_memory(const char *text, size_t size, int right)
 
 bool fuzz_accepts(const char *data, size_t size)
 {
-    static const char    used[] = "{\"sender_actor\":\"a\",\"sender_endpoint\":\"b\",\"receiver\":\"c\","
-                                  "\"message_type\":\"d\",\"message\":{\"e\":[1,2,3]}}";
+    static const char    used[] = "{\"sender_actor\":\"a\",\"sender_endpoint\":\"b\","
+                                  "\"receiver\":\"c\",\"message_type\":\"d\","
+                                  "\"message\":{\"e\":[1,2,3]}}";
     char                *text = fuzz_tight_copy(data, size);
     struct reference     frame;
     struct parts         parts;
@@ -372,6 +417,7 @@ bool fuzz_accepts(const char *data, size_t size)
     else
         check_error(&error, size);
     check_reject(&envelope);
+    check_next(&envelope, text, size);
     check_names(text, size);
     check_without_memory(text, size, err);
 
