@@ -177,7 +177,7 @@ static bool is_plain_name(const char *text, size_t size)
 /* The parts are within their limits, and name@place is read as the same parts. */
 static void check_address(const struct address *address, const char *text, size_t size)
 {
-    static const char node[] = "node:";
+    static const char node[] = "node:", flat[] = "flat:";
     const char *name = address_name(address), *endpoint = address_endpoint(address);
     assert(fuzz_is_text(name, address->name_size));
     assert(fuzz_is_text(endpoint, address->endpoint_size));
@@ -190,6 +190,8 @@ static void check_address(const struct address *address, const char *text, size_
     if (strncmp(endpoint, node, sizeof node - 1) == 0) {
         place += sizeof node - 1;
         assert(is_plain_name(place, strlen(place)));
+    } else if (strncmp(endpoint, flat, sizeof flat - 1) == 0) {
+        check_spelling(endpoint + sizeof flat - 1, false, false);
     } else if (*endpoint != '\0') {
         check_spelling(endpoint, false, false);
     }
