@@ -190,15 +190,6 @@ static int run_host(struct host *host, const struct program_run *run, host_actor
     return host_run(host);
 }
 
-static void secure(struct host_options *options, const struct program_security *security)
-{
-    options->open = security->open;
-    options->allow = security->allow;
-    options->reply_to = security->reply_to;
-    options->curve_key = security->curve_key;
-    options->curve_peers = security->curve_peers;
-}
-
 static int run(void *context, const struct program_run *run, char *why, size_t room)
 {
     (void)context;
@@ -213,7 +204,7 @@ static int run(void *context, const struct program_run *run, char *why, size_t r
         .memory_bytes = run->memory_bytes,
         .slice_ms = run->slice_ms,
     };
-    secure(&options, &run->security);
+    tools_secure(&options, &run->security);
     host_actor *actors = calloc(run->count, sizeof *actors);
     if (actors == NULL || watch_signals() != 0) {
         free(actors);
@@ -265,7 +256,7 @@ static int talk(struct process *process, const struct program_message *message, 
         return 0;
     log_set_level(LOG_ERROR); /* what goes wrong is the command's to say */
     struct host_options options = { .workers = 1 };
-    secure(&options, &message->security);
+    tools_secure(&options, &message->security);
     int error = host_make(&process->talking, &options, why, room);
     if (error != 0)
         return error;

@@ -13,6 +13,15 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+void tools_secure(struct host_options *options, const struct program_security *security)
+{
+    options->open = security->open;
+    options->allow = security->allow;
+    options->reply_to = security->reply_to;
+    options->curve_key = security->curve_key;
+    options->curve_peers = security->curve_peers;
+}
+
 int tools_make_host(struct host **host, const struct tools_listen *options, char *why, size_t room)
 {
     static const struct tools_listen none;
@@ -23,6 +32,7 @@ int tools_make_host(struct host **host, const struct tools_listen *options, char
         .bind = options->bind,
         .advertise = options->advertise,
     };
+    tools_secure(&host_options, &options->security);
     return host_make(host, &host_options, why, room);
 }
 

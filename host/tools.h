@@ -14,6 +14,9 @@
 
 extern const struct tools_port tools_port;
 
+/* What the command line says of security, for host_make(). */
+void tools_secure(struct host_options *options, const struct program_security *security);
+
 /* ---- For its own files ------------------------------------------------- */
 
 /* A tool's host, not started. `options` may be NULL. 0 or -errno, why. */

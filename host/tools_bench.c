@@ -406,7 +406,8 @@ static int prepare(struct bench *bench, const struct tools_bench *options, char 
 
 static int connect_host(struct bench *bench, char *why, size_t room)
 {
-    int error = tools_make_host(&bench->host, NULL, why, room);
+    int error = tools_make_host(&bench->host, &(struct tools_listen){ .security = bench->options.security },
+                                why, room);
     if (error != 0)
         return error;
     bench->host->system.intercept = intercept;

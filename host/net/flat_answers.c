@@ -78,8 +78,10 @@ static struct message *answer_message(const struct flat_request *request, type_i
     bool waits = request->request != 0;
     struct message *message = message_new(waits ? MESSAGE_REPLY : MESSAGE_ORDINARY, type,
                                           fields->data, fields->size);
-    if (message != NULL)
+    if (message != NULL) {
         message->origin = address_ref(request->to);
+        message->flags |= MESSAGE_TEXT | MESSAGE_REMOTE;
+    }
     return message;
 }
 

@@ -148,7 +148,9 @@ static int open_dealer(struct flat_client *client)
                        sizeof(int));
     zmq_setsockopt(client->dealer, ZMQ_IPV6, &ipv6, sizeof ipv6);
     zmq_setsockopt(client->dealer, ZMQ_MAXMSGSIZE, &frame_limit, sizeof frame_limit);
-    if (zmq_connect(client->dealer, client->numeric) != 0)
+    if (clients->keys != NULL)
+        err = keyring_guard_peer(clients->keys, client->dealer, client->endpoint, client->numeric);
+    if (err == 0 && zmq_connect(client->dealer, client->numeric) != 0)
         err = -errno;
     client->descriptor = watch_descriptor(client->dealer);
     if (err == 0)

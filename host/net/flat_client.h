@@ -23,6 +23,7 @@
 #include "base/bytes.h"
 #include "base/thread.h"
 #include "message/flat.h"
+#include "net/keyring.h"
 #include "net/peers.h"
 #include "net/watch.h"
 
@@ -53,6 +54,7 @@ struct flat_client {
 struct flat_clients {
     struct system *system; /* borrowed, as zmq; fixed */
     void          *zmq;
+    struct keyring *keys;                        /* borrowed; NULL: no CURVE */
     int            epoll, wake;
     struct lock    lock;
     struct signal  changed;                      /* all is sent, for flat_clients_flush() */

@@ -287,6 +287,7 @@ static void hand_in(struct flat_server *server, const struct way_back *way, type
                                           server->fields.size);
     if (origin != NULL && message != NULL) {
         message->origin = origin;
+        message->flags |= MESSAGE_TEXT | MESSAGE_REMOTE;
         count(&server->served);
         router_receive(server->system, server->actor, &message);
         message_free(message); /* NULL if it was taken */

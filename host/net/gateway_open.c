@@ -131,6 +131,7 @@ int gateway_open_ways(struct gateway *gateway, const struct gateway_options *opt
     if (err == 0 && options->curve_key != NULL)
         err = keyring_open(&gateway->keys, options->curve_key, options->curve_peers, why, room);
     gateway->peers.options.keys = gateway->keys;
+    gateway->flat_clients.keys = gateway->keys;
     int opened = inlets_init(&gateway->inlets, gateway->zmq, gateway->epoll, gateway->keys,
                              inbound_may_connect, gateway);
     if (err != 0)

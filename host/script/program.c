@@ -83,7 +83,7 @@ static const struct program_script *scripts_field(lua_State *L, size_t *count)
     return scripts;
 }
 
-static struct program_security security_fields(lua_State *L)
+struct program_security program_security_fields(lua_State *L)
 {
     lua_getfield(L, 1, "open");
     bool open = lua_toboolean(L, -1);
@@ -111,7 +111,7 @@ static int port_run(lua_State *L)
         .workers = (unsigned)number_field(L, "workers", UINT_MAX),
         .memory_bytes = (size_t)number_field(L, "memory_bytes", SIZE_MAX / 2),
         .slice_ms = number_field(L, "slice_ms", UINT64_MAX / NS_PER_MS),
-        .security = security_fields(L),
+        .security = program_security_fields(L),
     };
     run.scripts = scripts_field(L, &run.count);
     run.arguments = texts_field(L, "arguments");
@@ -128,7 +128,7 @@ static struct program_message message_argument(lua_State *L)
         .type = text_field(L, "type"),
         .json = text_field(L, "json"),
         .timeout_ms = number_field(L, "timeout_ms", UINT64_MAX / NS_PER_MS / 2),
-        .security = security_fields(L),
+        .security = program_security_fields(L),
     };
 }
 

@@ -10,6 +10,7 @@
 #define TROUPE_SCRIPT_PROGRAM_H
 
 #include "base/base.h"
+#include "script/program_security.h"
 
 struct lua_State;
 struct tools_port;
@@ -19,12 +20,6 @@ struct program_script {
     const char *path; /* or, if NULL: */
     const char *text;
     const char *name;
-};
-
-/* Who may come in and who is answered; as in host.h. */
-struct program_security {
-    const char *allow, *reply_to, *curve_key, *curve_peers;
-    bool        open;
 };
 
 struct program_run {

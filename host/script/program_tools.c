@@ -135,6 +135,7 @@ static int tools_listen(lua_State *L)
         .bind = text_field(L, "bind", true),
         .advertise = text_field(L, "advertise", false),
         .name = text_field(L, "name", false),
+        .security = program_security_fields(L),
     };
     struct listening **slot = lua_newuserdatauv(L, sizeof *slot, 0);
     *slot = NULL;
@@ -251,6 +252,7 @@ static int tools_bench(lua_State *L)
         .count = number_field(L, "count", INT64_MAX),
         .window = (uint32_t)number_field(L, "window", TOOLS_WINDOW_MAX),
         .timeout_ms = number_field(L, "timeout_ms", TIMEOUT_MS),
+        .security = program_security_fields(L),
     };
     struct bench **slot = lua_newuserdatauv(L, sizeof *slot, 0);
     *slot = NULL;

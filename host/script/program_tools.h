@@ -10,6 +10,7 @@
 #define TROUPE_SCRIPT_PROGRAM_TOOLS_H
 
 #include "base/base.h"
+#include "script/program_security.h"
 
 struct lua_State;
 
@@ -21,6 +22,7 @@ struct tools_listen {
     const char *bind;
     const char *advertise; /* NULL: what is bound */
     const char *name;      /* who is listened for; NULL: everybody */
+    struct program_security security;
 };
 
 enum tools_news {
@@ -48,6 +50,7 @@ struct tools_bench {
     uint32_t    window;     /* questions in flight at once */
     double      rate;       /* begun a second; 0: as soon as possible */
     uint64_t    timeout_ms; /* for an answer, and for a connection */
+    struct program_security security;
 };
 
 struct tools_measured {

@@ -1,6 +1,7 @@
 --- `troupe bench send|ask REF TYPE [field...]`: how fast an actor elsewhere
 --- answers, or takes what it is sent.
 local fields = require "troupe.cli.fields"
+local security = require "troupe.cli.security"
 local show = require "troupe.cli.show"
 local talk = require "troupe.cli.talk"
 local tools = require "troupe.tools"
@@ -43,6 +44,7 @@ function bench.define(command)
     :argname "C":target "window":default "1":show_default(false):convert(units.count(WINDOW_MAX))
   command:option("--rate", "How many to begin a second. (default: as fast as they go)")
     :argname "R":convert(units.count(RATE_MAX))
+  security.add_key_options(command)
   talk.add_timeout(command, "How long to wait for the connection, and for an answer", "2s")
   command:flag("--json", "Print one JSON object with all figures, times in microseconds.")
 end
@@ -176,10 +178,10 @@ function bench.run(options)
     return EXIT_USAGE, why
   end
   local running, code
-  running, why, code = tools.bench {
+  running, why, code = tools.bench(security.fields(options, {
     to = to, type = options.type, json = text, asks = options.what == "ask",
     count = options.count, window = options.window, rate = options.rate, timeout_ms = options.timeout,
-  }
+  }))
   if not running then
     return code, why
   end

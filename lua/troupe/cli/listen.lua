@@ -1,5 +1,6 @@
 --- `troupe listen EP [NAME]`: prints what arrives, and answers it if asked to.
 local fields = require "troupe.cli.fields"
+local security = require "troupe.cli.security"
 local show = require "troupe.cli.show"
 local tools = require "troupe.tools"
 local units = require "troupe.cli.units"
@@ -35,6 +36,7 @@ function listen.define(command)
     :argname "DURATION":convert(units.milliseconds)
   command:option("--advertise", "What others are told to reply to, if not the bound endpoint.")
     :argname "ENDPOINT"
+  security.add_options(command)
   command:flag("--json", "One object a line, on a terminal too.")
 end
 
@@ -127,11 +129,11 @@ function listen.run(options)
     return EXIT_USAGE, why
   end
   local listening
-  listening, why, code = tools.listen {
+  listening, why, code = tools.listen(security.fields(options, {
     bind = options.endpoint,
     advertise = options.advertise,
     name = options.name,
-  }
+  }))
   if not listening then
     return code, why
   end
