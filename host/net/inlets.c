@@ -32,9 +32,9 @@ static void set_options(void *pull, const char *endpoint)
         { ZMQ_HANDSHAKE_IVL, 5000 },
         { ZMQ_IPV6, strchr(endpoint, '[') != NULL },
         { ZMQ_TCP_KEEPALIVE, 1 },
-        { ZMQ_TCP_KEEPALIVE_IDLE, 60 },
-        { ZMQ_TCP_KEEPALIVE_INTVL, 15 },
-        { ZMQ_TCP_KEEPALIVE_CNT, 4 },
+        { ZMQ_TCP_KEEPALIVE_IDLE, 15 },
+        { ZMQ_TCP_KEEPALIVE_INTVL, 5 },
+        { ZMQ_TCP_KEEPALIVE_CNT, 3 },
     };
     for (size_t i = 0; i < ARRAY_LENGTH(options); i++)
         zmq_setsockopt(pull, options[i].option, &options[i].value, sizeof options[i].value);
