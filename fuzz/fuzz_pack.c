@@ -57,7 +57,7 @@ static void build_container(struct orders *orders, enum pack_tag tag, unsigned d
     size_t   head = pack_open(out, tag == PACK_ARRAY ? PACK_MAP : tag);
     uint32_t count = take_byte(orders) % 24;
     for (uint32_t i = 0; i < count; i++) {
-        if (tag == PACK_MAP) {
+        if (tag == PACK_MAP || tag == PACK_ORDERED_MAP) {
             size_t      size = take_byte(orders) % 11;
             const char *key = take_bytes(orders, &size);
             pack_put_string(out, key, size);
@@ -105,13 +105,15 @@ static void build(struct orders *orders, unsigned depth, struct bytes *out)
         pack_put_string(out, text, size);
         return;
     }
-    default:
+    default: {
+        static const enum pack_tag tags[] = {
+            PACK_MAP, PACK_ARRAY, PACK_ORDERED_MAP, PACK_MARKED_ARRAY, PACK_MAP,
+        };
         if (depth == PACK_DEPTH_LIMIT)
             pack_put_null(out);
         else
-            build_container(orders,
-                            order & 1 ? PACK_MAP : order & 2 ? PACK_MARKED_ARRAY : PACK_ARRAY,
-                            depth, out);
+            build_container(orders, tags[(order & 15) - 11], depth, out);
+    }
     }
 }
 
@@ -140,6 +142,7 @@ static void check_fields(const uint8_t *packed)
 {
     struct pack_item map, key, earlier;
     const uint8_t   *first = pack_read(packed, &map), *at = first;
+    assert(pack_is_map(packed) == (map.tag == PACK_MAP));
     if (map.tag != PACK_MAP) {
         assert(pack_field(packed, "") == NULL);
         return;

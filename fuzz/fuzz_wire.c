@@ -27,6 +27,7 @@ static const size_t text_limits[TEXT_COUNT] = { 255, 299, 255, 255 };
 struct parts {
     struct bytes text[TEXT_COUNT]; /* empty: absent, null, "" or behind the fault */
     struct bytes message;
+    uint64_t     stream, sequence; /* of "rel" */
 };
 
 static void parts_init(struct parts *parts)
@@ -34,6 +35,7 @@ static void parts_init(struct parts *parts)
     for (int i = 0; i < TEXT_COUNT; i++)
         bytes_init(&parts->text[i], 0);
     bytes_init(&parts->message, 0);
+    parts->stream = parts->sequence = 0;
 }
 
 static void parts_fini(struct parts *parts)
@@ -71,18 +73,50 @@ static bool take_message(struct reference *frame, struct bytes *message)
            reference_value(frame, message);
 }
 
+/* {"i": 16 digits, not all 0, "s": a number from 1}, and whatever else. */
+static bool take_stream(struct reference *frame, struct parts *parts)
+{
+    if (reference_take(frame, "null"))
+        return true;
+    if (frame->at == frame->size || frame->text[frame->at] != '{')
+        return false;
+    struct bytes rel;
+    bytes_init(&rel, 0);
+    bool right = reference_value(frame, &rel);
+    if (right) {
+        struct pack_item id = { .tag = PACK_NULL }, sequence = { .tag = PACK_NULL };
+        const uint8_t   *at = pack_field(rel.data, "i");
+        char             digits[WIRE_STREAM_ROOM] = "";
+        if (at != NULL)
+            pack_read(at, &id);
+        at = pack_field(rel.data, "s");
+        if (at != NULL)
+            pack_read(at, &sequence);
+        if (id.tag == PACK_STRING && id.size == 16)
+            memcpy(digits, id.text, 16);
+        if (strspn(digits, "0123456789abcdef") == 16)
+            parts->stream = strtoull(digits, NULL, 16);
+        right = parts->stream != 0 && sequence.tag == PACK_INT64 && sequence.integer > 0 &&
+                sequence.integer <= WIRE_SEQUENCE_MAX;
+        parts->sequence = right ? (uint64_t)sequence.integer : 0;
+    }
+    bytes_fini(&rel);
+    return right;
+}
+
 static bool take_member(struct reference *frame, struct parts *parts, const struct bytes *name,
                         unsigned *seen)
 {
-    for (int i = 0; i <= TEXT_COUNT; i++) {
-        if (!is_named(name, i < TEXT_COUNT ? text_names[i] : "message"))
+    for (int i = 0; i <= TEXT_COUNT + 1; i++) {
+        if (!is_named(name, i < TEXT_COUNT ? text_names[i] : i == TEXT_COUNT ? "message" : "rel"))
             continue;
         bool again = *seen & 1u << i;
         *seen |= 1u << i;
         if (again)
             return false;
-        return i < TEXT_COUNT ? take_text(frame, &parts->text[i], text_limits[i])
-                              : take_message(frame, &parts->message);
+        if (i < TEXT_COUNT)
+            return take_text(frame, &parts->text[i], text_limits[i]);
+        return i == TEXT_COUNT ? take_message(frame, &parts->message) : take_stream(frame, parts);
     }
     struct bytes unknown;
     bytes_init(&unknown, 0);
@@ -164,6 +198,15 @@ static void check_parts(const struct wire_envelope *envelope, const struct parts
     assert(same_bytes(&envelope->message, &parts->message));
 }
 
+static void check_stream(const struct wire_envelope *envelope, const struct parts *parts)
+{
+    char text[WIRE_STREAM_ROOM];
+    assert(envelope->stream == parts->stream && envelope->sequence == parts->sequence);
+    wire_stream_text(envelope->stream, text);
+    assert(fuzz_is_text(text, sizeof text - 1));
+    assert(wire_stream_of(text, sizeof text - 1) == envelope->stream);
+}
+
 static void check_error(const struct json_error *error, size_t size)
 {
     assert(error->at <= size);
@@ -175,9 +218,12 @@ static void check_error(const struct json_error *error, size_t size)
 
 static int write_envelope(const struct wire_envelope *envelope, struct bytes *frame)
 {
-    return wire_write(envelope->sender_actor, envelope->sender_endpoint, envelope->receiver,
+    int err = wire_write(envelope->sender_actor, envelope->sender_endpoint, envelope->receiver,
                       envelope->message_type, envelope->message.data, envelope->message.size,
                       packed_actor_text, NULL, frame, NULL);
+    if (err == 0 && envelope->stream != 0)
+        err = wire_add_stream(frame, envelope->stream, envelope->sequence);
+    return err;
 }
 
 static int read_tight(const struct bytes *frame, struct wire_envelope *envelope)
@@ -192,7 +238,7 @@ static int read_tight(const struct bytes *frame, struct wire_envelope *envelope)
  * message does not make it too deep. */
 static void check_frame(const struct bytes *frame, unsigned depth)
 {
-    static const struct json_limits wider = { .depth = 64, .values = 510 };
+    static const struct json_limits wider = { .depth = 64, .values = 515 };
     static const char start[] = "{\"sender_actor\": ";
     struct bytes      packed;
     assert(frame->size > sizeof start && memcmp(frame->data, start, sizeof start - 1) == 0);
@@ -204,7 +250,7 @@ static void check_frame(const struct bytes *frame, unsigned depth)
     struct pack_item item;
     if (err == 0) {
         pack_read(packed.data, &item);
-        assert(item.tag == PACK_MAP && item.count == 5);
+        assert(item.tag == PACK_MAP && (item.count == 5 || item.count == 6));
     }
     bytes_fini(&packed);
 }
@@ -230,6 +276,7 @@ static void check_round_trip(const struct wire_envelope *envelope)
     for (int i = 0; i < TEXT_COUNT; i++)
         assert(strcmp(envelope_text(envelope, i), envelope_text(&back, i)) == 0);
     assert(same_bytes(&sorted, &back.message));
+    assert(back.stream == envelope->stream && back.sequence == envelope->sequence);
     assert(write_envelope(&back, &again) == 0);
     assert(same_bytes(&frame, &again));
 
@@ -346,6 +393,7 @@ static void read_next(struct wire_envelope *used, const char *text, size_t size)
         assert(!used->again || strcmp(envelope_text(used, i), envelope_text(&before, i)) == 0);
     }
     assert(same_bytes(&used->message, &fresh.message));
+    assert(err != 0 || (used->stream == fresh.stream && used->sequence == fresh.sequence));
     wire_envelope_fini(&fresh);
     free(tight);
 }
@@ -413,10 +461,12 @@ bool fuzz_accepts(const char *data, size_t size)
     int err = wire_read(text, size, &limits, &envelope, &error);
     assert(err == (right ? 0 : -EINVAL));
     check_parts(&envelope, &parts);
-    if (right)
+    if (right) {
+        check_stream(&envelope, &parts);
         check_round_trip(&envelope);
-    else
+    } else {
         check_error(&error, size);
+    }
     check_reject(&envelope);
     check_next(&envelope, text, size);
     check_names(text, size);

@@ -15,6 +15,7 @@
 struct member {
     const uint8_t *key, *value;
     struct pack_item name;
+    bool             again; /* a later one has the same name */
 };
 
 static int compare_members(const void *left, const void *right)
@@ -27,6 +28,12 @@ static int compare_members(const void *left, const void *right)
     if (order == 0)
         order = a->key < b->key ? -1 : a->key > b->key;
     return order;
+}
+
+static int compare_places(const void *left, const void *right)
+{
+    const struct member *a = left, *b = right;
+    return a->key < b->key ? -1 : a->key > b->key;
 }
 
 static bool same_name(const struct member *a, const struct member *b)
@@ -50,7 +57,7 @@ static void put_text(const struct pack_item *item, struct bytes *out, struct pac
 static const uint8_t *convert(const uint8_t *at, unsigned depth, struct bytes *out,
                               struct packed_survey *survey);
 
-static const uint8_t *convert_map(const uint8_t *at, uint32_t count, unsigned depth,
+static const uint8_t *convert_map(const uint8_t *at, uint32_t count, bool ordered, unsigned depth,
                                   struct bytes *out, struct packed_survey *survey)
 {
     struct member *members = malloc((count + 1) * sizeof *members);
@@ -61,21 +68,24 @@ static const uint8_t *convert_map(const uint8_t *at, uint32_t count, unsigned de
         at = pack_skip(members[i].value);
     }
     qsort(members, count, sizeof *members, compare_members);
+    for (uint32_t i = 0; i < count; i++)
+        members[i].again = i + 1 < count && same_name(&members[i], &members[i + 1]);
+    if (ordered)
+        qsort(members, count, sizeof *members, compare_places);
 
     size_t   head = pack_open(out, PACK_MAP);
     uint32_t kept = 0;
     for (uint32_t i = 0; i < count; i++) {
         struct bytes  dropped;
         struct bytes *to = out;
-        bool again = i + 1 < count && same_name(&members[i], &members[i + 1]);
         bytes_init(&dropped, 0);
-        if (again)
+        if (members[i].again)
             to = &dropped; /* written all the same, so it must be surveyed */
         put_text(&members[i].name, to, survey);
         convert(members[i].value, depth, to, survey);
         bytes_fini(&dropped);
-        survey->duplicate |= again;
-        kept += !again;
+        survey->duplicate |= members[i].again;
+        kept += !members[i].again;
     }
     pack_close(out, head, kept);
     free(members);
@@ -98,6 +108,7 @@ static const uint8_t *convert(const uint8_t *at, unsigned depth, struct bytes *o
 {
     struct pack_item item;
     char             text[64];
+    bool             ordered = *at == PACK_ORDERED_MAP;
     at = pack_read(at, &item);
     survey->values++;
     switch (item.tag) {
@@ -122,10 +133,10 @@ static const uint8_t *convert(const uint8_t *at, unsigned depth, struct bytes *o
     case PACK_ARRAY:
     case PACK_MARKED_ARRAY:
     case PACK_MAP:
-        survey->foreign |= item.tag == PACK_ARRAY;
+        survey->foreign |= item.tag == PACK_ARRAY || ordered;
         if (++depth > survey->depth)
             survey->depth = depth;
-        return item.tag == PACK_MAP ? convert_map(at, item.count, depth, out, survey)
+        return item.tag == PACK_MAP ? convert_map(at, item.count, ordered, depth, out, survey)
                                     : convert_array(at, item.count, depth, out, survey);
     default:
         bytes_append_byte(out, (uint8_t)item.tag);

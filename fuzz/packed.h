@@ -20,7 +20,8 @@ struct packed_survey {
 };
 
 /* Appends to `out` what json_read() must make of the text that json_write()
- * makes of the packed value at `at`: keys sorted, of equal ones the last; every
+ * makes of the packed value at `at`: keys sorted, unless the map is an ordered
+ * one, of equal ones the last; every
  * array a marked one; actors and addresses strings. Fills the survey as well. */
 void packed_through_text(const uint8_t *at, struct bytes *out, struct packed_survey *survey);
 
