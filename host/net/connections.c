@@ -69,11 +69,12 @@ void connections_close(struct connections *connections)
     connections->count = 0;
 }
 
-/* There is nothing to look at without connections. */
-static void set_timer(struct connections *connections, bool on)
+/* The next tick comes after `first_ms`; 0: none, without connections there is
+ * nothing to look at. */
+static void set_timer(struct connections *connections, long first_ms)
 {
-    const long        ns = on ? CONNECTIONS_TICK_MS * 1000000L : 0;
-    struct itimerspec tick = { .it_interval.tv_nsec = ns, .it_value.tv_nsec = ns };
+    struct itimerspec tick = { .it_value.tv_nsec = first_ms * (long)NS_PER_MS };
+    tick.it_interval.tv_nsec = first_ms > 0 ? CONNECTIONS_TICK_MS * (long)NS_PER_MS : 0;
     timerfd_settime(connections->timer, 0, &tick, NULL);
 }
 
@@ -156,7 +157,7 @@ static void has_gone(struct connections *connections, struct connection *connect
     connection->inflow->open--;
     connection->inflow = NULL;
     if (--connections->open == 0)
-        set_timer(connections, false);
+        set_timer(connections, 0);
 }
 
 static void has_come(struct inflow *inflow, int descriptor)
@@ -170,7 +171,7 @@ static void has_come(struct inflow *inflow, int descriptor)
     *connection = (struct connection){ .inflow = inflow, .cookie = cookie_of(descriptor) };
     inflow->open++;
     if (connections->open++ == 0)
-        set_timer(connections, true);
+        set_timer(connections, CONNECTIONS_TICK_MS);
 }
 
 static void add_one(_Atomic uint64_t *counter)
@@ -269,12 +270,16 @@ static void judge(struct connection *connection)
         connection->held = 0;
 }
 
-static void look_again(int descriptor, struct connection *connection)
+/* Whether it had better be looked at again soon: more than a frame and none came of it. */
+static bool look_again(int descriptor, struct connection *connection)
 {
     int64_t now = bytes_read(descriptor, connection);
+    bool    silent = !connection->fresh && !connection->shut;
     connection->read_before = connection->read;
     connection->read = now > connection->read ? now : connection->read;
     connection->fresh = false;
+    return silent && connection->read > connection->read_before &&
+           connection->read - connection->delivered > 2 * WIRE_FRAME_LIMIT;
 }
 
 /* Shuts the connection under libzmq, which then drops what it kept of it. */
@@ -290,6 +295,9 @@ static void cut(struct connections *connections, int descriptor, struct connecti
         return;
     if (getpeername(descriptor, (struct sockaddr *)&peer, &size) == 0)
         getnameinfo((struct sockaddr *)&peer, size, host, sizeof host, NULL, 0, NI_NUMERICHOST);
+    /* So that libzmq's close() tells the peer at once, whatever it still had to send. */
+    const struct linger reset = { .l_onoff = 1, .l_linger = 0 };
+    setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     shutdown(descriptor, SHUT_RDWR);
     add_one(&connections->cut);
     if (log_allowed(&limit))
@@ -338,7 +346,10 @@ void connections_told(struct connections *connections)
         all -= connection->held;
         cut(connections, largest, connection);
     }
+    bool soon = false;
     for (size_t i = 0; i < connections->count; i++)
         if (connections->list[i].inflow != NULL)
-            look_again((int)i, &connections->list[i]);
+            soon |= look_again((int)i, &connections->list[i]);
+    if (soon)
+        set_timer(connections, CONNECTIONS_SOON_MS);
 }

@@ -23,6 +23,7 @@
 #define CONNECTION_HELD_MAX  (4u << 20)
 #define CONNECTIONS_HELD_MAX (128u << 20)
 #define CONNECTIONS_TICK_MS  100
+#define CONNECTIONS_SOON_MS  20 /* until the next tick if one sends much and nothing comes of it */
 
 struct connection; /* one that is open */
 

@@ -63,6 +63,7 @@ static bool accept_sender(struct gateway *gateway, const char *endpoint)
     snprintf(gateway->known, sizeof gateway->known, "%s", endpoint);
     snprintf(gateway->known_normalised, sizeof gateway->known_normalised, "%s", normalised);
     gateway->user_told = false;
+    peers_meet(&gateway->peers, normalised);
     return true;
 }
 

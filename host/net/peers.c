@@ -71,33 +71,79 @@ bool peers_expect(struct peers *peers, const char *host)
     return expected;
 }
 
-/* The peer unused longest, of those with an empty queue, or (`waiting`) of
- * those that are not connected. */
-static struct peer *oldest_locked(struct peers *peers, bool waiting)
+/* FNV-1a: a stranger gains nothing by a collision. */
+static uint64_t hash_of(const char *text)
 {
-    struct peer            *oldest = NULL;
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (; *text != '\0'; text++)
+        hash = (hash ^ (uint8_t)*text) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+static bool has_met_locked(const struct peers *peers, const char *endpoint)
+{
+    uint64_t hash = hash_of(endpoint);
+    for (unsigned i = 0; i < PEERS_MET_MAX; i++)
+        if (peers->met[i] == hash)
+            return true;
+    return false;
+}
+
+void peers_meet(struct peers *peers, const char *endpoint)
+{
+    lock_acquire(&peers->lock);
+    if (map_find(&peers->table, endpoint, strlen(endpoint)) == NULL)
+        peers->met[peers->met_next++ % PEERS_MET_MAX] = hash_of(endpoint);
+    lock_release(&peers->lock);
+}
+
+/* Who may go when there is no room, the first first. */
+enum dispensable {
+    STRANGER_REFUSED, /* and nobody is there */
+    STRANGER,         /* never connected yet */
+    IDLE,             /* its queue is empty */
+    UNCONNECTED,
+    INDISPENSABLE,
+};
+
+static enum dispensable dispensable(struct peer *peer)
+{
+    lock_acquire(&peer->lock);
+    enum peer_state  state = peer_state(peer);
+    bool             held = atomic_load_explicit(&peer->holding, memory_order_relaxed) > 0;
+    enum dispensable how = peer->stranger && state == PEER_CONNECTING
+                               ? (peer->refused ? STRANGER_REFUSED : STRANGER)
+                           : outbox_first(&peer->queue) == NULL && !held ? IDLE
+                           : state != PEER_CONNECTED            ? UNCONNECTED
+                                                                : INDISPENSABLE;
+    lock_release(&peer->lock);
+    return how;
+}
+
+/* Who is to go, the one unused longest of its kind, or NULL. */
+static struct peer *find_dispensable_locked(struct peers *peers)
+{
+    struct peer            *found = NULL;
+    enum dispensable        least = INDISPENSABLE;
     const struct map_entry *entry;
     size_t                  position = 0;
 
     while ((entry = map_next(&peers->table, &position)) != NULL) {
-        struct peer *peer = entry->value;
-        if (oldest != NULL && oldest->used < peer->used)
-            continue;
-        lock_acquire(&peer->lock);
-        bool fits = waiting ? peer_state(peer) != PEER_CONNECTED
-                            : outbox_first(&peer->queue) == NULL &&
-                                  atomic_load_explicit(&peer->holding, memory_order_relaxed) == 0;
-        lock_release(&peer->lock);
-        if (fits)
-            oldest = peer;
+        struct peer     *peer = entry->value;
+        enum dispensable how = dispensable(peer);
+        if (how < least || (how == least && found != NULL && peer->used < found->used)) {
+            least = how;
+            found = peer;
+        }
     }
-    return oldest;
+    return found;
 }
 
 static void lose(struct peers *peers, const char *endpoint, struct outbox *queue, const char *why)
 {
+    static struct log_limit    limit = LOG_LIMIT(5);
     const struct outbox_frame *first;
-    if (queue->count > 0)
+    if (queue->count > 0 && log_allowed(&limit))
         log_warn("gateway: %zu message%s for %s will not be sent: %s", queue->count,
                  queue->count == 1 ? "" : "s", endpoint, why);
     while ((first = outbox_first(queue)) != NULL) {
@@ -119,9 +165,7 @@ static bool make_room_locked(struct peers *peers, struct peer **evicted, struct 
     *evicted = NULL;
     if (peers->table.count < peers->options.limit)
         return true;
-    struct peer *oldest = oldest_locked(peers, false);
-    if (oldest == NULL)
-        oldest = oldest_locked(peers, true);
+    struct peer *oldest = find_dispensable_locked(peers);
     if (oldest == NULL)
         return false;
 
@@ -156,6 +200,7 @@ static struct peer *add_locked(struct peers *peers, const char *endpoint, const 
         peer_unref(peer);
         return NULL;
     }
+    peer->stranger = has_met_locked(peers, endpoint);
     peer->used = ++peers->ticks;
     peer_ref(peer);
     return peer;

@@ -13,8 +13,9 @@
  * IMMEDIATE stays 0: libzmq then keeps the few frames it already has (SNDHWM)
  * over a lost connection and sends them first on the next one, before ours.
  *
- * The table is bounded: who comes when it is full takes the place of the peer
- * unused longest, by preference of one for which nothing waits.
+ * The table is bounded: who comes when it is full takes the place of a stranger
+ * who was never connected (a frame gave his endpoint, and anybody may give any),
+ * else of the peer unused longest, by preference of one for which nothing waits.
  */
 #ifndef TROUPE_NET_PEERS_H
 #define TROUPE_NET_PEERS_H
@@ -47,6 +48,7 @@ struct peer {
     char             endpoint[ADDRESS_ENDPOINT_LIMIT]; /* fixed */
     char             numeric[ADDRESS_ENDPOINT_LIMIT];  /* fixed: what libzmq is told */
     struct peers    *peers;                            /* fixed */
+    bool             stranger;                         /* fixed: a frame named it before we did */
     struct watch     on_monitor, on_room;              /* fixed */
     int              monitor_descriptor, push_descriptor; /* fixed */
 
@@ -74,7 +76,7 @@ struct peer {
 
     _Atomic unsigned   connections;    /* made so far; written under lock */
     _Atomic unsigned   holding;        /* streams that keep frames for it */
-    _Atomic bool       stranger;       /* that it knows no streams has been said */
+    _Atomic bool       streamless;     /* that it knows no streams has been said */
     uint64_t           renewed_ns;     /* peer_reconnect(); guarded by lock */
 
     void        *monitor;    /* the gateway's thread */
@@ -101,6 +103,8 @@ struct peers_options {
     void       *context;
 };
 
+#define PEERS_MET_MAX 2048 /* endpoints that frames gave last */
+
 struct peers {
     void                *zmq;   /* the context; borrowed */
     int                  epoll; /* borrowed */
@@ -112,6 +116,8 @@ struct peers {
     uint64_t             made;  /* guarded by lock; names monitors */
     struct peer         *dying; /* given up, monitors still open; guarded by lock */
     bool                 closed; /* guarded by lock */
+    uint64_t             met[PEERS_MET_MAX]; /* hashes, a ring; guarded by lock */
+    unsigned             met_next;           /* guarded by lock */
     _Atomic uint64_t     unconfirmed; /* of all peers there ever were */
     /* The gateway's thread looks for frames that were kept back and forgotten.
      * Set by who keeps one, so that it begins to; see peers_flush_kept(). */
@@ -153,6 +159,10 @@ void         peer_unref(struct peer *peer);
 /* Gives up those whose key is not the one that they were connected with; what
  * waited for them is lost. Any thread. */
 void peers_drop_misfits(struct peers *peers);
+
+/* A frame has given this endpoint: a peer that is yet to be made there is a
+ * stranger. Any thread. */
+void peers_meet(struct peers *peers, const char *endpoint);
 
 /* Whether answers are expected from this host (as in a numeric endpoint). Any thread. */
 bool peers_expect(struct peers *peers, const char *host);

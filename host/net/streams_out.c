@@ -356,7 +356,7 @@ static void give_up_stranger(struct streams *streams, struct outgoing *out)
     uint64_t frames = taken.next - taken.base;
     snprintf(why, sizeof why, "never acknowledged: no Troupe host, or it cannot connect to %s",
              out->reply_endpoint);
-    if (!atomic_exchange_explicit(&out->peer->stranger, true, memory_order_relaxed))
+    if (!atomic_exchange_explicit(&out->peer->streamless, true, memory_order_relaxed))
         log_warn("gateway: %s takes connections but acknowledges nothing: it is no Troupe host, "
                  "or cannot connect to %s; %llu message%s for it over reliable refs will not be "
                  "sent", out->peer->endpoint, out->reply_endpoint, (unsigned long long)frames,
