@@ -46,7 +46,7 @@ struct host_options {
     const char *allow;            /* and these: "10.0.0.7,10.1.0.0/16,fd00::/8" [nobody else] */
     const char *reply_to;         /* where answers may go: "any" (numeric address), "loopback",
                                    * "private", hosts ("10.0.0.7,risk:5002"), or several of it
-                                   * ["any"; "private" if bound beyond loopback] */
+                                   * ["any"; if bound beyond loopback "private" and allow] */
     const char *curve_key;        /* file of our CURVE key, as host_make_key() makes it; all traffic
                                    * is encrypted then, and the process leaves no core dumps [none] */
     const char *curve_peers;      /* file of the keys that are let in: lines "KEY [ENDPOINT...]" */

@@ -106,7 +106,7 @@ describe("a hostile peer", function()
     for type in out:gmatch("delivered (%g+)") do
       assert.is_nil(({ Start = 1, start = 1, S_tart = 1, Shutdown = 1, Timeout = 1, Down = 1 })[type], type)
     end
-    assert.matches("delivered Any\n", out) -- the others come through
+    assert.matches("delivered Exit\n", out) -- the others come through
   end)
 
   it("writes no line of its own into our log, and not many of ours", function()
@@ -133,7 +133,8 @@ describe("a hostile peer", function()
     local before = status("VmRSS")
     local out = attack("many_senders")
     assert.is_true(tonumber(out:match("worst (%d+) ms")) <= (program.is_sanitized and 20000 or 5000), out)
-    assert.is_true(descriptors() <= 256 * 4 + 200)
+    local open = descriptors()
+    assert.is_true(open <= 256 * 4 + 500, open .. " descriptors")
     assert_grown_at_most(before, 64)
     finish()
   end)

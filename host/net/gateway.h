@@ -35,7 +35,7 @@ struct gateway_options {
     bool        open;           /* everybody may connect */
     const char *allow;          /* who also may: policy.h's POLICY_ADDRESSES, or NULL */
     const char *reply_to;       /* where answers may go: POLICY_ENDPOINTS; NULL: `any` if what is
-                                 * bound is loopback or nothing, else `private` */
+                                 * bound is loopback or nothing, else `private` and `allow` */
     const char *curve_key;      /* files (net/keyring.h): both, or NULL */
     const char *curve_peers;
     unsigned    peers;          /* other hosts at once */

@@ -8,13 +8,21 @@
 #include <errno.h>
 #include <stdio.h>
 
+/* Whether only this machine reaches what is bound (NULL: nothing is). */
+static bool is_loopback_bind(const char *bind)
+{
+    char endpoint[ADDRESS_ENDPOINT_LIMIT];
+    return bind == NULL || (address_endpoint_normalise(bind, strlen(bind), false, true, endpoint,
+                                                       NULL, 0) == 0 &&
+                            address_endpoint_is_loopback(endpoint));
+}
+
 /* Who may come in from elsewhere, and who is answered. */
 static int read_policies(struct gateway *gateway, const struct gateway_options *options,
                          char *why, size_t room)
 {
-    const char *reply_to = options->reply_to;
-    bool        encrypted = options->curve_key != NULL;
-    int         err = 0;
+    bool encrypted = options->curve_key != NULL;
+    int  err = 0;
 
     if (encrypted != (options->curve_peers != NULL)) {
         snprintf(why, room, "--curve-key and --curve-peers go together: one has our key, the other "
@@ -29,10 +37,10 @@ static int read_policies(struct gateway *gateway, const struct gateway_options *
     gateway->open = options->open;
     if (options->allow != NULL)
         err = policy_parse(&gateway->allow, POLICY_ADDRESSES, options->allow, why, room);
-    if (reply_to == NULL)
-        reply_to = options->bind == NULL || address_endpoint_is_loopback(options->bind)
-                       ? "any"
-                       : "private";
+    gateway->reply_allowed = options->reply_to == NULL;
+    const char *reply_to = options->reply_to != NULL ? options->reply_to
+                           : is_loopback_bind(options->bind) ? "any"
+                                                             : "private";
     if (err == 0)
         err = policy_parse(&gateway->reply_to, POLICY_ENDPOINTS, reply_to, why, room);
     return err;

@@ -30,6 +30,7 @@ struct gateway {
     struct keyring *keys;                            /* fixed; NULL: no CURVE */
     struct policy  allow, reply_to;                  /* fixed */
     bool           open;                             /* fixed: everybody may connect */
+    bool           reply_allowed;                    /* fixed: who is allowed is also answered */
     struct errands *errands;
     char           endpoint[ADDRESS_ENDPOINT_LIMIT]; /* fixed by gateway_open() */
     bool           advertised;                       /* `endpoint` is not one of our inlets' */

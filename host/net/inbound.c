@@ -54,7 +54,8 @@ static bool accept_sender(struct gateway *gateway, const char *endpoint)
     if (address_endpoint_normalise(endpoint, strlen(endpoint), false, false, normalised,
                                    NULL, 0) != 0)
         return false;
-    if (!policy_has(&gateway->reply_to, normalised)) {
+    if (!policy_has(&gateway->reply_to, normalised) &&
+        !(gateway->reply_allowed && policy_has(&gateway->allow, normalised))) {
         say_unanswered(normalised);
         return false;
     }

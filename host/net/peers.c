@@ -176,12 +176,27 @@ static bool make_room_locked(struct peers *peers, struct peer **evicted, struct 
     return true;
 }
 
+static bool may_displace_locked(struct peers *peers)
+{
+    uint64_t second = clock_now_coarse(peers->options.clock) / NS_PER_SEC;
+    if (peers->strangers_second != second) {
+        peers->strangers_second = second;
+        peers->strangers = 0;
+    }
+    return peers->strangers++ < PEERS_STRANGERS_A_SECOND;
+}
+
 static struct peer *add_locked(struct peers *peers, const char *endpoint, const char *numeric,
                                struct peer **evicted, struct outbox *waited, char *why,
                                size_t room)
 {
+    bool stranger = has_met_locked(peers, endpoint);
     if (peers->closed) {
         snprintf(why, room, "this host is stopping");
+        return NULL;
+    }
+    if (stranger && peers->table.count >= peers->options.limit && !may_displace_locked(peers)) {
+        snprintf(why, room, "too many others want to be answered: no room for %s now", endpoint);
         return NULL;
     }
     if (!make_room_locked(peers, evicted, waited)) {
@@ -200,7 +215,7 @@ static struct peer *add_locked(struct peers *peers, const char *endpoint, const 
         peer_unref(peer);
         return NULL;
     }
-    peer->stranger = has_met_locked(peers, endpoint);
+    peer->stranger = stranger;
     peer->used = ++peers->ticks;
     peer_ref(peer);
     return peer;

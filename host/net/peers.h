@@ -105,6 +105,10 @@ struct peers_options {
 
 #define PEERS_MET_MAX 2048 /* endpoints that frames gave last */
 
+/* Strangers who may take somebody's place: libzmq closes sockets later than we do,
+ * and faster than this they would pile up. */
+#define PEERS_STRANGERS_A_SECOND 1000
+
 struct peers {
     void                *zmq;   /* the context; borrowed */
     int                  epoll; /* borrowed */
@@ -122,6 +126,8 @@ struct peers {
     /* The gateway's thread looks for frames that were kept back and forgotten.
      * Set by who keeps one, so that it begins to; see peers_flush_kept(). */
     _Atomic bool         attentive;
+    uint64_t             strangers_second;   /* guarded by lock */
+    unsigned             strangers;          /* in that second; guarded by lock */
 };
 
 void peers_init(struct peers *peers, void *zmq, int epoll, int wake,

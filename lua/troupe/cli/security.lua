@@ -23,7 +23,7 @@ function security.add_options(command)
   command:flag("--open", "Everybody may connect.")
   command:option("--reply-to", "Where answers may go: any (numeric address), loopback, private, or"
                  .. " hosts (10.0.0.7,risk:5002), with commas between."
-                 .. " (default: any; private if bound beyond loopback)"):argname "WHERE"
+                 .. " (default: any; if bound beyond loopback private, and whom --allow names)"):argname "WHERE"
   security.add_key_options(command)
 end
 
