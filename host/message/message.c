@@ -186,7 +186,32 @@ void message_settle_slow(struct message *message, bool handled)
     if (receipt.over == NULL)
         return;
     message_untrack(message);
-    receipt.over(receipt.context, receipt.number, message_weight(message), handled);
+    receipt.over(receipt.context, receipt.number, receipt.weight, handled);
+}
+
+struct message *message_replace(struct message *message, const void *payload, size_t size)
+{
+    struct message_receipt receipt;
+    bool                   awaited = message_is_awaited(message);
+    if (awaited)
+        memcpy(&receipt, message->payload + message->size, sizeof receipt);
+    struct message *other = make((enum message_kind)message->kind, message->type, payload, size,
+                                 awaited ? &receipt : NULL, __FILE__, __LINE__);
+    if (other == NULL)
+        return NULL;
+    if (awaited)
+        message_untrack(message);
+    other->to = message->to;
+    other->from = message->from;
+    other->request = message->request;
+    other->origin = message->origin;
+    message->origin = NULL;
+    other->born_ms = message->born_ms;
+    other->lane = message->lane;
+    other->reason = message->reason;
+    other->flags |= message->flags & (MESSAGE_TEXT | MESSAGE_REMOTE);
+    message_free(message);
+    return other;
 }
 
 void message_free(struct message *message)

@@ -87,6 +87,7 @@ struct message_receipt {
     void   (*over)(void *context, uint64_t number, size_t weight, bool handled);
     void    *context;
     uint64_t number;
+    size_t   weight; /* handed back with it, whatever becomes of the payload */
 };
 
 /* A new message with a copy of `payload`; control and answer kinds and the
@@ -118,6 +119,11 @@ static inline void message_settle(struct message *message, bool handled)
 
 /* Whether somebody still waits to be told. */
 bool message_is_awaited(const struct message *message);
+
+/* A copy of the message with another payload, which takes over its origin and
+ * whoever waits to be told; frees the old one. NULL, and all is as it was, when
+ * there is no memory. */
+struct message *message_replace(struct message *message, const void *payload, size_t size);
 
 /* Nobody is to be told of it: what its receipt held is the caller's again. */
 void message_untrack(struct message *message);

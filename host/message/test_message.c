@@ -174,7 +174,7 @@ static void note_over(void *context, uint64_t number, size_t weight, bool handle
 static void test_receipts(void)
 {
     struct told told = { 0 };
-    struct message_receipt receipt = { note_over, &told, 17 };
+    struct message_receipt receipt = { note_over, &told, 17, 100 };
     for (unsigned size = 0; size < 40; size += 13) { /* wherever the receipt comes to lie */
         uint8_t payload[40] = { 1, 2, 3 };
         told.times = 0;
@@ -182,9 +182,19 @@ static void test_receipts(void)
             message_new_tracked(MESSAGE_ORDINARY, TYPE_REJECT, payload, size, &receipt);
         assert(message->size == size && memcmp(message->payload, payload, size) == 0);
         assert(message_is_awaited(message) && told.times == 0);
-        size_t weight = message_weight(message);
         message_free(message);
-        assert(told.times == 1 && told.number == 17 && told.weight == weight && told.handled);
+        assert(told.times == 1 && told.number == 17 && told.weight == 100 && told.handled);
+
+        /* Another payload in its place, and it still counts as the same. */
+        told.times = 0;
+        message = message_new_tracked(MESSAGE_ORDINARY, TYPE_REJECT, payload, size, &receipt);
+        message->to = 5;
+        message->flags |= MESSAGE_REMOTE;
+        message = message_replace(message, payload, 3);
+        assert(told.times == 0 && message_is_awaited(message) && message->size == 3);
+        assert(message->to == 5 && (message->flags & MESSAGE_REMOTE));
+        message_free(message);
+        assert(told.times == 1 && told.weight == 100 && told.handled);
     }
 
     told.times = 0;

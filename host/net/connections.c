@@ -200,23 +200,10 @@ static void happened(struct inflow *inflow, unsigned event, int descriptor)
 
 void inflow_told(struct inflow *inflow)
 {
-    for (;;) {
-        /* Two parts: the event's number (16 bits) and value, then an endpoint. */
-        unsigned char head[6] = { 0 };
-        char          endpoint[256];
-        int           size = zmq_recv(inflow->monitor, head, sizeof head, ZMQ_DONTWAIT);
-        if (size < 0 && errno == EINTR)
-            continue;
-        if (size < 0)
-            return;
-        zmq_recv(inflow->monitor, endpoint, sizeof endpoint, ZMQ_DONTWAIT);
-        uint16_t event;
-        int32_t  value;
-        memcpy(&event, head, sizeof event);
-        memcpy(&value, head + sizeof event, sizeof value);
-        if (size == (int)sizeof head)
-            happened(inflow, event, value);
-    }
+    unsigned event;
+    int      value;
+    while (watch_read_event(inflow->monitor, &event, &value))
+        happened(inflow, event, value);
 }
 
 /* ---- what they hold ---- */

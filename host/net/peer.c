@@ -345,23 +345,10 @@ static void connection_event(struct peer *peer, unsigned event, int value)
 
 void peer_monitor_told(struct peer *peer)
 {
-    for (;;) {
-        /* Two parts: the event's number (16 bits) and value, then an endpoint. */
-        unsigned char head[6] = { 0 };
-        char          endpoint[ADDRESS_ENDPOINT_LIMIT];
-        int           size = zmq_recv(peer->monitor, head, sizeof head, ZMQ_DONTWAIT);
-        if (size < 0 && errno == EINTR)
-            continue;
-        if (size < 0)
-            return;
-        zmq_recv(peer->monitor, endpoint, sizeof endpoint, ZMQ_DONTWAIT);
-        uint16_t event;
-        int32_t  value;
-        memcpy(&event, head, sizeof event);
-        memcpy(&value, head + sizeof event, sizeof value);
-        if (size == (int)sizeof head)
-            connection_event(peer, event, value);
-    }
+    unsigned event;
+    int      value;
+    while (watch_read_event(peer->monitor, &event, &value))
+        connection_event(peer, event, value);
 }
 
 void peer_reconnect(struct peer *peer, unsigned connection, uint64_t now_ns)

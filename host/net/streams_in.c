@@ -342,7 +342,7 @@ bool streams_frame_in(struct streams *streams, const struct wire_envelope *envel
     switch (verdict) {
     case STREAM_TAKE:
         stream_in_take(&in->state, weight, streams_now(streams));
-        *receipt = (struct message_receipt){ frame_over, in, in->state.received };
+        *receipt = (struct message_receipt){ frame_over, in, in->state.received, weight };
         incoming_ref(in);
         enlist(streams, in);
         streams_note(&streams->in_wake_ns, in->state.due_ns);

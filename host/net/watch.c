@@ -4,7 +4,7 @@
 #include "net/watch.h"
 
 #include <errno.h>
-#include <stddef.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <zmq.h>
 
@@ -32,6 +32,29 @@ void watch_ask(int epoll, int descriptor, struct watch *watch)
 void watch_remove(int epoll, int descriptor)
 {
     control(epoll, EPOLL_CTL_DEL, descriptor, 0, NULL);
+}
+
+bool watch_read_event(void *monitor, unsigned *event, int *value)
+{
+    /* Two parts: the event's number (16 bits) and value (32), then an endpoint. */
+    unsigned char head[6];
+    char          endpoint[256];
+    uint16_t      number;
+    int32_t       number_of_it;
+    int           size;
+
+    do {
+        size = zmq_recv(monitor, head, sizeof head, ZMQ_DONTWAIT);
+        if (size < 0 && errno != EINTR)
+            return false;
+        if (size >= 0)
+            zmq_recv(monitor, endpoint, sizeof endpoint, ZMQ_DONTWAIT);
+    } while (size != (int)sizeof head);
+    memcpy(&number, head, sizeof number);
+    memcpy(&number_of_it, head + sizeof number, sizeof number_of_it);
+    *event = number;
+    *value = number_of_it;
+    return true;
 }
 
 int watch_descriptor(void *socket)

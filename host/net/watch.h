@@ -9,6 +9,8 @@
 #ifndef TROUPE_NET_WATCH_H
 #define TROUPE_NET_WATCH_H
 
+#include "base/base.h"
+
 enum watch_kind {
     WATCH_WAKE,    /* somebody wants the gateway's attention */
     WATCH_INLET,   /* frames may have come in */
@@ -35,6 +37,10 @@ int  watch_add_asleep(int epoll, int descriptor, struct watch *watch);
 /* Asks to be told once. */
 void watch_ask(int epoll, int descriptor, struct watch *watch);
 void watch_remove(int epoll, int descriptor);
+
+/* The next event that a socket's monitor tells, without waiting: its number
+ * (ZMQ_EVENT_...) and its value. False: there is none. */
+bool watch_read_event(void *monitor, unsigned *event, int *value);
 
 /* The descriptor of a ZeroMQ socket. */
 int watch_descriptor(void *socket);

@@ -208,74 +208,59 @@ static void note_misfit(struct script *script, struct declared *declared,
     log_warn("%s: a message from %s was refused: %s", script->actor->name, sender, reason);
 }
 
-/* The message with the payload in `out`; frees the old one. NULL: no memory. */
-static struct message *replace(struct message *message, const struct bytes *out)
+/* The message as the declaration wants it, in place of *message. NULL: it does not
+ * fit; *message is as it was, and `reason` says why. */
+static struct message *admit(struct script *script, struct declared *declared,
+                             struct message *message, char *reason)
 {
-    struct message *other = message_new((enum message_kind)message->kind, message->type,
-                                        out->size > 0 ? out->data : NULL, out->size);
-    if (other == NULL)
-        return NULL;
-    other->to = message->to;
-    other->from = message->from;
-    other->request = message->request;
-    other->origin = message->origin;
-    message->origin = NULL;
-    other->born_ms = message->born_ms;
-    other->lane = message->lane;
-    other->flags |= message->flags & (MESSAGE_TEXT | MESSAGE_REMOTE);
-    message_free(message);
-    return other;
+    struct bytes *out = scratch_take(SCRATCH_FIT);
+    bool changed;
+    int  error = fit(script, declared, message, out, &changed, reason);
+    if (error == 0 && !changed)
+        return message;
+    struct message *other =
+        error == 0 ? message_replace(message, out->size > 0 ? out->data : NULL, out->size) : NULL;
+    if (other != NULL)
+        return other;
+    if (error == 0)
+        snprintf(reason, REASON_ROOM, "Out of memory");
+    note_misfit(script, declared, message, reason);
+    return NULL;
 }
 
 struct message *declared_admit(struct script *script, struct message *message)
 {
     struct declared *declared = declared_find(script, message->type);
+    char reason[REASON_ROOM];
     if (declared == NULL)
         return message;
-    struct bytes *out = scratch_take(SCRATCH_FIT);
-    char reason[REASON_ROOM];
-    bool changed;
-    int  error = fit(script, declared, message, out, &changed, reason);
-    if (error == 0 && !changed)
-        return message;
-    struct message *other = error == 0 ? replace(message, out) : NULL;
-    if (other != NULL)
-        return other;
-    if (error == 0)
-        snprintf(reason, sizeof reason, "Out of memory");
-    note_misfit(script, declared, message, reason);
-    router_refuse(script->world->system, &message, FAILURE_REJECTED, reason, reason);
-    return NULL;
+    struct message *admitted = admit(script, declared, message, reason);
+    if (admitted == NULL)
+        router_refuse(script->world->system, &message, FAILURE_REJECTED, reason, reason);
+    return admitted;
 }
 
 struct message *declared_admit_answer(struct script *script, struct message *message)
 {
     struct system   *system = script->world->system;
     struct declared *declared = declared_find(script, message->type);
+    char reason[REASON_ROOM];
     if (declared == NULL)
         return message;
-    struct bytes *out = scratch_take(SCRATCH_FIT);
-    char reason[REASON_ROOM];
-    bool changed;
-    int  error = fit(script, declared, message, out, &changed, reason);
-    if (error == 0 && !changed)
-        return message;
-    struct message *other = error == 0 ? replace(message, out) : NULL;
-    if (other != NULL)
-        return other;
-    if (error == 0)
-        snprintf(reason, sizeof reason, "Out of memory");
-    note_misfit(script, declared, message, reason);
+    struct message *admitted = admit(script, declared, message, reason);
+    if (admitted != NULL)
+        return admitted;
     if (message->origin != NULL && system->remote.reject != NULL)
         system->remote.reject(system->remote.context, message, script->actor->name, reason);
-    other = message_new(MESSAGE_FAILURE, TYPE_NONE, reason, strlen(reason));
-    if (other != NULL) { /* else its deadline will tell it */
-        other->to = message->to;
-        other->request = message->request;
-        other->reason = FAILURE_FAILED;
+    struct message *failure =
+        message_new(MESSAGE_FAILURE, TYPE_NONE, reason, strlen(reason));
+    if (failure != NULL) { /* else its deadline will tell it */
+        failure->to = message->to;
+        failure->request = message->request;
+        failure->reason = FAILURE_FAILED;
     }
     message_free(message);
-    return other;
+    return failure;
 }
 
 bool declared_admits_timer(struct script *script, const struct message *content)
