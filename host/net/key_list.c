@@ -46,7 +46,7 @@ static const char *keep_key(struct key_list *list, const char *key)
 
 static int read_endpoint(struct reading *reading, const char *key, const char *text)
 {
-    char endpoint[ADDRESS_ENDPOINT_LIMIT], why[200], sentence[300];
+    char endpoint[ADDRESS_ENDPOINT_LIMIT], why[200], sentence[400];
     if (address_endpoint_normalise(text, strlen(text), false, false, endpoint, why,
                                    sizeof why) != 0)
         return refuse(reading, why);
