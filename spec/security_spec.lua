@@ -236,6 +236,14 @@ describe("CURVE", function()
     assert.equal("", again.out)
   end)
 
+  it("calls the file troupe.key unless told otherwise", function()
+    local made = process.run({ "sh", "-c", "cd " .. folder .. " && exec \"$@\"", "sh",
+      table.unpack(process.troupe { "keys", "new" }) })
+    assert.same({ code = 0, err = "" }, { code = made.code, err = made.err })
+    list(made.out:match("^%g+"))
+    start("--bind", ":0", curve("troupe.key"))
+  end)
+
   it_python("makes keys that pyzmq reads, and reads its", function()
     local key = make_key("one")
     local read = process.run({ PYTHON, "-c", "import sys, zmq.auth\n"
