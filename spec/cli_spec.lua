@@ -229,6 +229,7 @@ describe("the command line", function()
     it("for a command that does not exist, and says which may have been meant", function()
       assert_usage({ "aks", pong(), "Ping" }, "unknown command 'aks'", "Did you mean 'ask'?",
                    "There are: run, send, ask, ")
+      assert_usage({ "help", "nosuch" }, "unknown command 'nosuch'", "There are: run, send, ask, ")
     end)
 
     it("for a script that is not there", function()
@@ -276,12 +277,20 @@ describe("the command line", function()
     it("for a ref without a host", function()
       assert_usage({ "ask", "pong", "Ping" }, "which host?", "pong@:5001")
       assert_usage({ "ask", "pong@risk", "Ping" }, "which host?")
-      assert_usage({ "ask", "@:5001", "Ping" })
+      assert_usage({ "ask", "pong@5001", "Ping" }, "which host? give pong@:5001 ")
+    end)
+
+    it("for a ref without an actor, and shows what one looks like", function()
+      for _, ref in ipairs { "@:5001", ":5001", "tcp://127.0.0.1:5001", "pong:5001", "" } do
+        assert_usage({ "ask", ref, "Ping" },
+                     ("which actor, and where? '%s' is no NAME@HOST:PORT, such as pong@:5001"):format(ref))
+      end
     end)
 
     it("for JSON that is none, and names the argument", function()
       assert_usage({ "ask", pong(), "Ping", "a=1", "count:=one" }, "troupe: count:=one: bad JSON: ")
       assert_usage({ "send", pong(), "Ping", "count:={" }, "troupe: count:={: bad JSON: ")
+      assert_usage({ "send", pong(), "Ping", '{"count":1' }, 'troupe: {"count":1: bad JSON: ')
     end)
 
     it("for a file of fields that is missing, or no object", function()

@@ -26,6 +26,7 @@ Troupe runs actors written as Lua scripts.
   troupe bench ask pong@:5001 Ping      measure how fast an actor answers
   troupe doctor pong@:5001              say why a peer does not answer
   troupe registry                       serve the family's registry of actors
+  troupe keys new                       make a CURVE key
   troupe test                           run the specs in spec/
 
 troupe --help says more, troupe COMMAND --help all about one of them.
@@ -88,6 +89,7 @@ local function make_parser(commands)
     commands[name].define(parser:command(name))
   end
   parser:add_help_command()
+  parser._commands[#parser._commands].error = raise_usage -- it has its own word for no such command
   parser.error = raise_usage
   return parser
 end
@@ -151,7 +153,7 @@ return function(arguments)
   end
   local code, why = command.run(options)
   if why and why ~= "" then
-    local prefix = why:find("^[^:]+:%d+: ") and "" or "troupe: " -- file:line stays in front
+    local prefix = why:find("^[^:{]+:%d+: ") and "" or "troupe: " -- file:line stays in front, JSON is none
     io.stderr:write(prefix, show.printable(why), "\n")
   end
   return code

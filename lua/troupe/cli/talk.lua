@@ -37,6 +37,18 @@ talk.SERIES_HELP = "{{n}} in a field is the message's number, from 1. With - eve
   .. " the TYPE, lines have both, as printed by 'troupe listen' and 'troupe ask --json':"
   .. " {\"type\": ..., \"message\": {...}}."
 
+--- What is missing in a REF that is none.
+local function what_is_missing(ref, name, place)
+  if name and place:find("^%d+$") then
+    return ("which host? give %s@:%s for a port of this machine, else %s@HOST:%s"):format(name, place, name, place)
+  end
+  name = name or ref:match("^[^@:/%s]+$")
+  if name then
+    return ("which host? give %s@HOST:PORT, such as %s@:5001"):format(name, name)
+  end
+  return ("which actor, and where? '%s' is no NAME@HOST:PORT, such as pong@:5001"):format(ref)
+end
+
 --- An actor's address with its host, in full.
 ---@param ref string
 ---@return string? address, string? why
@@ -48,7 +60,7 @@ function talk.address(ref)
   if name and place:find("^[^/]+:%d+$") then
     return name .. "@tcp://" .. place
   end
-  return nil, ("which host? give %s@HOST:PORT, such as %s@:5001"):format(name or ref, name or ref)
+  return nil, what_is_missing(ref, name, place)
 end
 
 --- A line that says the type as well: its type and fields.
