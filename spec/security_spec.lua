@@ -244,6 +244,33 @@ describe("CURVE", function()
     start("--bind", ":0", curve("troupe.key"))
   end)
 
+  it("is examined by the doctor with keys, which says whose is wrong", function()
+    local _, endpoint, _, client = start_server()
+    local function examine(...)
+      return troupe("doctor", "pong@" .. endpoint, ...)
+    end
+
+    local without = examine("Ping")
+    assert.equal(5, without.code)
+    assert.matches("failed  handshake  it admits only connections secured by CURVE", without.out, 1, true)
+
+    local asked = examine("Ping", curve("client"))
+    assert.equal(0, asked.code)
+    assert.matches("note    handshake  ZeroMQ, secured by CURVE", asked.out, 1, true)
+    assert.matches("ok      answer     Pong ", asked.out, 1, true)
+
+    make_key("stranger")
+    local stranger = examine("Ping", "--timeout", "2s", "--curve-key", at("stranger"), "--curve-peers", at("peers"))
+    assert.equal(5, stranger.code)
+    assert.matches("failed  answer     nobody answers at", stranger.out, 1, true)
+    assert.matches("The host admits our key only if its --curve-peers has the public half", stranger.out, 1, true)
+
+    list(client)
+    local unknown = examine("Ping", curve("client"))
+    assert.equal(5, unknown.code)
+    assert.matches("add a line 'KEY " .. endpoint .. "'", unknown.out, 1, true)
+  end)
+
   it_python("makes keys that pyzmq reads, and reads its", function()
     local key = make_key("one")
     local read = process.run({ PYTHON, "-c", "import sys, zmq.auth\n"

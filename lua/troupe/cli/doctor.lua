@@ -6,6 +6,7 @@
 local doctor_machine = require "troupe.cli.doctor_machine"
 local doctor_steps = require "troupe.cli.doctor_steps"
 local fields = require "troupe.cli.fields"
+local security = require "troupe.cli.security"
 local show = require "troupe.cli.show"
 local talk = require "troupe.cli.talk"
 
@@ -25,10 +26,12 @@ function doctor.define(command)
                  .. "   troupe doctor\n"
                  .. "   troupe doctor pong@:5001\n"
                  .. "   troupe doctor tcp://feed.example.org:5001\n"
-                 .. "   troupe doctor pong@:5001 Ping count:=1")
+                 .. "   troupe doctor pong@:5001 Ping count:=1\n"
+                 .. "   troupe doctor pong@:5001 Ping --curve-key my.key --curve-peers peers.txt")
   command:argument("peer", "Whom: pong@:5001, :5001, tcp://10.0.0.5:5001. (default: this machine)"):args "?"
   command:argument("type", "The type of a message that the actor knows, such as Ping."):args "?"
   command:argument("field", "Its fields, as in 'troupe send'."):args "*"
+  security.add_key_options(command)
   talk.add_timeout(command, "How long each step may take", "3s")
   command:flag("--json", "One object a line: {\"v\": 1, \"step\": ..., \"status\": ..., \"text\": ..., \"todo\": ...}.")
 end
@@ -69,9 +72,9 @@ function doctor.run(options)
       return EXIT_USAGE, why
     end
   end
-  return doctor_steps.look(tell, {
+  return doctor_steps.look(tell, security.fields(options, {
     peer = options.peer, type = options.type, json = message, timeout_ms = options.timeout,
-  })
+  }))
 end
 
 return doctor

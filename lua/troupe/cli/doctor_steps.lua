@@ -1,6 +1,7 @@
 --- The steps of `troupe doctor PEER`: address, name, connection, handshake,
 --- answer. The first that fails ends the run, with what to do about it.
 local port = require "troupe.port"
+local security = require "troupe.cli.security"
 local show = require "troupe.cli.show"
 local tools = require "troupe.tools"
 
@@ -36,10 +37,14 @@ local function address(peer)
   if endpoint then
     return { name = "address", status = "ok", text = (name and name .. " at " or "") .. endpoint }, name, endpoint
   end
-  local is_name = not place:find("[:/]")
+  local is_name = not place:find("[:/]") and place:find("%D")
+  local is_flat = place:find("^flat:")
+  name = name or place
   return { name = "address", status = "failed", text = why,
            todo = is_name and ("An actor is found by its host: %s@:5001 is on this machine, %s@10.0.0.5:5001 elsewhere.")
-             :format(place, place)
+             :format(name, name)
+             or is_flat and "Only hosts of actors are looked at. A registry is asked by\n"
+               .. ("troupe ask registry@%s LookupActor actor_name=NAME"):format(place)
              or "Write :5001 for a port of this machine, 10.0.0.5:5001 or tcp://host:5001 for one elsewhere." }
 end
 
@@ -109,7 +114,7 @@ end
 -- A socket type other than PULL, and what is usually behind it.
 local SOCKETS = {
   REP = "it answers requests: the family's registry (port 5555) is such a one, an actor's host is not",
-  ROUTER = "it routes requests: a broker or a server of another protocol",
+  ROUTER = "it routes requests: Troupe's registry (port 5555) is such a one, as is a broker; an actor's host is not",
   PUB = "it publishes: subscribe to it instead",
   XPUB = "it publishes: subscribe to it instead",
   PUSH = "it pushes, as we do: both ends send, and nobody receives",
@@ -136,8 +141,8 @@ local HANDSHAKES = {
   end,
   mechanism = function(found)
     return ("it admits only connections secured by %s"):format(found.mechanism), EXIT_UNREACHABLE,
-      found.mechanism == "CURVE" and "Both sides need keys ('troupe keys new'): give ours by --curve-key, and have its public half put on\n"
-          .. "that host's list (--curve-peers)."
+      found.mechanism == "CURVE" and "Both sides need keys ('troupe keys new'): give ours by --curve-key and its by --curve-peers, and have\n"
+          .. "the public half of ours put on that host's list (its --curve-peers)."
         or "Troupe speaks NULL (in the clear) and CURVE only."
   end,
   denied = function(found)
@@ -150,7 +155,15 @@ local HANDSHAKES = {
   end,
 }
 
-local function handshake(found)
+--- Whether only the keys are still to be tried. A probe has none: the question will.
+local function needs_keys(found, ask)
+  return found.outcome == "mechanism" and found.mechanism == "CURVE" and ask.curve_key ~= nil
+end
+
+local function handshake(found, ask)
+  if needs_keys(found, ask) then
+    return { name = "handshake", status = "note", text = "ZeroMQ, secured by CURVE: whether our key is taken, a message tells" }
+  end
   local explain = HANDSHAKES[found.outcome]
   if explain then
     local text, code, todo = explain(found)
@@ -208,11 +221,14 @@ local SILENCE = "Hands were shaken, so its process runs. In order of likelihood:
   .. "  connection of their own;\n"
   .. "- it is busy: try a longer --timeout."
 
+local KEYS = "The host admits our key only if its --curve-peers has the public half (its log says who was refused), and\n"
+  .. "we it only if the key that our --curve-peers has for %s is its own."
+
 local function answer(tell, ask, name, endpoint, local_host)
   local began = tools.now()
-  local code, first, json = port.ask {
+  local code, first, json = port.ask(security.fields(ask, {
     to = name .. "@" .. endpoint, type = ask.type, json = ask.json, timeout_ms = ask.timeout_ms,
-  }
+  }))
   local took = milliseconds((tools.now() - began) * 1e9)
   if code == EXIT_OK then
     tell { name = "answer", status = "ok", text = ("%s %s, in %s"):format(first, show.json_text(json), took) }
@@ -221,7 +237,7 @@ local function answer(tell, ask, name, endpoint, local_host)
   elseif code == EXIT_TIMED_OUT then
     tell { name = "answer", status = "failed", text = first, todo = SILENCE:format(local_host) }
   else
-    tell { name = "answer", status = "failed", text = first }
+    tell { name = "answer", status = "failed", text = first, todo = ask.curve_key and code == EXIT_UNREACHABLE and KEYS:format(endpoint) or nil }
   end
   return code
 end
@@ -230,7 +246,7 @@ end
 
 --- Goes through the steps.
 ---@param tell fun(step: table)  is told of each
----@param ask {peer: string, type: string?, json: string?, timeout_ms: integer}
+---@param ask {peer: string, type: string?, json: string?, timeout_ms: integer, curve_key: string?, curve_peers: string?}
 ---@return integer code
 function doctor_steps.look(tell, ask)
   local step, name, endpoint = address(ask.peer)
@@ -259,7 +275,7 @@ function doctor_steps.look(tell, ask)
     return EXIT_UNREACHABLE
   end
   local code
-  step, code = handshake(found)
+  step, code = handshake(found, ask)
   tell(step)
   if step.status == "failed" then
     return code
