@@ -254,7 +254,8 @@ static enum router_answer carry(void *context, const struct address *to, const c
     if (UNLIKELY(address_flat_endpoint(endpoint) != NULL))
         return carry_flat(gateway, to, message, why, room);
     if (UNLIKELY(strncmp(endpoint, NODE_PREFIX, strlen(NODE_PREFIX)) == 0)) {
-        snprintf(why, room, "no node '%s' is known here", endpoint + strlen(NODE_PREFIX));
+        snprintf(why, room, "no node '%s' is known here: write NAME@:PORT or NAME@tcp://HOST:PORT",
+                 endpoint + strlen(NODE_PREFIX));
         return ROUTER_UNREACHABLE;
     }
 

@@ -353,7 +353,7 @@ static void read_text(const struct message *message, const char *field, struct p
     *text = (struct pack_item){ .tag = PACK_NULL };
     if (at != NULL)
         pack_read(at, text);
-    if (text->tag != PACK_STRING)
+    if (text->tag != PACK_STRING || text->size == 0) /* the wire makes "" of what is absent */
         *text = (struct pack_item){ .tag = PACK_NULL, .text = "?", .size = 1 };
 }
 

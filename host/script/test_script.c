@@ -245,11 +245,13 @@ static void test_unheard_reject(void)
                   "  actor.self:send('Reject', { message_type = 'Ping', rejected_by = 'pnog',\n"
                   "                              reason = \"Actor 'pnog' not found\" })\n"
                   "  actor.self:send('Reject', { message_type = 7, reason = {} })\n"
+                  "  actor.self:send('Reject', { message_type = 'Ping', rejected_by = '', reason = '' })\n"
                   "  actor.self:send('Reject')\n"
                   "end\n");
     run();
     expect_logged("ping: its Ping to pnog was rejected: Actor 'pnog' not found (and it has no "
                   "on_reject: ");
+    expect_logged("ping: its Ping to ? was rejected: ? (");
     expect_logged("ping: its ? to ? was rejected: ? (");
     assert(atomic_load(&host.counters.unhandled) == 0);
     close_stage();
