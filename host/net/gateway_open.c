@@ -17,6 +17,17 @@ static bool is_loopback_bind(const char *bind)
                             address_endpoint_is_loopback(endpoint));
 }
 
+/* Reads what a flag said; a mistake is told with the flag's name. */
+static int read_policy(struct policy *policy, enum policy_form form, const char *flag,
+                       const char *text, char *why, size_t room)
+{
+    char mistake[300];
+    int  err = policy_parse(policy, form, text, mistake, sizeof mistake);
+    if (err != 0)
+        snprintf(why, room, "%s: %s", flag, mistake);
+    return err;
+}
+
 /* Who may come in from elsewhere, and who is answered. */
 static int read_policies(struct gateway *gateway, const struct gateway_options *options,
                          char *why, size_t room)
@@ -36,13 +47,13 @@ static int read_policies(struct gateway *gateway, const struct gateway_options *
     }
     gateway->open = options->open;
     if (options->allow != NULL)
-        err = policy_parse(&gateway->allow, POLICY_ADDRESSES, options->allow, why, room);
+        err = read_policy(&gateway->allow, POLICY_ADDRESSES, "--allow", options->allow, why, room);
     gateway->reply_allowed = options->reply_to == NULL;
     const char *reply_to = options->reply_to != NULL ? options->reply_to
                            : is_loopback_bind(options->bind) ? "any"
                                                              : "private";
     if (err == 0)
-        err = policy_parse(&gateway->reply_to, POLICY_ENDPOINTS, reply_to, why, room);
+        err = read_policy(&gateway->reply_to, POLICY_ENDPOINTS, "--reply-to", reply_to, why, room);
     return err;
 }
 
