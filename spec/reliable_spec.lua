@@ -168,6 +168,19 @@ describe("a reliable ref", function()
     assert_whole(read_jobs(), 1, 300)
   end)
 
+  it("says what its host could not deliver before it ended", function()
+    start_receiver():stop("TERM")
+    local ended = process.run(process.troupe { "-e", [[
+      function on_start()
+        local to = actor.ref("receiver@" .. actor.args[1], { reliable = true })
+        for n = 1, 3 do assert(to:send("Job", { n = n })) end
+        actor.exit()
+      end]], "--", endpoint })
+    assert.equal(0, ended.code)
+    assert.matches("3 messages for receiver@tcp://[%d.:]+ over a reliable ref will not be sent again: "
+                   .. "not acknowledged in time", ended.err)
+  end)
+
   it("goes on when a mailbox that was full has room, and nothing is rejected", function()
     write_receiver("mailbox = { limit = 10 },", "if msg.n % 50 == 1 then actor.sleep('20ms') end")
     local receiver = start_receiver()

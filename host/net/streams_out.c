@@ -163,12 +163,18 @@ static void remove_locked(struct streams *streams, struct outgoing *out)
 /* Out of the table, with all that it kept. The caller has a reference. */
 static void discard(struct streams *streams, struct outgoing *out, const char *why)
 {
+    static struct log_limit limit = LOG_LIMIT(5);
+
     lock_acquire(&streams->lock);
     remove_locked(streams, out);
     lock_release(&streams->lock);
     lock_acquire(&out->lock);
     struct stream_out taken = give_up_locked(streams, out);
     lock_release(&out->lock);
+    uint64_t frames = taken.next - taken.base;
+    if (frames > 0 && log_allowed(&limit))
+        log_warn("gateway: %llu message%s for %s over a reliable ref will not be sent again: %s",
+                 (unsigned long long)frames, frames == 1 ? "" : "s", out->target, why);
     lose(streams, out, &taken, why);
 }
 
