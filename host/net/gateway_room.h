@@ -53,8 +53,8 @@ struct gateway {
     unsigned user_edition;                       /* and by which list of keys he was let in; */
     bool     user_told;                          /* that he is at `known` is in the keyring */
 
-    type_id         last_type;   /* of the frame in `envelope` */
-    actor_id        last_to;     /* who got it; 0: nobody */
+    type_id         last_type;   /* of frames that begin as that in `envelope`; TYPE_NONE: not known */
+    actor_id        last_to;     /* who got the last of these; 0: nobody */
     struct address *last_origin; /* counted: frames come in runs from one sender; NULL: none yet */
 
     _Atomic uint64_t frames_in, frames_out, full, lost, senders_refused, rejects_held,

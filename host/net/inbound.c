@@ -195,6 +195,10 @@ static void frame_in(struct gateway *gateway, const uint8_t *frame, size_t size)
     if (!is_listed(gateway))
         return;
     int err = wire_read((const char *)frame, size, &JSON_LIMITS_DEFAULT, envelope, &error);
+    if (!envelope->again) { /* whatever becomes of this one, the next may begin like it */
+        gateway->last_type = TYPE_NONE;
+        gateway->last_to = 0;
+    }
     if (err != 0) {
         bad_frame(gateway, frame, size, err == -EINVAL ? error.reason : "no memory");
         return;
@@ -211,11 +215,8 @@ static void frame_in(struct gateway *gateway, const uint8_t *frame, size_t size)
 
     struct address *origin = origin_of(gateway, tracked);
     type_id         type = gateway->last_type;
-    if (!envelope->again || type == TYPE_NONE) {
-        type = type_of(gateway);
-        gateway->last_type = type;
-        gateway->last_to = 0;
-    }
+    if (type == TYPE_NONE)
+        type = gateway->last_type = type_of(gateway);
     if (UNLIKELY(type == TYPE_NONE) && !may_be_untyped(envelope)) {
         refuse_untyped(gateway, origin);
         address_unref(origin);

@@ -587,6 +587,45 @@ static void test_senders(void)
     host_free(host);
 }
 
+/* A frame that begins as the last one is no copy of the last but one: that one
+ * may have gone to another, and the one between to nobody. */
+static void test_begins_like_what_was_dropped(void)
+{
+    struct host *host = host_new("pong", ":0");
+    struct diary other;
+    char         why[200];
+    actor_id     id;
+    diary_init(&other);
+    struct spawn spawn = { .name = "other", .stem = "other", .behaviour = &probe, .state = &other,
+                           .mailbox = { 100, 1u << 20, OVERFLOW_FAIL } };
+    assert(lifecycle_spawn(&host->system, &spawn, &id, why, sizeof why) == 0);
+    assert(lifecycle_start(&host->system, id, NULL, 0) == 0);
+
+    void *push = raw_push(gateway_endpoint(host->gateway));
+    for (int i = 0; i < 2; i++) {
+        const char *nobody = "{\"sender_actor\":null,\"sender_endpoint\":null,";
+        char        frame[400];
+        snprintf(frame, sizeof frame,
+                 "%s\"receiver\":\"pong\",\"message_type\":\"One\",\"message\":{}}", nobody);
+        raw_send(push, frame);
+        snprintf(frame, sizeof frame,
+                 "%s\"receiver\":\"other\",\"message_type\":\"Two\",\"message\":{},"
+                 "\"rel\":{\"i\":\"00000000000000aa\",\"s\":1}}", nobody);
+        raw_send(push, frame); /* of a stream that nobody knows */
+        snprintf(frame, sizeof frame,
+                 "%s\"receiver\":\"other\",\"message_type\":\"Two\",\"message\":{\"n\":1}}",
+                 nobody);
+        raw_send(push, frame);
+    }
+    assert(strcmp(diary_wait(&other, 1).type, "Two") == 0);
+    assert(strcmp(diary_wait(&other, 2).text, "{\"n\": 1}") == 0);
+    assert(strcmp(diary_wait(&host->diary, 2).type, "One") == 0);
+    assert(host->diary.count == 2 && other.count == 2);
+    zmq_close(push);
+    host_free(host);
+    diary_fini(&other);
+}
+
 /* Bytes from somebody who does not shake hands as ZeroMQ 3 does are no frames. */
 static void test_no_handshake(void)
 {
@@ -947,6 +986,7 @@ int main(void)
     test_reject_rate();
     test_malformed();
     test_senders();
+    test_begins_like_what_was_dropped();
     test_no_handshake();
     test_beyond_loopback();
     test_admission();
