@@ -137,7 +137,7 @@ static const char *take_answer(struct flat_clients *clients, const struct flat_r
         deliver_reject(clients, request, reason);
         return NULL;
     }
-    type_id type = type_intern(type_text, strlen(type_text));
+    type_id type = type_intern_foreign(type_text, strlen(type_text), true);
     if (type == TYPE_NONE || type_is_reserved(type_text, strlen(type_text)))
         return "it has a type that only a host itself sends";
     deliver(clients, request, type, &clients->fields);

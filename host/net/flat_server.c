@@ -315,7 +315,8 @@ static void request_in(struct flat_server *server, const struct way_back *way, c
         return;
     }
     /* A Reject is never rejected, but must be answered here. */
-    type_id type = type_intern(type_text, strlen(type_text));
+    type_id type = type_intern_foreign(type_text, strlen(type_text),
+                                       router_takes_any(server->system, server->actor));
     if (type == TYPE_NONE || type_is_reserved(type_text, strlen(type_text)) ||
         type_alike(type) == type_alike(TYPE_REJECT)) {
         snprintf(why, sizeof why, "Unknown message type: %s", type_text);

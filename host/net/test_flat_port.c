@@ -300,6 +300,33 @@ static void test_serving(void)
     host_free(host);
 }
 
+/* Names of types that were made up outside get only so many numbers, which are
+ * never given back: the rest is refused. */
+static void test_made_up_types(void)
+{
+    struct host *host = host_new(":0");
+    void        *req = raw(ZMQ_REQ, gateway_flat_endpoint(host->gateway), NULL);
+    char         text[100], name[40];
+
+    /* Without its actor the host itself answers. */
+    lifecycle_stop(&host->system, host->id, false);
+    while (registry_find(&host->system.registry, host->id) != NULL)
+        sched_yield();
+    for (unsigned i = 0; i < TYPE_STRAY_LIMIT + 10; i++) {
+        snprintf(name, sizeof name, "MadeUp%u", i);
+        snprintf(text, sizeof text, "{\"message_type\":\"%s\"}", name);
+        say(req, text);
+        assert(zmq_recv(req, text, sizeof text, 0) > 0);
+    }
+    assert(type_find("MadeUp0", 7) != TYPE_NONE && type_find(name, strlen(name)) == TYPE_NONE);
+    say(req, "{\"message_type\":\"MadeUpAgain\"}");
+    assert(hears(req, "{\"error\": \"Unknown message type: MadeUpAgain\"}"));
+    say(req, "{\"message_type\":\"Echo\"}");
+    assert(hears(req, "{\"error\": \"Actor 'echo' not found\"}"));
+    zmq_close(req);
+    host_free(host);
+}
+
 /* Many may wait at once, and each gets his own answer; more than the limit are
  * told so at once, and those who wait hear all the same. */
 static void test_serving_many(void)
@@ -546,6 +573,7 @@ int main(void)
     test_nobody_there();
     test_coming_back();
     test_crowd();
+    test_made_up_types(); /* the last: those numbers are gone */
     zmq_ctx_term(zmq);
     return 0;
 }
