@@ -53,9 +53,12 @@ static bool send_locked(struct errands *errands, const struct outbox_frame *fram
     size_t       skipped = strlen(endpoint) + 1;
     uint64_t     now = clock_now(&errands->clock);
     char         why[200];
-    struct peer *peer = peers_get_resolved(errands->peers, endpoint, numeric, why, sizeof why);
-    bool         sent = peer != NULL && peer_may_reject(peer, now) &&
-                peer_send(peer, frame->bytes + skipped, frame->size - skipped, false, now) < PEER_FULL;
+    struct peer *peer = peers_get_answered(errands->peers, endpoint, numeric, why, sizeof why);
+    bool         sent =
+        peer != NULL &&
+        (frame->size == skipped ||
+         (peer_may_reject(peer, now) &&
+          peer_send(peer, frame->bytes + skipped, frame->size - skipped, false, now) < PEER_FULL));
     peer_unref(peer);
     return sent;
 }
@@ -118,7 +121,8 @@ bool errands_put(struct errands *errands, const char *endpoint, const void *fram
     if (both == NULL)
         return false;
     memcpy(both, endpoint, head);
-    memcpy(both + head, frame, size);
+    if (size > 0)
+        memcpy(both + head, frame, size);
 
     lock_acquire(&errands->lock);
     bool kept = start_locked(errands) && outbox_put(&errands->queue, both, head + size, 0);

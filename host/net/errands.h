@@ -1,5 +1,6 @@
 /*
- * errands.h -- Rejects to hosts that must be looked up first, for who cannot wait.
+ * errands.h -- Rejects, and connections, to hosts that must be looked up first, for
+ * who cannot wait.
  *
  * A name server may be silent for ten seconds; the gateway's thread must not be.
  * It leaves the frame here, and a thread of its own (started when first needed) looks the
@@ -17,7 +18,8 @@ struct errands;
 /* `dropped` counts what was kept and could not be sent after all. NULL: no memory. */
 struct errands *errands_new(struct peers *peers, _Atomic uint64_t *dropped);
 
-/* Keeps a copy of a frame for a normalised endpoint. False: it will not be sent.
+/* Keeps a copy of a frame for a normalised endpoint; of no bytes: to make the peer,
+ * and send nothing. False: it will not be done.
  * Any thread; never blocks. */
 bool errands_put(struct errands *errands, const char *endpoint, const void *frame, size_t size);
 

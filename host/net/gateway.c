@@ -175,6 +175,13 @@ static void close_descriptors(struct gateway *gateway)
         close(gateway->epoll);
 }
 
+/* An errand without a frame (streams_options.look_up). */
+static void look_up(void *context, const char *endpoint)
+{
+    struct gateway *gateway = context;
+    errands_put(gateway->errands, endpoint, NULL, 0);
+}
+
 int gateway_open(struct gateway **out, struct system *system,
                  const struct gateway_options *options, char *why, size_t room)
 {
@@ -214,6 +221,7 @@ int gateway_open(struct gateway **out, struct system *system,
                                             .queue_messages = options->queue_messages,
                                             .queue_bytes = options->queue_bytes,
                                             .lost = outbound_lost,
+                                            .look_up = look_up,
                                             .context = gateway });
     flat_clients_init(&gateway->flat_clients, system, gateway->zmq, gateway->epoll, gateway->wake);
     flat_server_init(&gateway->flat_server, system, gateway->epoll, gateway->wake);

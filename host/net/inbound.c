@@ -47,7 +47,7 @@ static void say_unanswered(const char *endpoint)
  * known_normalised. */
 static bool accept_sender(struct gateway *gateway, const char *endpoint)
 {
-    if (LIKELY(strcmp(gateway->known, endpoint) == 0))
+    if (LIKELY(endpoint[0] != '\0' && strcmp(gateway->known, endpoint) == 0))
         return true;
 
     char normalised[ADDRESS_ENDPOINT_LIMIT];

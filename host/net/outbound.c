@@ -328,7 +328,8 @@ void outbound_send_reject(struct gateway *gateway, const struct address *origin,
         return;
     }
     if (peer == NULL)
-        peer = peers_get(&gateway->peers, address_endpoint(origin), why, sizeof why);
+        peer = peers_get_answered(&gateway->peers, address_endpoint(origin),
+                                  address_endpoint(origin), why, sizeof why);
     if (peer == NULL || !peer_may_reject(peer, now) ||
         peer_send(peer, frame->data, frame->size, false, now) >= PEER_FULL)
         count(&gateway->rejects_held);

@@ -176,14 +176,13 @@ static bool make_room_locked(struct peers *peers, struct peer **evicted, struct 
     return true;
 }
 
-static bool may_displace_locked(struct peers *peers)
+/* Whether it may be done once more. */
+static bool may_locked(const struct peers *peers, struct peers_rate *rate, unsigned limit)
 {
     uint64_t second = clock_now_coarse(peers->options.clock) / NS_PER_SEC;
-    if (peers->strangers_second != second) {
-        peers->strangers_second = second;
-        peers->strangers = 0;
-    }
-    return peers->strangers++ < PEERS_STRANGERS_A_SECOND;
+    if (rate->second != second)
+        *rate = (struct peers_rate){ .second = second };
+    return rate->count++ < limit;
 }
 
 static struct peer *add_locked(struct peers *peers, const char *endpoint, const char *numeric,
@@ -195,7 +194,8 @@ static struct peer *add_locked(struct peers *peers, const char *endpoint, const 
         snprintf(why, room, "this host is stopping");
         return NULL;
     }
-    if (stranger && peers->table.count >= peers->options.limit && !may_displace_locked(peers)) {
+    if (stranger && peers->table.count >= peers->options.limit &&
+        !may_locked(peers, &peers->displacing, PEERS_STRANGERS_A_SECOND)) {
         snprintf(why, room, "too many others want to be answered: no room for %s now", endpoint);
         return NULL;
     }
@@ -251,6 +251,20 @@ struct peer *peers_get_resolved(struct peers *peers, const char *endpoint, const
         lose(peers, evicted->endpoint, &waited, "given up: too many other hosts");
         peer_unref(evicted);
     }
+    return peer;
+}
+
+struct peer *peers_get_answered(struct peers *peers, const char *endpoint, const char *numeric,
+                                char *why, size_t room)
+{
+    lock_acquire(&peers->lock);
+    struct peer *peer = find_locked(peers, endpoint);
+    bool may = peer != NULL || may_locked(peers, &peers->answering, PEERS_ANSWERED_A_SECOND);
+    lock_release(&peers->lock);
+    if (peer == NULL && may)
+        peer = peers_get_resolved(peers, endpoint, numeric, why, room);
+    else if (!may)
+        snprintf(why, room, "too many others want to be answered: %s is not, now", endpoint);
     return peer;
 }
 

@@ -109,6 +109,16 @@ struct peers_options {
  * and faster than this they would pile up. */
 #define PEERS_STRANGERS_A_SECOND 1000
 
+/* Connections made only to tell somebody no, or that a stream is heard: whoever
+ * invents endpoints must not keep us from answering those who exist. */
+#define PEERS_ANSWERED_A_SECOND 100
+
+/* How often something was done in one second. */
+struct peers_rate {
+    uint64_t second;
+    unsigned count;
+};
+
 struct peers {
     void                *zmq;   /* the context; borrowed */
     int                  epoll; /* borrowed */
@@ -126,8 +136,8 @@ struct peers {
     /* The gateway's thread looks for frames that were kept back and forgotten.
      * Set by who keeps one, so that it begins to; see peers_flush_kept(). */
     _Atomic bool         attentive;
-    uint64_t             strangers_second;   /* guarded by lock */
-    unsigned             strangers;          /* in that second; guarded by lock */
+    struct peers_rate    displacing;         /* by strangers; guarded by lock */
+    struct peers_rate    answering;          /* guarded by lock */
 };
 
 void peers_init(struct peers *peers, void *zmq, int epoll, int wake,
@@ -152,6 +162,11 @@ void peers_fini(struct peers *peers);
 struct peer *peers_get(struct peers *peers, const char *endpoint, char *why, size_t room);
 /* The same for an endpoint that was looked up already. Any thread. */
 struct peer *peers_get_resolved(struct peers *peers, const char *endpoint, const char *numeric,
+                                char *why, size_t room);
+/* The same for who must only be answered, because a frame said that he is there:
+ * NULL also if PEERS_ANSWERED_A_SECOND such peers were made in this second. Any
+ * thread. */
+struct peer *peers_get_answered(struct peers *peers, const char *endpoint, const char *numeric,
                                 char *why, size_t room);
 /* The same if it is there, else NULL. */
 struct peer *peers_find(struct peers *peers, const char *endpoint);

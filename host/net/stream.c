@@ -100,7 +100,7 @@ bool stream_read_hello(const uint8_t *packed, struct stream_hello *hello)
     struct pack_item to;
     if (!take_id(packed, "i", &hello->stream) || !take_number(packed, "n", &hello->hello) ||
         !take_number(packed, "b", &hello->base) || !take_number(packed, "h", &hello->heard) ||
-        !take(packed, "to", PACK_STRING, &to) || to.size >= sizeof hello->to ||
+        !take(packed, "to", PACK_STRING, &to) || to.size == 0 || to.size >= sizeof hello->to ||
         memchr(to.text, '\0', to.size) != NULL)
         return false;
     memcpy(hello->to, to.text, to.size);

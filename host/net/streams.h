@@ -38,6 +38,9 @@ struct streams_options {
     int            wake; /* eventfd of the gateway's thread; borrowed */
     size_t         queue_messages, queue_bytes; /* of each outgoing stream */
     peers_lost    *lost; /* told of each frame that is given up, on any thread, no lock held */
+    /* Asked for a peer at a host that must be looked up first: to be there later.
+     * The gateway's thread; never blocks. */
+    void         (*look_up)(void *context, const char *endpoint);
     void          *context;
 };
 
@@ -64,8 +67,6 @@ struct streams {
     struct map       in_by_id;
     struct incoming *newest, *oldest; /* incoming, by their last frame */
     bool             stirred;     /* connections have changed: look at all */
-    uint64_t         ways_second; /* connections made to answer hellos, */
-    unsigned         ways;        /* in that second */
 
     _Atomic uint64_t resent, duplicates, out_of_order, acks_in, acks_out;
 };
@@ -108,7 +109,7 @@ int  streams_timeout_ms(struct streams *streams);
 /* Does what is due. */
 void streams_tick(struct streams *streams);
 
-/* A $hello whose answers may go to `to` (normalised, numeric); a $ack. */
+/* A $hello whose answers may go to `to` (normalised); a $ack. */
 void streams_hello_in(struct streams *streams, const struct stream_hello *hello, const char *to);
 void streams_ack_in(struct streams *streams, const struct stream_ack *ack);
 /* A frame of a stream: whether it is the one to deliver now. If so it counts

@@ -16,9 +16,6 @@
 /* A host that has just begun may not have all its actors yet. */
 #define SETTLING_NS (2 * NS_PER_SEC)
 
-/* Whoever says hello has us connect to him: so often a second at most. */
-#define WAYS_A_SECOND 100
-
 /* So many hellos with no answer heard: what we answer does not get there. */
 #define UNHEARD_HELLOS 3
 
@@ -66,8 +63,8 @@ static void enlist(struct streams *streams, struct incoming *in)
     spin_release(&streams->due_lock);
 }
 
-/* The peer to answer to, with a reference. NULL: there is none, and there may be
- * no more now: the other side will say hello again. */
+/* The peer to answer to, with a reference. NULL: there is none yet, or may be no
+ * more now: the other side will say hello again. */
 static struct peer *way_to(struct streams *streams, const char *endpoint)
 {
     char         why[160];
@@ -75,14 +72,10 @@ static struct peer *way_to(struct streams *streams, const char *endpoint)
     if (LIKELY(peer != NULL))
         return peer;
 
-    uint64_t second = streams_now(streams) / NS_PER_SEC;
-    if (streams->ways_second != second) {
-        streams->ways_second = second;
-        streams->ways = 0;
-    }
-    if (streams->ways++ >= WAYS_A_SECOND)
-        return NULL;
-    return peers_get(streams->options.peers, endpoint, why, sizeof why);
+    if (address_endpoint_is_numeric(endpoint))
+        return peers_get_answered(streams->options.peers, endpoint, endpoint, why, sizeof why);
+    streams->options.look_up(streams->options.context, endpoint);
+    return NULL;
 }
 
 /* Sends an $ack, if the connection there is up; else it stays due, and is sent

@@ -81,6 +81,7 @@ static void wait_asked(unsigned count)
 static struct {
     void            *zmq;
     int              epoll, wake;
+    struct clock     clock;
     struct peers     peers;
     _Atomic uint64_t dropped;
     struct errands  *errands;
@@ -99,8 +100,9 @@ static void open_here(void)
     here.wake = eventfd(0, EFD_CLOEXEC);
     here.dropped = 0;
     asked = 0;
+    clock_init(&here.clock, false);
     peers_init(&here.peers, here.zmq, here.epoll, here.wake,
-               &(struct peers_options){ .limit = 8, .queue_messages = 1000,
+               &(struct peers_options){ .clock = &here.clock, .limit = 8, .queue_messages = 1000,
                                         .queue_bytes = 1u << 20, .lost = nothing_lost });
     here.errands = errands_new(&here.peers, &here.dropped);
     assert(here.errands != NULL);
@@ -160,6 +162,20 @@ static void test_sending(void)
     close_peers();
 }
 
+/* An errand without a frame makes the peer, and leaves nothing there. */
+static void test_making_a_way(void)
+{
+    open_here();
+    assert(errands_put(here.errands, "tcp://a.here:5001", NULL, 0));
+    assert(put("tcp://b.here:5002", "after it"));
+    assert(wait_for("tcp://b.here:5002", 1) == 1);
+    struct peer *peer = peers_find(&here.peers, "tcp://a.here:5001");
+    assert(peer != NULL && peer->queue.count == 0);
+    peer_unref(peer);
+    assert(here.dropped == 0);
+    close_peers();
+}
+
 /* Who cannot be found costs one question for all that waits for him, and is counted. */
 static void test_not_found(void)
 {
@@ -202,6 +218,7 @@ int main(void)
 {
     signal_init(&server_changed);
     test_sending();
+    test_making_a_way();
     test_not_found();
     test_mute_server();
     puts("errands: ok");

@@ -522,6 +522,33 @@ static void test_reject_rate(void)
     host_free(host);
 }
 
+/* Rejects to whoever is invented make few connections, and who exists is served. */
+static void test_reject_to_invented(void)
+{
+    struct host *host = host_new("pong", ":0"), *ping = host_new("ping", ":0");
+    void        *push = raw_push(gateway_endpoint(host->gateway));
+    char         frame[400];
+
+    for (unsigned i = 0; i < 2000; i++) {
+        snprintf(frame, sizeof frame,
+                 "{\"sender_actor\":\"x\",\"sender_endpoint\":\"tcp://127.0.%u.%u:6\","
+                 "\"receiver\":\"nobody\",\"message_type\":\"T\"}", 1 + i / 200, 1 + i % 200);
+        raw_send(push, frame);
+    }
+    raw_send(push, "{\"receiver\":\"pong\",\"message_type\":\"Done\"}");
+    diary_wait(&host->diary, 1);
+    struct gateway_counts counts = gateway_counts(host->gateway);
+    assert(counts.frames_out + counts.rejects_held == 2000);
+    assert(counts.frames_out > 0);
+    assert(counts.frames_out <= 10 * PEERS_ANSWERED_A_SECOND); /* or it took ten seconds */
+    assert(send_from(ping, ping->id, "pong", gateway_endpoint(host->gateway), "Ping", 1) ==
+           ROUTER_OK);
+    assert(strcmp(diary_wait(&ping->diary, 1).type, "Pong") == 0);
+    zmq_close(push);
+    host_free(ping);
+    host_free(host);
+}
+
 static void be_quiet(void *context, enum log_level level, const char *line)
 {
     (void)level;
@@ -984,6 +1011,7 @@ int main(void)
     test_ask_without_bind();
     test_rejects();
     test_reject_rate();
+    test_reject_to_invented();
     test_malformed();
     test_senders();
     test_begins_like_what_was_dropped();
