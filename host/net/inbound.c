@@ -258,7 +258,6 @@ void inbound_told(struct gateway *gateway, struct inlet *inlet)
             inlet->inflow.emptied |= !inlet->busy;
             return;
         }
-        inlet_took(inlet, (size_t)size);
         inflow_took(&inlet->inflow, zmq_msg_get(&gateway->frame, ZMQ_SRCFD), (size_t)size);
         frame_in(gateway, zmq_msg_data(&gateway->frame), (size_t)size);
     }
@@ -285,7 +284,6 @@ void inbound_ticked(struct gateway *gateway)
     for (unsigned i = 0; i < inlets; i++) {
         struct inlet *inlet = &gateway->inlets.list[i];
         inflow_next_tick(&inlet->inflow);
-        inlet_next_tick(inlet);
         inlet->busy |= inlet->inflow.open > 0; /* to see that it is empty */
     }
 }

@@ -12,7 +12,6 @@
 #include <zmq.h>
 
 #define RECEIVE_HIGH_WATER 1000
-#define RECEIVE_LOW_WATER  2 /* as few frames of each connection as we may want kept */
 #define RECEIVE_BUFFER     (128 * 1024) /* little is lost with us; see peer_sockets.c */
 #define SEND_HIGH_WATER    2048 /* of a ROUTER, for each asker: more than may wait at once, so
                                  * that only who does not read loses answers */
@@ -39,45 +38,6 @@ static void set_options(void *pull, const char *endpoint)
     };
     for (size_t i = 0; i < ARRAY_LENGTH(options); i++)
         zmq_setsockopt(pull, options[i].option, &options[i].value, sizeof options[i].value);
-}
-
-/* How many frames of `size` bytes libzmq may keep of each connection: a power of
- * two below the usual, so that it rarely changes. */
-static int high_water_for(const struct inlet *inlet, size_t size)
-{
-    uint64_t open = inlet->inflow.open > 0 ? inlet->inflow.open : 1;
-    uint64_t fit = INLET_BYTES / (open * (size + 1));
-    int      frames = RECEIVE_LOW_WATER;
-    if (fit >= RECEIVE_HIGH_WATER)
-        return RECEIVE_HIGH_WATER;
-    while ((uint64_t)frames * 2 <= fit)
-        frames *= 2;
-    return frames;
-}
-
-/* Also of the connections that there are: libzmq tells them. */
-static void set_high_water(struct inlet *inlet, int frames)
-{
-    if (frames == inlet->high_water)
-        return;
-    inlet->high_water = frames;
-    zmq_setsockopt(inlet->pull, ZMQ_RCVHWM, &frames, sizeof frames);
-}
-
-void inlet_took(struct inlet *inlet, size_t size)
-{
-    if (LIKELY(size <= inlet->largest))
-        return;
-    inlet->largest = size;
-    int frames = high_water_for(inlet, size);
-    if (UNLIKELY(frames < inlet->high_water))
-        set_high_water(inlet, frames);
-}
-
-void inlet_next_tick(struct inlet *inlet)
-{
-    set_high_water(inlet, high_water_for(inlet, inlet->largest));
-    inlet->largest = 0;
 }
 
 int inlets_init(struct inlets *inlets, void *zmq, int epoll, struct keyring *keys,
@@ -177,7 +137,6 @@ static int open_inlet(struct inlets *inlets, const char *endpoint, struct inlet 
     inlet->port = strrchr(inlet->endpoint, ':') + 1;
     inlet->everywhere = inlets_is_everywhere(inlet->endpoint);
 
-    inlet->high_water = RECEIVE_HIGH_WATER;
     inlet->watch = (struct watch){ WATCH_INLET, inlet };
     inlet->descriptor = watch_descriptor(inlet->pull);
     inlet->busy = true; /* look once unasked */

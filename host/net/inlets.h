@@ -29,8 +29,6 @@ struct inlet {
     int           descriptor; /* fixed */
     bool          busy;       /* may have more: look again without being told; the gateway's thread */
     struct inflow inflow;     /* the gateway's thread */
-    int           high_water; /* frames that libzmq may keep of each connection; the gateway's thread */
-    size_t        largest;    /* of the frames since the last tick; the gateway's thread */
     char          endpoint[ADDRESS_ENDPOINT_LIMIT]; /* fixed: with the real port */
     const char   *port;       /* fixed: inside of endpoint */
     bool          everywhere; /* fixed: on all interfaces */
@@ -72,13 +70,6 @@ int inlets_add(struct inlets *inlets, const char *endpoint, struct inlet **inlet
  * `bound` (ADDRESS_ENDPOINT_LIMIT bytes) gets its endpoint with the real port. As inlets_add(). */
 int inlets_bind(struct inlets *inlets, int type, const char *endpoint, void **socket,
                 char *bound, char *why, size_t room);
-
-/* A frame of `size` bytes was taken, or a tick of the connections' timer passed: of
- * large frames, or many connections, libzmq is to keep fewer frames, so that all
- * are some INLET_BYTES at most. The gateway's thread. */
-#define INLET_BYTES (64u << 20)
-void inlet_took(struct inlet *inlet, size_t size);
-void inlet_next_tick(struct inlet *inlet);
 
 /* The endpoint of the inlet on the interface that leads to the numeric endpoint
  * `target`, opened if need be; of one on all interfaces, that interface's address

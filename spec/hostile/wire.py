@@ -259,24 +259,8 @@ def endless(endpoint, honest):
     print("worst %d ms" % (worst * 1000))
 
 
-def large(endpoint, honest):
-    """Four admitted peers send large frames faster than they are read."""
-    frame = json.dumps(envelope(None, None, "nobody", "Large", {"pad": "x" * 900000})).encode()
-    pushes = [context.socket(zmq.PUSH) for _ in range(4)]
-    for push in pushes:
-        push.linger = 0
-        push.sndhwm = 20
-        push.connect(endpoint)
-    for i in range(10000):
-        try:
-            pushes[i % 4].send(frame, zmq.DONTWAIT, copy=False)
-        except zmq.Again:
-            pushes[i % 4].poll(10, zmq.POLLOUT)
-    print("under way %d ms" % (honest.ping() * 1000))
-
-
 CASES = {case.__name__: case for case in [mutants, named, loud, senders, many_senders, strangers, after_handshake,
-                                          idle_crowd, no_descriptors, endless, large]}
+                                          idle_crowd, no_descriptors, endless]}
 
 if __name__ == "__main__":
     endpoint = sys.argv[2]
