@@ -104,6 +104,35 @@ describe("messages for another host", function()
     assert.equal("end", sink.child:line())
   end)
 
+  it("are counted, and each counter is described", function()
+    local described = {}
+    local class
+    for line in io.lines("lua/troupe/meta.lua") do
+      class = line:match("^%-%-%-@class troupe%.(%w*Metrics)") or (line:find("^%-%-%-@field") and class)
+      local name = class and line:match("^%-%-%-@field ([%w_]+)")
+      if name then table.insert(described, class .. "." .. name) end
+    end
+    local source = run_actor([[
+      local Source = {}
+      function Source:on_start()
+        actor.ref("nobody@:1"):send("Count")
+        local function list(class, counted)
+          for name in pairs(counted) do print(class .. "." .. name) end
+        end
+        local metrics = actor.metrics()
+        list("Metrics", metrics)
+        list("WireMetrics", metrics.wire)
+        list("PeerMetrics", metrics.wire.peers[1])
+        actor.exit()
+      end
+      return Source ]])
+    local counted = {}
+    for line in source:wait().out:gmatch("[^\n]+") do table.insert(counted, line) end
+    table.sort(described)
+    table.sort(counted)
+    assert.same(described, counted)
+  end)
+
   it("leave together, yet not later than their handler allows", function()
     local sink = start_sink "0"
     -- The handler goes on until the last of its messages has arrived.

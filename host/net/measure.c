@@ -78,6 +78,12 @@ void gateway_measure(struct gateway *gateway, struct bytes *packed)
         { "flat_asked", counts.flat_asked },
         { "flat_lost", counts.flat_lost },
         { "flat_served", counts.flat_served },
+        { "frames_resent", counts.frames_resent },
+        { "frames_duplicate", counts.frames_duplicate },
+        { "frames_out_of_order", counts.frames_out_of_order },
+        { "acks_in", counts.acks_in },
+        { "acks_out", counts.acks_out },
+        { "streams_waiting", counts.streams_waiting },
     };
     size_t map = pack_open(packed, PACK_MAP);
     for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++)

@@ -33,7 +33,7 @@ static void push_wire(lua_State *L, struct system *system)
     set(L, "rejected", value_of(&system->counters.rejected));
 }
 
-/* actor.metrics() -> { actors=, ended=, dead_letters=, unhandled=, timers_fired=, wire={...} } */
+/* actor.metrics() -> { actors=, ended=, dead_letters=, unhandled=, bad_fields=, timers_fired=, wire={...} } */
 int api_metrics(lua_State *L)
 {
     struct system *system = script_of(L)->world->system;
@@ -44,11 +44,12 @@ int api_metrics(lua_State *L)
     lock_release(&system->lock);
     uint64_t living = atomic_load_explicit(&system->registry.living, memory_order_relaxed);
 
-    lua_createtable(L, 0, 6);
+    lua_createtable(L, 0, 7);
     set(L, "actors", living > hidden ? living - hidden : 0);
     set(L, "ended", value_of(&system->registry.ended));
     set(L, "dead_letters", dead_letters_total(&system->letters));
     set(L, "unhandled", value_of(&system->counters.unhandled));
+    set(L, "bad_fields", value_of(&system->counters.bad_fields));
     set(L, "timers_fired", value_of(&system->counters.timers_fired));
     push_wire(L, system);
     lua_setfield(L, -2, "wire");

@@ -253,6 +253,17 @@ function actor.time() end
 ---@field flat_served integer      flat requests of others that reached an actor
 ---@field senders_refused integer  frames whose sender cannot be answered
 ---@field rejects_held integer     Rejects not sent: too many, or no way
+---@field keys_refused integer     frames dropped: their key is listed no more
+---@field connections integer          that others made to us, ever
+---@field connections_greeted integer  of these, those that spoke ZeroMQ and were let in
+---@field connections_refused integer  for their address or key
+---@field connections_cut integer      they sent a message without end
+---@field frames_resent integer        over reliable refs: sent again
+---@field frames_duplicate integer     that came over them and had been here before
+---@field frames_out_of_order integer  the same, but one before it was missing
+---@field acks_in integer
+---@field acks_out integer
+---@field streams_waiting integer      reliable refs with something unacknowledged, now
 ---@field peers troupe.PeerMetrics[]
 
 --- What this host has counted since it began.
@@ -261,6 +272,7 @@ function actor.time() end
 ---@field ended integer         that have ended
 ---@field dead_letters integer  messages that could not be delivered
 ---@field unhandled integer     messages without a handler
+---@field bad_fields integer    messages of a declared type that did not fit it
 ---@field timers_fired integer
 ---@field wire troupe.WireMetrics  on the stage only with `frames_bad`, `rejected`, `late_answers`
 
