@@ -220,7 +220,7 @@ describe("the tools:", function()
       for n = 1, 5000 do numbers:write('{"n": ', n, "}\n") end
       numbers:close()
       listen("-n", "5000")
-      assert.equal(OK, process.run(pipeline("troupe send x@" .. endpoint .. " Tick - <" .. path)).code)
+      assert.equal(OK, process.run(pipeline("troupe send x@" .. endpoint .. " Tick - --timeout 60s <" .. path)).code)
       local heard = decoded(host:wait().out)
       assert.equal(5000, #heard)
       for n, line in ipairs(heard) do assert.equal(n, line.message.n) end
