@@ -140,7 +140,8 @@ HOST_API int host_send(struct host *host, const char *to, const char *type, cons
 
 /* Waits until what was sent to actors elsewhere, at the place that `to` names,
  * has been handed to the network: what is sent may otherwise be lost if the
- * host ends at once. -EHOSTUNREACH: no connection in time. Any thread. */
+ * host ends at once. -EHOSTUNREACH: no connection in time; -ETIMEDOUT: there is
+ * one, but who is there takes too slowly. Any thread. */
 HOST_API int host_flush(struct host *host, const char *to, uint64_t timeout_ms, char *why,
                         size_t room);
 

@@ -122,9 +122,12 @@ int host_flush(struct host *host, const char *to, uint64_t timeout_ms, char *why
     const char *endpoint = address_endpoint(address);
     if (*endpoint != '\0' &&
         (host->gateway == NULL || !gateway_flush(host->gateway, endpoint, deadline_ns))) {
-        snprintf(why, room, "nobody answers at %s: no connection in %.1f s", endpoint,
-                 (double)timeout_ms / 1000);
-        error = -EHOSTUNREACH;
+        bool slow = host->gateway != NULL &&
+                    gateway_peer_state(host->gateway, endpoint) == PEER_CONNECTED;
+        snprintf(why, room, slow ? "%s takes too slowly: messages still wait after %.1f s"
+                                 : "nobody answers at %s: no connection in %.1f s",
+                 endpoint, (double)timeout_ms / 1000);
+        error = slow ? -ETIMEDOUT : -EHOSTUNREACH;
     }
     address_unref(address);
     return error;

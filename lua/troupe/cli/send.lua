@@ -12,6 +12,7 @@ function send.define(command)
                       .. " whether the actor exists, only 'troupe ask' can tell. All messages of one run"
                       .. " take one connection, in order.")
   command:epilog(talk.SERIES_HELP .. "\n\n"
+                 .. "Exit codes: 3 the host takes too slowly, 5 nobody answers there.\n\n"
                  .. "Examples:\n"
                  .. "   troupe send counter@:5001 Add n:=3\n"
                  .. "   troupe send log@:5001 Line text='line {{n}}' --repeat 10 --every 100ms\n"
