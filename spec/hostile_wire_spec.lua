@@ -152,7 +152,8 @@ describe("a hostile peer", function()
     local before = status("VmRSS")
     attack("after_handshake")
     assert_grown_at_most(before, 64)
-    assert.equal("delivered Dribbled\n", (finish()))
+    host:line("delivered Dribbled") -- on a connection of its own: perhaps after the honest Pong
+    assert.equal("", (finish()))
   end)
 
   it("may come as a crowd of 800 that says nothing", function()
