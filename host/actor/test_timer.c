@@ -509,6 +509,14 @@ static void note_racer(const struct message *content)
     atomic_fetch_add(&race.handled, 1);
 }
 
+static void let_go_of_racers(void)
+{
+    for (int i = 0; i < FIELD; i++) {
+        timer_unref(race.racers[i].timer);
+        race.racers[i].timer = NULL;
+    }
+}
+
 /* An actor that starts timers for itself and cancels those that are still out
  * when it comes round to them. It keeps itself running by messages. */
 static void race_on(struct actor *actor, const struct message *content, uint64_t missed)
@@ -537,6 +545,7 @@ static void race_on(struct actor *actor, const struct message *content, uint64_t
     }
     if (atomic_load(&race.handled) + atomic_load(&race.cancelled) == atomic_load(&race.started) &&
         (atomic_load(&race.started) >= RACES || now() >= race.until_ns)) {
+        let_go_of_racers(); /* those handled since we last came round to them */
         atomic_store(&race.over, true);
         return;
     }
