@@ -7,7 +7,9 @@
 #include "actor/router.h"
 #include "actor/scheduler.h"
 #include "actor/system.h"
+#include "base/memory.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* The watchdog tells handlers apart by the worker's epoch. */
@@ -190,6 +192,15 @@ enum actor_fate actor_run(struct actor *actor, unsigned messages)
     if (UNLIKELY(worker->sent_away))
         flush(worker);
     return fate;
+}
+
+void actor_note_end(struct actor *actor, const char *reason)
+{
+    char text[ACTOR_REASON_ROOM];
+    if (reason == NULL || actor->end_reason != NULL)
+        return;
+    snprintf(text, sizeof text, "%s", reason);
+    actor->end_reason = memory_copy_text(text);
 }
 
 uint64_t actor_wait_begin(struct actor *actor, enum appetite appetite, uint64_t deadline_ns)

@@ -75,6 +75,7 @@ struct actor {
     enum appetite    appetite;
     uint8_t          phase;           /* enum actor_phase */
     uint8_t          ended;           /* enum ending */
+    char            *end_reason;      /* owned; NULL: normal; see actor_note_end() */
     bool             busy;            /* a handler waits or is preempted */
     bool             preempted;
     bool             starting;        /* its first handler runs, and has not waited yet */
@@ -120,6 +121,17 @@ enum actor_fate {
 /* Runs the actor for a batch: at most `messages`, and not on after the
  * worker was told to hurry. Only on the worker it was queued for. */
 enum actor_fate actor_run(struct actor *actor, unsigned messages);
+
+/* Why the actor ends, as those are told who watch it: "normal", "error: ...",
+ * "killed", "memory", "slow", or what it gave as the reason of its exit. The
+ * first reason noted stands; NULL notes nothing, and cuts at ACTOR_REASON_ROOM.
+ * Only its worker. */
+#define ACTOR_REASON_ROOM 600
+void actor_note_end(struct actor *actor, const char *reason);
+static inline const char *actor_end_reason(const struct actor *actor)
+{
+    return actor->end_reason != NULL ? actor->end_reason : "normal";
+}
 
 /* A new wait of the actor's handler begins, until `deadline_ns` (UINT64_MAX:
  * none): returns its number. actor_wait_over() ends it. */

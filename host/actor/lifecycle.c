@@ -69,6 +69,7 @@ int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *
     actor->appetite = APPETITE_CONTROL;
     actor->phase = PHASE_BORN;
     actor->ended = ENDED_NORMALLY;
+    actor->end_reason = NULL;
     actor->busy = actor->preempted = actor->starting = false;
     atomic_store_explicit(&actor->begun, false, memory_order_relaxed);
     atomic_store_explicit(&actor->takes_any, spawn->takes_any, memory_order_relaxed);
@@ -212,6 +213,8 @@ void lifecycle_end(struct actor *actor)
     refuse_all(system, messages, parked);
     actor->behaviour->end(actor);
     stop_children(actor);
+    memory_free_text(actor->end_reason);
+    actor->end_reason = NULL;
     registry_remove(&system->registry, actor);
     alarm_fini(actor);
     atomic_store_explicit(&actor->edge, 0, memory_order_relaxed);

@@ -19,8 +19,8 @@
 #include "script/api.h"
 #include "script/declared.h"
 #include "script/dispatch.h"
+#include "script/handler.h"
 #include "script/pack_lua.h"
-#include "script/report.h"
 
 #include <lauxlib.h>
 #include <setjmp.h>
@@ -39,149 +39,6 @@ static struct system *system_of(struct script *script)
     return script->world->system;
 }
 
-/* ---- How a handler ends ------------------------------------------------- */
-
-/* Tells everybody who still waits for the handler in hand. */
-static inline void end_questions(struct script *script, enum failure_reason reason,
-                                 const char *text)
-{
-    if (UNLIKELY(script->owed || script->held != NULL || script->asking != NULL ||
-                 script->asked != NULL)) {
-        api_questions_over(script, reason, text);
-        api_asking_end(script);
-    }
-}
-
-/* The handler in hand is over, and so is all that belonged to it alone. */
-static inline void end_handler(struct script *script, enum failure_reason reason, const char *text)
-{
-    end_questions(script, reason, text);
-    if (UNLIKELY(script->wait.answer != NULL)) {
-        message_free(script->wait.answer);
-        script->wait.answer = NULL;
-    }
-    message_free(script->current);
-    script->current = NULL;
-    script->content = NULL;
-    script->periodic = false;
-}
-
-static enum verdict end_actor(struct script *script, enum ending ending, bool over)
-{
-    if (ending != ENDED_NORMALLY)
-        script->actor->ended = (uint8_t)ending;
-    script->over = script->over || over;
-    return VERDICT_ENDED;
-}
-
-/* Makes the handler coroutine fit for the next handler; false: no memory. */
-static bool recover(struct script *script)
-{
-    if (LIKELY(vm_recover(&script->vm, script->coroutine)))
-        return true;
-    luaL_unref(script->vm.L, LUA_REGISTRYINDEX, script->coroutine_reference);
-    script->coroutine = vm_coroutine(&script->vm, &script->coroutine_reference);
-    return script->coroutine != NULL;
-}
-
-#define END_ROOM (ADDRESS_NAME_LIMIT + 200)
-
-/* "pong has ended: enough", cut. */
-static const char *describe_end(const struct script *script, char *text, size_t room)
-{
-    const char *reason = script->exit_reason;
-    snprintf(text, room, "%s has ended%s%s", script->actor->name, reason != NULL ? ": " : "",
-             reason != NULL ? reason : "");
-    return text;
-}
-
-static enum verdict exited(struct script *script)
-{
-    char text[END_ROOM];
-    describe_end(script, text, sizeof text);
-    end_handler(script, FAILURE_DOWN, text);
-    bool fit = recover(script);
-    return end_actor(script, ENDED_NORMALLY, !fit);
-}
-
-/* One line that says why the handler died. */
-static void describe_death(struct script *script, enum vm_death death,
-                           const struct failure *failure, struct bytes *out)
-{
-    if (failure->own_text.size > 0)
-        report_text((const char *)failure->own_text.data, failure->own_text.size, out);
-    else
-        report_reason(script->coroutine, -1, out);
-    if (death == VM_SLOW && script->vm_options.instruction_budget == 0)
-        bytes_printf(out, " of %g s", script_slice_seconds(script));
-    else if (death == VM_MEMORY)
-        bytes_printf(out, ": memory limit of %g MiB reached",
-                     (double)script->vm.arena.limit / (1024 * 1024));
-}
-
-static const char *describe_outcome(struct script *script, bool ends)
-{
-    if (script->type == TYPE_SHUTDOWN && script->shutting)
-        return "the actor has ended";
-    if (script->type == TYPE_START)
-        return "the actor ends: it could not start";
-    return ends ? "the actor ends, the message is a dead letter"
-                : "the actor goes on, the message is a dead letter";
-}
-
-/* Its actor is to stop, and it went on waiting: what is queued may be drained. */
-static enum verdict cut_off(struct script *script)
-{
-    char handler[TYPE_NAME_LIMIT + 4];
-    log_info("%s: %s went on waiting after it was told to stop, and was ended there",
-             script->actor->name, dispatch_name(script, script->type, handler, sizeof handler));
-    end_handler(script, FAILURE_STOPPING, "the actor is stopping");
-    return recover(script) ? VERDICT_DONE : end_actor(script, ENDED_NORMALLY, true);
-}
-
-static enum verdict failed(struct script *script)
-{
-    enum vm_death death = (enum vm_death)script->vm.dying;
-    if (death == VM_EXIT)
-        return exited(script);
-    if (death == VM_CUT)
-        return cut_off(script);
-
-    if (death == VM_SLOW && script->world->stage)
-        script->world->over_budget++;
-    bool started = script->type != TYPE_START;
-    bool ends = script->ends_on_failure || !started || script->shutting || death == VM_STOPPED;
-    struct failure failure;
-    struct bytes reason;
-    script_failure_init(script, &failure);
-    bytes_init(&reason, 500);
-    describe_death(script, death, &failure, &reason);
-    if (death == VM_SLOW || death == VM_MEMORY) { /* the report, too, says by how much */
-        bytes_clear(&failure.own_text, 0);
-        bytes_append(&failure.own_text, reason.data, reason.size);
-    }
-    script_report(script, &failure, describe_outcome(script, ends));
-    script_failure_fini(&failure);
-
-    end_questions(script, FAILURE_FAILED, bytes_text(&reason));
-    if (script->current != NULL && script->current->kind == MESSAGE_ASK)
-        script->current->kind = MESSAGE_ORDINARY; /* who asked has been told */
-    if (script->current != NULL)
-        router_refuse(system_of(script), &script->current, FAILURE_FAILED, bytes_text(&reason),
-                      NULL);
-    end_handler(script, FAILURE_FAILED, bytes_text(&reason));
-    bytes_fini(&reason);
-
-    bool fit = recover(script);
-    if (ends || !fit)
-        return end_actor(script,
-                         death == VM_STOPPED ? ENDED_NORMALLY
-                         : started           ? ENDED_BY_ERROR
-                                             : ENDED_AT_START,
-                         !started || !fit || death == VM_STOPPED);
-    return VERDICT_DONE;
-}
-
 /* What has come of a resume. */
 static inline enum verdict settle(struct script *script, enum vm_result result)
 {
@@ -192,8 +49,8 @@ static inline enum verdict settle(struct script *script, enum vm_result result)
             if (script->current != NULL)
                 dispatch_unhandled(script, &script->current);
         }
-        end_handler(script, FAILURE_NO_REPLY, NULL);
-        return script->shutting ? end_actor(script, ENDED_NORMALLY, true) : VERDICT_DONE;
+        handler_end(script, FAILURE_NO_REPLY, NULL);
+        return script->shutting ? handler_end_actor(script, ENDED_NORMALLY, NULL, true) : VERDICT_DONE;
     }
     switch (result) {
     case VM_WAITING:
@@ -201,7 +58,7 @@ static inline enum verdict settle(struct script *script, enum vm_result result)
     case VM_PREEMPTED:
         return VERDICT_PREEMPTED;
     default:
-        return failed(script);
+        return handler_failed(script);
     }
 }
 
@@ -433,9 +290,9 @@ static bool script_chooses(void *context, const struct message *message)
 static void script_end(struct actor *actor)
 {
     struct script *script = begin(actor);
-    char text[END_ROOM];
-    describe_end(script, text, sizeof text);
-    end_handler(script, FAILURE_DOWN, text);
+    char text[HANDLER_END_ROOM];
+    handler_end_text(script, text, sizeof text);
+    handler_end(script, FAILURE_DOWN, text);
     api_deferred_end(script, text);
     api_timers_end(script);
     script_free(script);

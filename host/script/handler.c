@@ -1,0 +1,151 @@
+/*
+ * handler.c -- see handler.h: what becomes of an actor whose handler died.
+ */
+#include "script/handler.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+#include "script/dispatch.h"
+#include "script/report.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+
+enum verdict handler_end_actor(struct script *script, enum ending ending, const char *reason,
+                               bool over)
+{
+    if (ending != ENDED_NORMALLY)
+        script->actor->ended = (uint8_t)ending;
+    actor_note_end(script->actor, reason);
+    script->over = script->over || over;
+    return VERDICT_ENDED;
+}
+
+/* Makes the handler coroutine fit for the next handler; false: no memory. */
+static bool recover(struct script *script)
+{
+    if (LIKELY(vm_recover(&script->vm, script->coroutine)))
+        return true;
+    luaL_unref(script->vm.L, LUA_REGISTRYINDEX, script->coroutine_reference);
+    script->coroutine = vm_coroutine(&script->vm, &script->coroutine_reference);
+    return script->coroutine != NULL;
+}
+
+const char *handler_end_text(const struct script *script, char *text, size_t room)
+{
+    const char *reason = script->exit_reason;
+    snprintf(text, room, "%s has ended%s%s", script->actor->name, reason != NULL ? ": " : "",
+             reason != NULL ? reason : "");
+    return text;
+}
+
+static enum verdict exited(struct script *script)
+{
+    char text[HANDLER_END_ROOM];
+    handler_end_text(script, text, sizeof text);
+    handler_end(script, FAILURE_DOWN, text);
+    bool fit = recover(script);
+    return handler_end_actor(script, ENDED_NORMALLY, script->exit_reason, !fit);
+}
+
+/* One line that says why the handler died. */
+static void describe_death(struct script *script, enum vm_death death,
+                           const struct failure *failure, struct bytes *out)
+{
+    if (failure->own_text.size > 0)
+        report_text((const char *)failure->own_text.data, failure->own_text.size, out);
+    else
+        report_reason(script->coroutine, -1, out);
+    if (death == VM_SLOW && script->vm_options.instruction_budget == 0)
+        bytes_printf(out, " of %g s", script_slice_seconds(script));
+    else if (death == VM_MEMORY)
+        bytes_printf(out, ": memory limit of %g MiB reached",
+                     (double)script->vm.arena.limit / (1024 * 1024));
+}
+
+/* The same as the reason of the actor's end, for whoever watches it. */
+static void note_death(struct script *script, enum vm_death death, const char *reason)
+{
+    char text[ACTOR_REASON_ROOM];
+    switch (death) {
+    case VM_SLOW:
+        actor_note_end(script->actor, "slow");
+        return;
+    case VM_MEMORY:
+        actor_note_end(script->actor, "memory");
+        return;
+    case VM_STOPPED:
+        actor_note_end(script->actor, "killed");
+        return;
+    default:
+        snprintf(text, sizeof text, "error: %s", reason);
+        actor_note_end(script->actor, text);
+    }
+}
+
+static const char *describe_outcome(struct script *script, bool ends)
+{
+    if (script->type == TYPE_SHUTDOWN && script->shutting)
+        return "the actor has ended";
+    if (script->type == TYPE_START)
+        return "the actor ends: it could not start";
+    return ends ? "the actor ends, the message is a dead letter"
+                : "the actor goes on, the message is a dead letter";
+}
+
+/* Its actor is to stop, and it went on waiting: what is queued may be drained. */
+static enum verdict cut_off(struct script *script)
+{
+    char handler[TYPE_NAME_LIMIT + 4];
+    log_info("%s: %s went on waiting after it was told to stop, and was ended there",
+             script->actor->name, dispatch_name(script, script->type, handler, sizeof handler));
+    handler_end(script, FAILURE_STOPPING, "the actor is stopping");
+    return recover(script) ? VERDICT_DONE
+                           : handler_end_actor(script, ENDED_NORMALLY, "memory", true);
+}
+
+enum verdict handler_failed(struct script *script)
+{
+    enum vm_death death = (enum vm_death)script->vm.dying;
+    if (death == VM_EXIT)
+        return exited(script);
+    if (death == VM_CUT)
+        return cut_off(script);
+
+    if (death == VM_SLOW && script->world->stage)
+        script->world->over_budget++;
+    bool started = script->type != TYPE_START;
+    bool ends = script->ends_on_failure || !started || script->shutting || death == VM_STOPPED;
+    struct failure failure;
+    struct bytes reason;
+    script_failure_init(script, &failure);
+    bytes_init(&reason, 500);
+    describe_death(script, death, &failure, &reason);
+    if (death == VM_SLOW || death == VM_MEMORY) { /* the report, too, says by how much */
+        bytes_clear(&failure.own_text, 0);
+        bytes_append(&failure.own_text, reason.data, reason.size);
+    }
+    script_report(script, &failure, describe_outcome(script, ends));
+    script_failure_fini(&failure);
+
+    handler_end_questions(script, FAILURE_FAILED, bytes_text(&reason));
+    if (script->current != NULL && script->current->kind == MESSAGE_ASK)
+        script->current->kind = MESSAGE_ORDINARY; /* who asked has been told */
+    if (script->current != NULL)
+        router_refuse(script->world->system, &script->current, FAILURE_FAILED, bytes_text(&reason),
+                      NULL);
+    handler_end(script, FAILURE_FAILED, bytes_text(&reason));
+
+    bool fit = recover(script);
+    enum verdict verdict = VERDICT_DONE;
+    if (ends || !fit) {
+        note_death(script, death, bytes_text(&reason));
+        verdict = handler_end_actor(script,
+                                    death == VM_STOPPED ? ENDED_NORMALLY
+                                    : started           ? ENDED_BY_ERROR
+                                                        : ENDED_AT_START,
+                                    NULL, !started || !fit || death == VM_STOPPED);
+    }
+    bytes_fini(&reason);
+    return verdict;
+}
