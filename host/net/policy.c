@@ -7,6 +7,7 @@
 #include "net/policy.h"
 
 #include "base/memory.h"
+#include "base/suggest.h"
 #include "message/address.h"
 
 #include <arpa/inet.h>
@@ -193,12 +194,32 @@ static int read_host(const char *text, enum policy_form form, struct policy_entr
     return 0;
 }
 
+/* A bare word that is nearly one of ours: as a host's name it would admit nobody
+ * and say nothing. */
+static bool is_misspelt_word(const char *text, char *why, size_t room)
+{
+    static const char *const words[] = { "any", "loopback", "private" };
+    struct suggest suggest;
+    suggest_init(&suggest, text);
+    for (size_t i = 0; i < ARRAY_LENGTH(words); i++)
+        suggest_offer(&suggest, words[i]);
+    if (suggest.best == NULL)
+        return false;
+    snprintf(why, room, "'%.100s': did you mean '%s'? (for a host of that name give its port: "
+             "%.100s:PORT)", text, suggest.best, text);
+    return true;
+}
+
 static int add_entry(struct policy *policy, enum policy_form form, char *text, char *why,
                      size_t room)
 {
     int err = 0;
-    if (form == POLICY_ENDPOINTS && add_word(policy, text, &err))
-        return err;
+    if (form == POLICY_ENDPOINTS) {
+        if (add_word(policy, text, &err))
+            return err;
+        if (is_misspelt_word(text, why, room))
+            return -EINVAL;
+    }
     if (policy->count >= ENTRIES_MAX) {
         snprintf(why, room, "a list has at most %d entries", ENTRIES_MAX);
         return -EINVAL;

@@ -112,6 +112,7 @@ static void test_names(void)
     assert(has("risk:5002", "tcp://risk:5002"));
     assert(!has("risk:5002", "tcp://risk:5003"));
     assert(has("private,risk", "tcp://risk:1"));
+    assert(has("privat:5001", "tcp://privat:5001")); /* no word of ours misspelt: a host */
     assert(!has("risk", "tcp://10.0.0.7:5001"));
 }
 
@@ -131,6 +132,8 @@ static void test_refusals(void)
     assert(refuses(POLICY_ENDPOINTS, "*", "no address"));
     assert(refuses(POLICY_ENDPOINTS, "10.0.0.7:70000", "port"));
     assert(refuses(POLICY_ENDPOINTS, "[fd00::1", "IPv6"));
+    assert(refuses(POLICY_ENDPOINTS, "loopbak", "did you mean 'loopback'?"));
+    assert(refuses(POLICY_ENDPOINTS, "10.0.0.7,privat", "privat:PORT"));
     assert(refuses(POLICY_ADDRESSES, "risk", "is a name"));
     assert(refuses(POLICY_ADDRESSES, "private", "is a name"));
     assert(refuses(POLICY_ADDRESSES, "10.0.0.7:5001", "has a port"));
