@@ -2,7 +2,7 @@
 local process = require "spec.support.process"
 
 describe("a question from another host", function()
-  local folder, endpoint
+  local folder, server, endpoint
 
   local function ask(type, ...)
     return process.run(process.troupe { "ask", "srv@" .. endpoint, type, "--timeout", "20s", ... })
@@ -24,7 +24,7 @@ describe("a question from another host", function()
       function Srv:on_later(msg, env) self.kept = env:defer() actor.after("10ms", "Now") end
       function Srv:on_now() self.kept:reply("Said", { late = true }) end
       return Srv ]])
-    local server = process.start(process.troupe { "run", folder .. "/srv.lua", "--bind", ":0" }, 60)
+    server = process.start(process.troupe { "run", folder .. "/srv.lua", "--bind", ":0" }, 60)
     endpoint = server:error_line("listening on"):match("tcp://%S+")
   end)
 
@@ -58,6 +58,13 @@ describe("a question from another host", function()
   it("is answered once", function()
     assert.equal('Said {"first": true}\n', ask("Twice").out)
     assert.matches("already answered", ask("Second").out)
+  end)
+
+  it("is rejected for an actor that is not there, and the log says what came from whom", function()
+    local ended = process.run(process.troupe { "ask", "nobody@" .. endpoint, "Ping", "--timeout", "20s" })
+    assert.equal(4, ended.code)
+    assert.matches("Ping from %S+@tcp://127.0.0.1:%d+ was rejected: Actor 'nobody' not found",
+      server:error_line("was rejected"))
   end)
 
   it("may be kept and answered later", function()

@@ -224,16 +224,16 @@ static void reject_unknown(struct system *system, const char *receiver, struct m
                            const char *reason)
 {
     static struct log_limit limit = LOG_LIMIT(5);
-    atomic_fetch_add_explicit(&system->counters.rejected, 1, memory_order_relaxed);
-    if ((*message)->type != TYPE_REJECT && log_allowed(&limit))
-        log_warn("router: a message from elsewhere was rejected: %s", reason);
-    if ((*message)->origin != NULL && (*message)->type != TYPE_REJECT &&
-        system->remote.reject != NULL)
-        system->remote.reject(system->remote.context, *message, receiver, reason);
     char sender[ADDRESS_NAME_LIMIT + 1] = "somebody elsewhere";
     if ((*message)->origin != NULL)
         snprintf(sender, sizeof sender, "%.100s@%.140s", address_name((*message)->origin),
                  address_endpoint((*message)->origin));
+    atomic_fetch_add_explicit(&system->counters.rejected, 1, memory_order_relaxed);
+    if ((*message)->type != TYPE_REJECT && log_allowed(&limit))
+        log_warn("router: %s from %s was rejected: %s", type_name((*message)->type), sender, reason);
+    if ((*message)->origin != NULL && (*message)->type != TYPE_REJECT &&
+        system->remote.reject != NULL)
+        system->remote.reject(system->remote.context, *message, receiver, reason);
     dead_letters_put(&system->letters, message, FAILURE_REJECTED, sender, receiver, reason);
 }
 

@@ -137,7 +137,9 @@ static void refuse_untyped(struct gateway *gateway, const struct address *origin
     else
         snprintf(reason, sizeof reason, "Actor '%s' not found", envelope->receiver);
     if (log_allowed(&limit))
-        log_warn("gateway: a message from elsewhere was rejected: %s", reason);
+        log_warn("gateway: %.100s from %.100s%s%.140s was rejected: %s", envelope->message_type,
+                 origin != NULL ? address_name(origin) : "somebody elsewhere",
+                 origin != NULL ? "@" : "", origin != NULL ? address_endpoint(origin) : "", reason);
     if (origin != NULL)
         outbound_send_reject(gateway, origin, envelope->message_type, envelope->receiver, reason);
 }
