@@ -118,7 +118,7 @@ enum router_answer api_send_question(struct script *script, struct target target
 static int go_on_after_ask(lua_State *L, int status, lua_KContext context)
 {
     struct script *script = script_of(L);
-    struct wait *wait = &script->wait;
+    struct wait *wait = &script->hand.wait;
     enum failure_reason reason = wait->failure;
     char text[TEXT_ROOM];
     (void)status;

@@ -79,7 +79,7 @@ static struct asking_handle *push_handle(lua_State *L)
     luaL_checkstack(L, 6, "too many values to ask");
     struct asking_handle *handle = lua_newuserdatauv(L, sizeof *handle, 0);
     handle->asking = NULL;
-    handle->serial = script_of(L)->serial;
+    handle->serial = script_of(L)->hand.serial;
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &handle_key) != LUA_TTABLE) {
         lua_pop(L, 1);
         lua_createtable(L, 0, 2);
@@ -96,11 +96,11 @@ static struct asking_handle *push_handle(lua_State *L)
 
 static void append_open(struct script *script, struct asking *asking)
 {
-    if (script->asking == NULL)
-        script->asking_end = &script->asking;
-    asking->link = script->asking_end;
+    if (script->hand.asking == NULL)
+        script->hand.asking_end = &script->hand.asking;
+    asking->link = script->hand.asking_end;
     *asking->link = asking;
-    script->asking_end = &asking->next;
+    script->hand.asking_end = &asking->next;
 }
 
 static void unlink_asking(struct script *script, struct asking *asking)
@@ -109,7 +109,7 @@ static void unlink_asking(struct script *script, struct asking *asking)
     if (asking->next != NULL)
         asking->next->link = asking->link;
     else if (asking->state == ASKING_OPEN)
-        script->asking_end = asking->link;
+        script->hand.asking_end = asking->link;
 }
 
 /* The question has its answer, or will have none. */
@@ -117,14 +117,14 @@ static void close_asking(struct script *script, struct asking *asking)
 {
     unlink_asking(script, asking);
     asking->state = ASKING_DONE;
-    asking->link = &script->asked;
-    asking->next = script->asked;
+    asking->link = &script->hand.asked;
+    asking->next = script->hand.asked;
     if (asking->next != NULL)
         asking->next->link = &asking->next;
-    script->asked = asking;
+    script->hand.asked = asking;
     if (asking->awaited) {
         asking->awaited = false;
-        script->wait.open--;
+        script->hand.wait.open--;
     }
 }
 
@@ -180,7 +180,7 @@ int api_ref_start_ask(lua_State *L)
 
 bool api_asking_answer(struct script *script, struct message *message)
 {
-    struct asking *asking = script->asking;
+    struct asking *asking = script->hand.asking;
     while (asking != NULL && asking->number != message->request)
         asking = asking->next;
     if (asking == NULL)
@@ -190,21 +190,21 @@ bool api_asking_answer(struct script *script, struct message *message)
     enum failure_reason reason;
     char text[8];
     close_asking(script, asking);
-    if (wanted && script->wait.kind == WAIT_ANY &&
+    if (wanted && script->hand.wait.kind == WAIT_ANY &&
         !api_is_refusal(message, &reason, text, sizeof text))
-        script->wait.open = 0; /* enough */
+        script->hand.wait.open = 0; /* enough */
     return true;
 }
 
 void api_asking_cut(struct script *script, enum failure_reason reason)
 {
     struct asking *next;
-    for (struct asking *each = script->asking; each != NULL; each = next) {
+    for (struct asking *each = script->hand.asking; each != NULL; each = next) {
         next = each->next;
         if (!each->awaited)
             continue;
         each->failure = reason;
-        each->timeout_ns = script->wait.timeout_ns;
+        each->timeout_ns = script->hand.wait.timeout_ns;
         close_asking(script, each);
     }
 }
@@ -220,9 +220,9 @@ static void free_all(struct asking *list)
 
 void api_asking_end(struct script *script)
 {
-    free_all(script->asking);
-    free_all(script->asked);
-    script->asking = script->asked = NULL;
+    free_all(script->hand.asking);
+    free_all(script->hand.asked);
+    script->hand.asking = script->hand.asked = NULL;
 }
 
 /* Pushes nil and why the question has no answer. */
@@ -254,7 +254,7 @@ static struct asking_handle *check_handle(lua_State *L, const char *what)
     if (handle == NULL)
         luaL_error(L, "%s: values are questions of ref:start_ask, not a %s", what,
                    luaL_typename(L, -1));
-    if (handle->asking == NULL || handle->serial != script_of(L)->serial)
+    if (handle->asking == NULL || handle->serial != script_of(L)->hand.serial)
         luaL_error(L, "%s: a question was awaited already, or belongs to a handler that has ended",
                    what);
     return handle;
@@ -308,7 +308,7 @@ static int await(lua_State *L, const char *what, enum wait_kind kind, lua_KFunct
         return go_on(L, LUA_OK, 0);
     struct wait *wait = script_wait_begin(script, kind, APPETITE_CONTROL, options.timeout_ns);
     wait->open = round.open;
-    for (struct asking *each = script->asking; each != NULL; each = each->next)
+    for (struct asking *each = script->hand.asking; each != NULL; each = each->next)
         each->awaited = each->mark == round.mark;
     if (!may_wait) {
         api_asking_cut(script, FAILURE_STOPPING);
@@ -322,7 +322,7 @@ static int await(lua_State *L, const char *what, enum wait_kind kind, lua_KFunct
 static void number_closed(struct script *script)
 {
     uint32_t place = 0;
-    for (struct asking *each = script->asked; each != NULL; each = each->next)
+    for (struct asking *each = script->hand.asked; each != NULL; each = each->next)
         each->place = ++place;
 }
 
@@ -414,7 +414,7 @@ static int go_on_after_any(lua_State *L, int status, lua_KContext context)
     struct script *script = script_of(L);
     (void)status;
     (void)context;
-    for (struct asking *each = script->asking; each != NULL; each = each->next)
+    for (struct asking *each = script->hand.asking; each != NULL; each = each->next)
         each->awaited = false;
     number_closed(script);
     struct asking_handle *first = push_first_answer(L);

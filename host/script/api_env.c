@@ -57,15 +57,16 @@ static struct env *check_env(lua_State *L, const char *what, struct about *about
         struct held *held = env->held;
         *about = (struct about){ held->from, held->request, held->origin, held->type,
                                  env->asked ? &held->owed : NULL,
-                                 held->in_hand ? script->current : held->message };
+                                 held->in_hand ? script->hand.current : held->message };
         return env;
     }
-    if (UNLIKELY(env->serial != script->serial || (env->in_hand && script->current == NULL)))
+    if (UNLIKELY(env->serial != script->hand.serial ||
+                 (env->in_hand && script->hand.current == NULL)))
         luaL_error(L, "%s: this message was handled already: keep it with env:defer()", what);
     if (env->in_hand)
-        *about = (struct about){ script->current->from, script->current->request,
-                                 api_origin(script->current), script->current->type,
-                                 env->asked ? &script->owed : NULL, script->content };
+        *about = (struct about){ script->hand.current->from, script->hand.current->request,
+                                 api_origin(script->hand.current), script->hand.current->type,
+                                 env->asked ? &script->hand.owed : NULL, script->hand.content };
     else
         *about = (struct about){ env->from, 0, NULL, env->type, NULL, NULL };
     return env;
@@ -223,11 +224,12 @@ static int env_defer(lua_State *L)
     } else if (env->in_hand) {
         push_held_metatable(L);
         lua_setmetatable(L, 1);
-        struct held *held = held_new(&script->held, env, script->current, script->owed);
+        struct activation *hand = &script->hand;
+        struct held *held = held_new(&hand->held, env, hand->current, hand->owed);
         if (held == NULL)
             return luaL_error(L, "defer: out of memory");
         held->in_hand = true;
-        script->owed = false;
+        hand->owed = false;
     } else {
         return luaL_error(L, "defer: an answer needs none");
     }
@@ -357,9 +359,9 @@ static struct env *push_new(lua_State *L, struct script *script, const struct me
     bool none = message == NULL;
     *env = (struct env){
         .mark = &metatable_key,
-        .serial = script->serial,
+        .serial = script->hand.serial,
         .from = none ? 0 : message->from,
-        .type = none ? script->type : message->type,
+        .type = none ? script->hand.type : message->type,
         .asked = !none && api_is_question(message),
         .remote = !none && (message->flags & MESSAGE_REMOTE) != 0,
     };
@@ -368,8 +370,8 @@ static struct env *push_new(lua_State *L, struct script *script, const struct me
 
 void api_push_env(lua_State *L, struct script *script)
 {
-    struct env *env = push_new(L, script, script->current);
-    env->in_hand = script->current != NULL;
+    struct env *env = push_new(L, script, script->hand.current);
+    env->in_hand = script->hand.current != NULL;
     push_metatable(L);
     lua_setmetatable(L, -2);
 }
@@ -382,7 +384,7 @@ static void push_answer_env(lua_State *L, struct script *script, const struct me
     struct env *known = script->answer_env;
     if (LIKELY(known != NULL && known->from == answer->from && known->type == answer->type)) {
         lua_rawgeti(L, LUA_REGISTRYINDEX, script->answer_env_reference);
-        known->serial = script->serial;
+        known->serial = script->hand.serial;
         return;
     }
     struct env *env = push_new(L, script, answer);
@@ -410,7 +412,7 @@ void api_push_env_of(lua_State *L, struct script *script, struct message **messa
     struct env *env = push_new(L, script, *message);
     push_held_metatable(L);
     lua_setmetatable(L, -2);
-    struct held *held = held_new(&script->held, env, *message, env->asked);
+    struct held *held = held_new(&script->hand.held, env, *message, env->asked);
     if (held == NULL)
         luaL_error(L, "out of memory");
     if (answer)

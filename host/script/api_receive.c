@@ -61,7 +61,7 @@ static size_t check_types(lua_State *L, const type_id **types, type_id *first)
 static int go_on_after_receive(lua_State *L, int status, lua_KContext context)
 {
     struct script *script = script_of(L);
-    struct wait *wait = &script->wait;
+    struct wait *wait = &script->hand.wait;
     (void)status;
     (void)context;
     if (wait->failure == FAILURE_NONE) {
@@ -110,7 +110,7 @@ static int go_on_after_sleep(lua_State *L, int status, lua_KContext context)
 {
     (void)status;
     (void)context;
-    if (script_of(L)->wait.failure == FAILURE_STOPPING)
+    if (script_of(L)->hand.wait.failure == FAILURE_STOPPING)
         return script_push_failure(L, FAILURE_STOPPING, STOPPING_TEXT);
     lua_pushboolean(L, true);
     return 1;

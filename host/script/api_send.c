@@ -131,7 +131,7 @@ struct message *api_new_message(lua_State *L, struct script *script, const char 
 /* A wait for room is over. */
 static int go_on_after_room(lua_State *L, int status, lua_KContext context)
 {
-    struct wait *wait = &script_of(L)->wait;
+    struct wait *wait = &script_of(L)->hand.wait;
     (void)status;
     (void)context;
     struct target target = { .id = wait->target };
@@ -284,15 +284,15 @@ static int go_on_sending(lua_State *L, int status, lua_KContext context)
         api_check_options(L, script, 4, "send", OPTION_TIMEOUT | OPTION_PRIORITY);
     (void)status;
     (void)context;
-    if (script->wait.failure == FAILURE_NONE)
+    if (script->hand.wait.failure == FAILURE_NONE)
         return send_or_wait(L, script, &options);
     struct target target = api_check_target(L, 1, "send");
     type_id type = api_check_type(L, script, 2, "send");
     char detail[120];
     snprintf(detail, sizeof detail, "no room in the queue to its host for %.1f s",
              (double)options.timeout_ns / (double)NS_PER_SEC);
-    return api_push_undelivered(L, script->wait.failure, target, type,
-                                script->wait.failure == FAILURE_TIMEOUT ? detail : NULL);
+    return api_push_undelivered(L, script->hand.wait.failure, target, type,
+                                script->hand.wait.failure == FAILURE_TIMEOUT ? detail : NULL);
 }
 
 static int send_patiently(lua_State *L, struct script *script, struct target target,

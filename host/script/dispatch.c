@@ -255,7 +255,7 @@ struct handler_cache *dispatch_find(lua_State *L, struct script *script, type_id
 
 int dispatch_push(lua_State *L, struct script *script, const struct handler_cache *handler)
 {
-    const struct message *content = script->content;
+    const struct message *content = script->hand.content;
 
     lua_rawgeti(L, LUA_REGISTRYINDEX, handler->reference);
     lua_rawgeti(L, LUA_REGISTRYINDEX, script->self_reference);
@@ -265,8 +265,8 @@ int dispatch_push(lua_State *L, struct script *script, const struct handler_cach
         pack_lua_push(L, content->payload, content->size);
     else
         lua_createtable(L, 0, 0);
-    if (UNLIKELY(script->periodic)) {
-        lua_pushinteger(L, (lua_Integer)script->missed);
+    if (UNLIKELY(script->hand.periodic)) {
+        lua_pushinteger(L, (lua_Integer)script->hand.missed);
         lua_setfield(L, -2, "missed");
     }
     if (handler->parameters < 3)

@@ -24,11 +24,11 @@ enum verdict handler_end_actor(struct script *script, enum ending ending, const 
 /* Makes the handler coroutine fit for the next handler; false: no memory. */
 static bool recover(struct script *script)
 {
-    if (LIKELY(vm_recover(&script->vm, script->coroutine)))
+    if (LIKELY(vm_recover(&script->vm, script->hand.coroutine)))
         return true;
-    luaL_unref(script->vm.L, LUA_REGISTRYINDEX, script->coroutine_reference);
-    script->coroutine = vm_coroutine(&script->vm, &script->coroutine_reference);
-    return script->coroutine != NULL;
+    luaL_unref(script->vm.L, LUA_REGISTRYINDEX, script->hand.coroutine_reference);
+    script->hand.coroutine = vm_coroutine(&script->vm, &script->hand.coroutine_reference);
+    return script->hand.coroutine != NULL;
 }
 
 const char *handler_end_text(const struct script *script, char *text, size_t room)
@@ -55,7 +55,7 @@ static void describe_death(struct script *script, enum vm_death death,
     if (failure->own_text.size > 0)
         report_text((const char *)failure->own_text.data, failure->own_text.size, out);
     else
-        report_reason(script->coroutine, -1, out);
+        report_reason(script->hand.coroutine, -1, out);
     if (death == VM_SLOW && script->vm_options.instruction_budget == 0)
         bytes_printf(out, " of %g s", script_slice_seconds(script));
     else if (death == VM_MEMORY)
@@ -85,9 +85,9 @@ static void note_death(struct script *script, enum vm_death death, const char *r
 
 static const char *describe_outcome(struct script *script, bool ends)
 {
-    if (script->type == TYPE_SHUTDOWN && script->shutting)
+    if (script->hand.type == TYPE_SHUTDOWN && script->shutting)
         return "the actor has ended";
-    if (script->type == TYPE_START)
+    if (script->hand.type == TYPE_START)
         return "the actor ends: it could not start";
     return ends ? "the actor ends, the message is a dead letter"
                 : "the actor goes on, the message is a dead letter";
@@ -98,7 +98,7 @@ static enum verdict cut_off(struct script *script)
 {
     char handler[TYPE_NAME_LIMIT + 4];
     log_info("%s: %s went on waiting after it was told to stop, and was ended there",
-             script->actor->name, dispatch_name(script, script->type, handler, sizeof handler));
+             script->actor->name, dispatch_name(script, script->hand.type, handler, sizeof handler));
     handler_end(script, FAILURE_STOPPING, "the actor is stopping");
     return recover(script) ? VERDICT_DONE
                            : handler_end_actor(script, ENDED_NORMALLY, "memory", true);
@@ -114,7 +114,7 @@ enum verdict handler_failed(struct script *script)
 
     if (death == VM_SLOW && script->world->stage)
         script->world->over_budget++;
-    bool started = script->type != TYPE_START;
+    bool started = script->hand.type != TYPE_START;
     bool ends = script->ends_on_failure || !started || script->shutting || death == VM_STOPPED;
     struct failure failure;
     struct bytes reason;
@@ -129,10 +129,10 @@ enum verdict handler_failed(struct script *script)
     script_failure_fini(&failure);
 
     handler_end_questions(script, FAILURE_FAILED, bytes_text(&reason));
-    if (script->current != NULL && script->current->kind == MESSAGE_ASK)
-        script->current->kind = MESSAGE_ORDINARY; /* who asked has been told */
-    if (script->current != NULL)
-        router_refuse(script->world->system, &script->current, FAILURE_FAILED, bytes_text(&reason),
+    if (script->hand.current != NULL && script->hand.current->kind == MESSAGE_ASK)
+        script->hand.current->kind = MESSAGE_ORDINARY; /* who asked has been told */
+    if (script->hand.current != NULL)
+        router_refuse(script->world->system, &script->hand.current, FAILURE_FAILED, bytes_text(&reason),
                       NULL);
     handler_end(script, FAILURE_FAILED, bytes_text(&reason));
 

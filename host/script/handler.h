@@ -10,8 +10,8 @@
 static inline void handler_end_questions(struct script *script, enum failure_reason reason,
                                          const char *text)
 {
-    if (UNLIKELY(script->owed || script->held != NULL || script->asking != NULL ||
-                 script->asked != NULL)) {
+    if (UNLIKELY(script->hand.owed || script->hand.held != NULL || script->hand.asking != NULL ||
+                 script->hand.asked != NULL)) {
         api_questions_over(script, reason, text);
         api_asking_end(script);
     }
@@ -21,14 +21,14 @@ static inline void handler_end_questions(struct script *script, enum failure_rea
 static inline void handler_end(struct script *script, enum failure_reason reason, const char *text)
 {
     handler_end_questions(script, reason, text);
-    if (UNLIKELY(script->wait.answer != NULL)) {
-        message_free(script->wait.answer);
-        script->wait.answer = NULL;
+    if (UNLIKELY(script->hand.wait.answer != NULL)) {
+        message_free(script->hand.wait.answer);
+        script->hand.wait.answer = NULL;
     }
-    message_free(script->current);
-    script->current = NULL;
-    script->content = NULL;
-    script->periodic = false;
+    message_free(script->hand.current);
+    script->hand.current = NULL;
+    script->hand.content = NULL;
+    script->hand.periodic = false;
 }
 
 /* Room for what handler_end_text() writes. */

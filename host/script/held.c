@@ -44,7 +44,7 @@ struct held *held_new(struct held **list, struct env *env, const struct message 
 void held_settle_received(struct script *script)
 {
     /* Those behind it were settled when it was asked for. */
-    for (struct held *held = script->held; held != NULL; held = held->next) {
+    for (struct held *held = script->hand.held; held != NULL; held = held->next) {
         if (held->message == NULL)
             continue;
         message_settle(held->message, true);
@@ -88,24 +88,24 @@ void held_tell(struct script *script, struct held *held, enum failure_reason rea
     if (!held->owed)
         return;
     held->owed = false;
-    tell_asker(script, held->from, held->request, held->in_hand ? script->current : held->message,
-               reason, text);
+    tell_asker(script, held->from, held->request,
+               held->in_hand ? script->hand.current : held->message, reason, text);
 }
 
 void api_questions_over(struct script *script, enum failure_reason reason, const char *text)
 {
-    if (script->owed) {
-        script->owed = false;
-        tell_asker(script, script->current->from, script->current->request, script->current,
-                   reason, text);
+    if (script->hand.owed) {
+        script->hand.owed = false;
+        tell_asker(script, script->hand.current->from, script->hand.current->request,
+                   script->hand.current, reason, text);
     }
-    while (script->held != NULL) {
-        struct held *held = script->held;
+    while (script->hand.held != NULL) {
+        struct held *held = script->hand.held;
         held_unlink(held);
         if (held->in_hand && held->env != NULL) { /* deferred: the message stays with it */
             held->in_hand = false;
-            held->message = script->current;
-            script->current = NULL;
+            held->message = script->hand.current;
+            script->hand.current = NULL;
             message_settle(held->message, true); /* its handler has ended */
             held_link(&script->deferred, held);
             continue;

@@ -10,13 +10,13 @@
 struct held {
     struct held    *next, **link;
     struct env     *env;      /* NULL: it was collected */
-    struct message *message;  /* owned; NULL: it is script->current still, or is gone */
+    struct message *message;  /* owned; NULL: it is script->hand.current still, or is gone */
     actor_id  from;
     uint64_t  request;
     struct address *origin;   /* counted, or NULL */
     type_id   type;
     bool      owed;           /* a question that nobody has answered */
-    bool      in_hand;        /* its message is script->current */
+    bool      in_hand;        /* its message is script->hand.current */
 };
 
 struct env {
@@ -28,7 +28,7 @@ struct env {
     bool     asked;
     bool     remote;
     bool     deferred;        /* its held lies in script->deferred */
-    bool     in_hand;         /* it is about script->current */
+    bool     in_hand;         /* it is about script->hand.current */
 };
 
 /* Puts a held first in a list of the script, or takes it out. */

@@ -107,7 +107,7 @@ static enum vm_result run_top_level(struct script *script)
                  arm(&timer, &script->vm);
 
     script->vm.loading = true;
-    enum vm_result result = vm_resume(&script->vm, script->coroutine, 1);
+    enum vm_result result = vm_resume(&script->vm, script->hand.coroutine, 1);
     script->vm.loading = false;
 
     if (armed) {
@@ -218,8 +218,9 @@ static void on_overdue(struct vm *vm, lua_State *active)
     if (where.currentline >= 0)
         snprintf(place, sizeof place, "%s:%d", where.short_src, where.currentline);
     log_warn("%s: %s has run for more than %g s: at %s, for the message %s",
-             script->actor->name, dispatch_name(script, script->type, handler, sizeof handler),
-             script_slice_seconds(script), place, type_name(script->type));
+             script->actor->name,
+             dispatch_name(script, script->hand.type, handler, sizeof handler),
+             script_slice_seconds(script), place, type_name(script->hand.type));
 }
 
 /* A script with a fresh state and nothing loaded; NULL: no memory. */
@@ -252,8 +253,8 @@ static struct script *script_new(struct script_world *world, struct source *sour
     if (vm_open(&script->vm, &script->vm_options) != 0)
         goto free_script;
     lua_atpanic(script->vm.L, script_panic);
-    script->coroutine = vm_coroutine(&script->vm, &script->coroutine_reference);
-    if (script->coroutine == NULL)
+    script->hand.coroutine = vm_coroutine(&script->vm, &script->hand.coroutine_reference);
+    if (script->hand.coroutine == NULL)
         goto close_vm;
     return script;
 
@@ -317,7 +318,7 @@ static void describe_failure(struct script *script, char *why, size_t room)
     else if (script->vm.dying == VM_EXIT)
         bytes_printf(&text, "%s: its top level calls os.exit", source_path(script->source));
     else
-        report_error(script->coroutine, &text);
+        report_error(script->hand.coroutine, &text);
     snprintf(why, room, "%s", bytes_text(&text));
     bytes_fini(&text);
 }
@@ -332,7 +333,7 @@ int script_spawn_source(struct script_world *world, struct source *source, actor
     }
 
     struct script_options own = { 0 };
-    lua_State *L = script->coroutine;
+    lua_State *L = script->hand.coroutine;
     lua_pushcfunction(L, load_entry);
     lua_pushlightuserdata(L, &own);
     int err = -EINVAL;
@@ -343,7 +344,7 @@ int script_spawn_source(struct script_world *world, struct source *source, actor
 
     /* What loading left behind makes room for the first messages: an idle actor
      * holds a KiB less, for less than what can be measured of a spawn. */
-    lua_settop(script->coroutine, 0);
+    lua_settop(script->hand.coroutine, 0);
     lua_gc(script->vm.L, LUA_GCCOLLECT);
     struct spawn spawn = {
         .name = options->name,

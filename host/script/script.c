@@ -43,11 +43,11 @@ static struct system *system_of(struct script *script)
 static inline enum verdict settle(struct script *script, enum vm_result result)
 {
     if (LIKELY(result == VM_DONE)) {
-        if (UNLIKELY(script->unhandled)) {
-            script->unhandled = false;
-            script->owed = false; /* the refusal tells its asker */
-            if (script->current != NULL)
-                dispatch_unhandled(script, &script->current);
+        if (UNLIKELY(script->hand.unhandled)) {
+            script->hand.unhandled = false;
+            script->hand.owed = false; /* the refusal tells its asker */
+            if (script->hand.current != NULL)
+                dispatch_unhandled(script, &script->hand.current);
         }
         handler_end(script, FAILURE_NO_REPLY, NULL);
         return script->shutting ? handler_end_actor(script, ENDED_NORMALLY, NULL, true) : VERDICT_DONE;
@@ -64,7 +64,7 @@ static inline enum verdict settle(struct script *script, enum vm_result result)
 
 enum verdict script_resume(struct script *script)
 {
-    return settle(script, vm_resume(&script->vm, script->coroutine, 0));
+    return settle(script, vm_resume(&script->vm, script->hand.coroutine, 0));
 }
 
 /* ---- How a handler begins ----------------------------------------------- */
@@ -73,7 +73,8 @@ enum verdict script_resume(struct script *script)
  * in hand. (A byte that looks like a ref's tag will do.) */
 static inline bool needs_refs(const struct script *script)
 {
-    const struct message *content = script->type == TYPE_START ? script->current : script->content;
+    const struct activation *hand = &script->hand;
+    const struct message *content = hand->type == TYPE_START ? hand->current : hand->content;
     return UNLIKELY(!script->refs_installed) && content != NULL && content->size > 0 &&
            (memchr(content->payload, PACK_ACTOR, content->size) != NULL ||
             memchr(content->payload, PACK_ADDRESS, content->size) != NULL);
@@ -82,7 +83,7 @@ static inline bool needs_refs(const struct script *script)
 /* self, with the config in it. */
 static void make_self(lua_State *L, struct script *script)
 {
-    const struct message *start = script->type == TYPE_START ? script->current : NULL;
+    const struct message *start = script->hand.type == TYPE_START ? script->hand.current : NULL;
     lua_createtable(L, 0, 2);
     if (start != NULL)
         pack_lua_push(L, start->payload, start->size);
@@ -109,9 +110,9 @@ static int entry(lua_State *L)
         api_install_refs(L);
     if (UNLIKELY(script->self_reference == LUA_NOREF))
         make_self(L, script);
-    const struct handler_cache *handler = dispatch_find(L, script, script->type);
+    const struct handler_cache *handler = dispatch_find(L, script, script->hand.type);
     if (handler->reference == LUA_NOREF) {
-        script->unhandled = true;
+        script->hand.unhandled = true;
         return 0;
     }
     int arguments = dispatch_push(L, script, handler);
@@ -138,7 +139,7 @@ static bool push_outside(struct script *script, const struct handler_cache *hand
     bool pushed = false;
     rescue = &here;
     if (LIKELY(_setjmp(here) == 0)) {
-        *arguments = dispatch_push(script->coroutine, script, handler);
+        *arguments = dispatch_push(script->hand.coroutine, script, handler);
         pushed = true;
     }
     rescue = NULL;
@@ -148,12 +149,12 @@ static bool push_outside(struct script *script, const struct handler_cache *hand
 /* Runs the handler of the message in hand, until it ends or waits. */
 static enum verdict run(struct script *script)
 {
-    lua_State *L = script->coroutine;
-    script->serial++;
-    script->stopping = false;
-    script->cut_waits = 0;
-    script->began_stopping = script->actor->phase >= PHASE_DRAINING;
-    const struct handler_cache *handler = dispatch_cached(script, script->type);
+    lua_State *L = script->hand.coroutine;
+    script->hand.serial++;
+    script->hand.stopping = false;
+    script->hand.cut_waits = 0;
+    script->hand.began_stopping = script->actor->phase >= PHASE_DRAINING;
+    const struct handler_cache *handler = dispatch_cached(script, script->hand.type);
     int arguments = 0;
     if (UNLIKELY(handler == NULL || handler->reference == LUA_NOREF ||
                  script->self_reference == LUA_NOREF || needs_refs(script) ||
@@ -169,17 +170,17 @@ static enum verdict handle(struct script *script, struct message *message)
         router_refuse(system_of(script), &message, FAILURE_DOWN, "the actor has ended", NULL);
         return VERDICT_DONE;
     }
-    script->current = message;
-    script->content = message;
-    script->type = message->type;
-    script->owed = api_is_question(message);
+    script->hand.current = message;
+    script->hand.content = message;
+    script->hand.type = message->type;
+    script->hand.owed = api_is_question(message);
     return run(script);
 }
 
 static enum verdict handle_timer(struct script *script, struct message *message)
 {
     const struct message *content;
-    if (!timer_deliver(message, &content, &script->missed, &script->periodic)) {
+    if (!timer_deliver(message, &content, &script->hand.missed, &script->hand.periodic)) {
         message_free(message);
         return VERDICT_DONE;
     }
@@ -187,19 +188,19 @@ static enum verdict handle_timer(struct script *script, struct message *message)
         message_free(message);
         return VERDICT_DONE;
     }
-    script->current = message;
-    script->content = content;
-    script->type = content->type;
-    script->owed = false;
+    script->hand.current = message;
+    script->hand.content = content;
+    script->hand.type = content->type;
+    script->hand.owed = false;
     return run(script);
 }
 
 static enum verdict handle_start(struct script *script, struct message *message)
 {
-    script->current = message;
-    script->content = NULL;
-    script->type = TYPE_START;
-    script->owed = false;
+    script->hand.current = message;
+    script->hand.content = NULL;
+    script->hand.type = TYPE_START;
+    script->hand.owed = false;
     return run(script);
 }
 
@@ -226,18 +227,18 @@ static enum verdict script_receive(struct actor *actor, struct message *message)
     if (UNLIKELY(script->declared != NULL)) {
         message = admit(script, message);
         if (message == NULL)
-            return script->waiting ? VERDICT_WAITING : VERDICT_DONE;
+            return script->hand.waiting ? VERDICT_WAITING : VERDICT_DONE;
     }
     switch (message->kind) {
     case MESSAGE_ORDINARY:
     case MESSAGE_ASK:
-        return UNLIKELY(script->waiting) ? script_received(script, message)
+        return UNLIKELY(script->hand.waiting) ? script_received(script, message)
                                          : handle(script, message);
     case MESSAGE_REPLY:
     case MESSAGE_FAILURE:
         return script_answered(script, message);
     case MESSAGE_TIMER:
-        return UNLIKELY(script->waiting) ? script_received(script, message)
+        return UNLIKELY(script->hand.waiting) ? script_received(script, message)
                                          : handle_timer(script, message);
     case MESSAGE_WAKE:
         return script_woken(script, message);
@@ -245,7 +246,7 @@ static enum verdict script_receive(struct actor *actor, struct message *message)
         return handle_start(script, message);
     default:
         message_free(message);
-        return script->waiting ? VERDICT_WAITING : VERDICT_DONE;
+        return script->hand.waiting ? VERDICT_WAITING : VERDICT_DONE;
     }
 }
 
@@ -257,9 +258,9 @@ static enum verdict script_go_on(struct actor *actor)
 static enum verdict script_cut(struct actor *actor)
 {
     struct script *script = begin(actor);
-    if (!script->waiting)
+    if (!script->hand.waiting)
         return VERDICT_DONE;
-    script->stopping = true;
+    script->hand.stopping = true;
     return script_give_up(script, FAILURE_STOPPING);
 }
 
@@ -269,10 +270,10 @@ static enum verdict script_shut_down(struct actor *actor)
     if (script->over || script->shutting)
         return VERDICT_ENDED;
     script->shutting = true;
-    script->current = NULL;
-    script->content = NULL;
-    script->type = TYPE_SHUTDOWN;
-    script->owed = false;
+    script->hand.current = NULL;
+    script->hand.content = NULL;
+    script->hand.type = TYPE_SHUTDOWN;
+    script->hand.owed = false;
     return run(script);
 }
 
@@ -281,8 +282,8 @@ static bool script_chooses(void *context, const struct message *message)
     const struct actor *actor = context;
     const struct script *script = actor->state;
     type_id alike = type_alike(message->type);
-    for (size_t i = 0; i < script->wait.type_count; i++)
-        if (script->wait.types[i] == alike)
+    for (size_t i = 0; i < script->hand.wait.type_count; i++)
+        if (script->hand.wait.types[i] == alike)
             return true;
     return false;
 }
@@ -330,7 +331,7 @@ static bool script_stuck_in(struct actor *actor, char *text, size_t room)
     if (!vm_name_c_function(&script->vm, text, room))
         return false;
     append(text, room, ", handling ");
-    append(text, room, type_name(script->type));
+    append(text, room, type_name(script->hand.type));
     return true;
 }
 

@@ -108,25 +108,14 @@ struct type_cache {
 };
 #define TYPE_CACHE 4              /* power of two */
 
-/* Small: there is one for each actor, and a KiB is what there is a block for. */
-struct script {
-    struct vm vm;
-    struct actor        *actor;   /* NULL until it has begun */
-    struct script_world *world;
-    struct source       *source;
-    lua_State *coroutine;         /* the handler coroutine */
+/* A handler from its message to its end: the one in hand. */
+struct activation {
+    lua_State *coroutine;
     int        coroutine_reference;
-    int        handlers;          /* registry: the script's table, or its environment */
-    struct env *answer_env;       /* of the last answer, anchored by its reference; api_env.c */
-    int        answer_env_reference;
-    int        self_reference;    /* registry: `self`; LUA_NOREF until START */
-
-    /* The handler in hand: */
+    type_id    type;
     struct message       *current; /* owned; NULL: on_shutdown */
     const struct message *content; /* what it is shown: `current`, or a timer's; NULL: nothing */
-    type_id  type;
-    unsigned cache_mask;          /* of `cache` */
-    uint64_t serial;              /* of the handler: an env of an older one is over */
+    uint64_t serial;              /* an env of an older one is over */
     uint64_t missed;              /* ticks of a periodic timer */
     bool     periodic;
     bool     owed;                /* `current` is a question that nobody has answered */
@@ -138,8 +127,24 @@ struct script {
     struct held *held;            /* questions of receive() and answers from elsewhere; api_env.c */
     struct asking *asking, **asking_end; /* start_ask()ed questions, oldest first; api_asking.c */
     struct asking *asked;         /* those that have their answer */
-    uint32_t rounds;              /* of actor.all and actor.any */
-    unsigned cache_used;          /* entries of `cache` */
+    struct wait wait;
+};
+
+/* Small: there is one for each actor, and a KiB is what there is a block for. */
+struct script {
+    struct vm vm;
+    struct actor        *actor;   /* NULL until it has begun */
+    struct script_world *world;
+    struct source       *source;
+    int        handlers;          /* registry: the script's table, or its environment */
+    int        self_reference;    /* registry: `self`; LUA_NOREF until START */
+    struct env *answer_env;       /* of the last answer, anchored by its reference; api_env.c */
+    int        answer_env_reference;
+    unsigned   cache_mask;        /* of `cache` */
+    unsigned   cache_used;        /* entries of `cache` */
+    uint32_t   rounds;            /* of actor.all and actor.any */
+
+    struct activation hand;       /* the handler in hand; its coroutine is there also when none is */
 
     bool     over;                /* no handler runs any more, not even on_shutdown */
     bool     shutting;            /* on_shutdown has begun */
@@ -149,7 +154,6 @@ struct script {
     bool     takes_any;           /* it has an on_any */
     struct declared_types *declared; /* by actor.message(); NULL: none; declared.h */
     struct held *deferred;        /* questions kept open by env:defer(); api_env.c */
-    struct wait wait;
 
     struct handler_cache *cache;  /* first_cache, or a block of cache_mask + 1 */
     struct handler_cache first_cache[HANDLER_CACHE];
@@ -187,21 +191,22 @@ int  script_panic(lua_State *L);
  * stop while it ran. (One that began while the actor drains may.) */
 static inline bool script_is_cut(const struct script *script)
 {
-    return script->stopping || (script->actor->phase >= PHASE_DRAINING && !script->began_stopping);
+    return script->hand.stopping ||
+           (script->actor->phase >= PHASE_DRAINING && !script->hand.began_stopping);
 }
 
 /* Raises if a C call is in the way. False: the handler in hand is being cut,
  * and waits no more (FAILURE_STOPPING). */
 bool script_may_wait(lua_State *L, const char *what);
 
-/* A new wait of the handler, in script->wait; `timeout_ns` UINT64_MAX: none. */
+/* A new wait of the handler, in script->hand.wait; `timeout_ns` UINT64_MAX: none. */
 struct wait *script_wait_begin(struct script *script, enum wait_kind kind, enum appetite appetite,
                                uint64_t timeout_ns);
 /* It ends before the handler was suspended. */
 void script_wait_over(struct script *script);
 
 /* Suspends the handler; does not return. `go_on` runs when the wait is over,
- * with script->wait telling the outcome. */
+ * with script->hand.wait telling the outcome. */
 int script_wait(lua_State *L, const char *what, lua_KFunction go_on);
 
 /* The handler in hand goes on, until it ends or waits again: script.c. */
@@ -288,7 +293,7 @@ int api_start_timer(lua_State *L, actor_id to, type_id type, const uint8_t *pack
 void api_timers_end(struct script *script);
 
 /* What becomes of a message in hand, and envs: api_env.c.
- * Pushes an env for script->current. */
+ * Pushes an env for script->hand.current. */
 void api_push_env(lua_State *L, struct script *script);
 /* Pushes an env for a message that a handler has received or been answered;
  * takes *message. May raise: then *message may still be the caller's. */

@@ -28,8 +28,8 @@ size_t script_actor_text(void *context, uint64_t id, char *text, size_t room)
 /* "Ping {"count": 1}", cut. */
 static void describe_message(struct script *script, struct bytes *out)
 {
-    bytes_append_text(out, type_name(script->type));
-    const struct message *content = script->content;
+    bytes_append_text(out, type_name(script->hand.type));
+    const struct message *content = script->hand.content;
     if (content == NULL)
         return;
     struct bytes json;
@@ -47,7 +47,7 @@ static void describe_message(struct script *script, struct bytes *out)
 
 static const char *describe_sender(struct script *script, char *text, size_t room)
 {
-    const struct message *message = script->current;
+    const struct message *message = script->hand.current;
     if (message == NULL)
         return NULL;
     const struct address *origin = api_origin(message);
@@ -81,7 +81,7 @@ static int own_text(lua_State *L)
 static void take_own_text(struct script *script, struct bytes *out)
 {
     struct vm *vm = &script->vm;
-    lua_State *dead = script->coroutine;
+    lua_State *dead = script->hand.coroutine;
     if (vm->dying != VM_ALIVE || lua_type(dead, -1) != LUA_TTABLE || !lua_checkstack(dead, 2) ||
         !lua_getmetatable(dead, -1))
         return;
@@ -120,7 +120,7 @@ void script_failure_init(struct script *script, struct failure *failure)
 {
     bytes_init(&failure->own_text, OWN_TEXT_LIMIT + 1);
     bytes_init(&failure->inside, SCRATCH_TRACE_LIMIT);
-    struct trace trace = trace_of(script->coroutine);
+    struct trace trace = trace_of(script->hand.coroutine);
     bytes_append_text(&failure->inside, trace.text);
     snprintf(failure->place, sizeof failure->place, "%s", trace.place);
     take_own_text(script, &failure->own_text);
@@ -134,7 +134,7 @@ void script_failure_fini(struct failure *failure)
 
 void script_report(struct script *script, struct failure *failure, const char *outcome)
 {
-    lua_State *dead = script->coroutine;
+    lua_State *dead = script->hand.coroutine;
     bool suspended = script->vm.dying != VM_ALIVE && lua_status(dead) == LUA_YIELD;
     char handler[TYPE_NAME_LIMIT + 4], sender[ADDRESS_NAME_LIMIT + ADDRESS_ENDPOINT_LIMIT + 2];
     struct bytes text, message;
@@ -146,7 +146,7 @@ void script_report(struct script *script, struct failure *failure, const char *o
         .actor = script->actor->name,
         .script = source_path(script->source),
         .version = script->version[0] != '\0' ? script->version : NULL,
-        .handler = dispatch_name(script, script->type, handler, sizeof handler),
+        .handler = dispatch_name(script, script->hand.type, handler, sizeof handler),
         .message = bytes_text(&message),
         .sender = describe_sender(script, sender, sizeof sender),
         .reason = failure->own_text.size > 0 ? bytes_text(&failure->own_text) : NULL,

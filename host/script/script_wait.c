@@ -30,7 +30,7 @@ bool script_may_wait(lua_State *L, const char *what)
     if (LIKELY(!script_is_cut(script)))
         return true;
     /* Told so once or a few times it can clean up; in a loop it would spin. */
-    if (++script->cut_waits > CUT_WAITS)
+    if (++script->hand.cut_waits > CUT_WAITS)
         vm_die(L, VM_CUT);
     return false;
 }
@@ -38,7 +38,7 @@ bool script_may_wait(lua_State *L, const char *what)
 struct wait *script_wait_begin(struct script *script, enum wait_kind kind, enum appetite appetite,
                                uint64_t timeout_ns)
 {
-    struct wait *wait = &script->wait;
+    struct wait *wait = &script->hand.wait;
     message_free(wait->answer);
     *wait = (struct wait){ .kind = kind, .timeout_ns = timeout_ns };
     wait->number = (uint32_t)actor_wait_begin(script->actor, appetite,
@@ -48,13 +48,13 @@ struct wait *script_wait_begin(struct script *script, enum wait_kind kind, enum 
 
 void script_wait_over(struct script *script)
 {
-    script->wait.kind = WAIT_NONE;
+    script->hand.wait.kind = WAIT_NONE;
     actor_wait_over(script->actor);
 }
 
 int script_wait(lua_State *L, const char *what, lua_KFunction go_on)
 {
-    script_of(L)->waiting = true;
+    script_of(L)->hand.waiting = true;
     return vm_wait(L, what, go_on, 0);
 }
 
@@ -62,17 +62,17 @@ int script_wait(lua_State *L, const char *what, lua_KFunction go_on)
 static enum verdict go_on_with(struct script *script, enum failure_reason failure,
                                struct message *answer)
 {
-    script->waiting = false;
+    script->hand.waiting = false;
     actor_wait_over(script->actor);
-    script->wait.failure = failure;
-    script->wait.answer = answer;
+    script->hand.wait.failure = failure;
+    script->hand.wait.answer = answer;
     return script_resume(script);
 }
 
 /* It was in vain: takes back what it left elsewhere. */
 enum verdict script_give_up(struct script *script, enum failure_reason reason)
 {
-    struct wait *wait = &script->wait;
+    struct wait *wait = &script->hand.wait;
     struct system *system = script->world->system;
     actor_id self = actor_self(script->actor);
 
@@ -92,20 +92,20 @@ enum verdict script_give_up(struct script *script, enum failure_reason reason)
 
 static enum verdict idle_verdict(const struct script *script)
 {
-    return script->waiting ? VERDICT_WAITING : VERDICT_DONE;
+    return script->hand.waiting ? VERDICT_WAITING : VERDICT_DONE;
 }
 
 /* A REPLY or FAILURE. */
 enum verdict script_answered(struct script *script, struct message *message)
 {
-    struct wait *wait = &script->wait;
-    if (LIKELY(script->waiting && wait->kind == WAIT_ASK && message->request == wait->number))
+    struct wait *wait = &script->hand.wait;
+    if (LIKELY(script->hand.waiting && wait->kind == WAIT_ASK && message->request == wait->number))
         return go_on_with(script,
                           message->kind == MESSAGE_FAILURE ? (enum failure_reason)message->reason
                                                            : FAILURE_NONE,
                           message);
     if (api_asking_answer(script, message)) {
-        bool enough = script->waiting && (wait->kind == WAIT_ALL || wait->kind == WAIT_ANY) &&
+        bool enough = script->hand.waiting && (wait->kind == WAIT_ALL || wait->kind == WAIT_ANY) &&
                       wait->open == 0;
         return enough ? go_on_with(script, FAILURE_NONE, NULL) : idle_verdict(script);
     }
@@ -118,14 +118,14 @@ enum verdict script_answered(struct script *script, struct message *message)
 /* The alarm, or room in a mailbox. */
 enum verdict script_woken(struct script *script, struct message *message)
 {
-    struct wait *wait = &script->wait;
+    struct wait *wait = &script->hand.wait;
     struct actor *actor = script->actor;
     if (message->flags & MESSAGE_KEPT) { /* the alarm's own */
-        if (!alarm_rang(actor) || !script->waiting)
+        if (!alarm_rang(actor) || !script->hand.waiting)
             return idle_verdict(script);
         return script_give_up(script, FAILURE_TIMEOUT);
     }
-    bool ours = script->waiting && wait->kind == WAIT_ROOM && message->request == wait->number;
+    bool ours = script->hand.waiting && wait->kind == WAIT_ROOM && message->request == wait->number;
     enum failure_reason reason = (enum failure_reason)message->reason;
     message_free(message);
     return ours ? go_on_with(script, reason, NULL) : idle_verdict(script);
@@ -136,7 +136,7 @@ enum verdict script_received(struct script *script, struct message *message)
 {
     if (message->kind == MESSAGE_TIMER) {
         const struct message *content;
-        struct wait *wait = &script->wait;
+        struct wait *wait = &script->hand.wait;
         if (!timer_deliver(message, &content, &wait->missed, &wait->periodic)) {
             message_free(message);
             return VERDICT_WAITING;
