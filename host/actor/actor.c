@@ -33,6 +33,12 @@ static void forget_watch(struct actor *actor, enum verdict verdict)
     atomic_store_explicit(&actor->ran_ns, 0, memory_order_relaxed);
 }
 
+void actor_next_handler(struct actor *actor)
+{
+    begin_code(worker_self);
+    forget_watch(actor, VERDICT_DONE);
+}
+
 static void take_in(struct actor *actor, enum verdict verdict)
 {
     if (UNLIKELY(actor->starting) && verdict != VERDICT_PREEMPTED) {

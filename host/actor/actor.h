@@ -9,7 +9,8 @@
  * The life of an actor on its worker:
  *   born --START--> running --STOP--> draining --> shutting down --> gone
  * Whatever a handler does (waits, is preempted), the next message is handled
- * only when it has ended.
+ * only when it has ended; unless its behaviour takes others meanwhile, and then
+ * the actor waits as long as any of them does.
  */
 #ifndef TROUPE_ACTOR_ACTOR_H
 #define TROUPE_ACTOR_ACTOR_H
@@ -137,6 +138,9 @@ static inline const char *actor_end_reason(const struct actor *actor)
  * none): returns its number. actor_wait_over() ends it. */
 uint64_t actor_wait_begin(struct actor *actor, enum appetite appetite, uint64_t deadline_ns);
 void     actor_wait_over(struct actor *actor);
+/* Another of its handlers goes on within the same call of its behaviour: with a
+ * slice of its own. */
+void     actor_next_handler(struct actor *actor);
 /* Whoever waits for room that this actor has already made is let in: before it
  * waits itself, or a circle would be seen that is none. */
 void     actor_settle(struct actor *actor);

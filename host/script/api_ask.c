@@ -174,7 +174,7 @@ int api_ref_ask(lua_State *L)
 
     char why[300];
     bool here = target.id != 0;
-    if (here && UNLIKELY(!waits_begin(script->actor, target.id, wait->number, why, sizeof why)))
+    if (here && UNLIKELY(!script_waits_for(script, target.id, wait->number, why, sizeof why)))
         return give_up_asking(L, script, message, FAILURE_DEADLOCK, target, why);
     enum router_answer answer =
         api_send_question(script, target, &message, ROUTE_PARK, why, sizeof why);

@@ -178,11 +178,30 @@ int api_ref_start_ask(lua_State *L)
     return 1;
 }
 
+static struct asking *find_asking(const struct activation *activation, uint64_t request)
+{
+    struct asking *asking = activation->asking;
+    while (asking != NULL && asking->number != request)
+        asking = asking->next;
+    return asking;
+}
+
+bool api_asking_has(const struct activation *activation, uint64_t request)
+{
+    return find_asking(activation, request) != NULL;
+}
+
+void api_asking_moved(struct activation *activation)
+{
+    if (activation->asking != NULL)
+        activation->asking->link = &activation->asking;
+    if (activation->asked != NULL)
+        activation->asked->link = &activation->asked;
+}
+
 bool api_asking_answer(struct script *script, struct message *message)
 {
-    struct asking *asking = script->hand.asking;
-    while (asking != NULL && asking->number != message->request)
-        asking = asking->next;
+    struct asking *asking = find_asking(&script->hand, message->request);
     if (asking == NULL)
         return false;
     asking->answer = message;
@@ -255,8 +274,9 @@ static struct asking_handle *check_handle(lua_State *L, const char *what)
         luaL_error(L, "%s: values are questions of ref:start_ask, not a %s", what,
                    luaL_typename(L, -1));
     if (handle->asking == NULL || handle->serial != script_of(L)->hand.serial)
-        luaL_error(L, "%s: a question was awaited already, or belongs to a handler that has ended",
-                   what);
+        luaL_error(L, "%s: a question was awaited already, or belongs to %s", what,
+                   script_of(L)->interleave != NULL ? "another handler"
+                                                    : "a handler that has ended");
     return handle;
 }
 

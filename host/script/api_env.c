@@ -12,6 +12,7 @@
 #include "script/held.h"
 
 #include "base/memory.h"
+#include "script/interleave.h"
 #include "script/pack_lua.h"
 #include "script/ref.h"
 
@@ -45,6 +46,14 @@ static struct env *env_at(lua_State *L, int index)
     return env->mark == &metatable_key ? env : NULL;
 }
 
+/* The message in hand of the handler that deferred the env's question. */
+static const struct message *current_of(struct script *script, const struct env *env)
+{
+    if (LIKELY(env->serial == script->hand.serial))
+        return script->hand.current;
+    return interleave_find(script, env->serial)->current;
+}
+
 /* The env at index 1 and what it is about; raises if it is over. */
 static struct env *check_env(lua_State *L, const char *what, struct about *about)
 {
@@ -57,9 +66,13 @@ static struct env *check_env(lua_State *L, const char *what, struct about *about
         struct held *held = env->held;
         *about = (struct about){ held->from, held->request, held->origin, held->type,
                                  env->asked ? &held->owed : NULL,
-                                 held->in_hand ? script->hand.current : held->message };
+                                 held->in_hand ? current_of(script, env) : held->message };
         return env;
     }
+    if (UNLIKELY(script->interleave != NULL && env->serial != script->hand.serial &&
+                 interleave_find(script, env->serial) != NULL))
+        luaL_error(L, "%s: this message belongs to another handler of this actor: keep it with "
+                      "env:defer()", what);
     if (UNLIKELY(env->serial != script->hand.serial ||
                  (env->in_hand && script->hand.current == NULL)))
         luaL_error(L, "%s: this message was handled already: keep it with env:defer()", what);
@@ -390,6 +403,8 @@ static void push_answer_env(lua_State *L, struct script *script, const struct me
     struct env *env = push_new(L, script, answer);
     push_metatable(L);
     lua_setmetatable(L, -2);
+    if (script->interleave != NULL) /* two handlers may each have one */
+        return;
     script->answer_env = NULL;
     lua_pushvalue(L, -1);
     if (known == NULL)

@@ -168,7 +168,7 @@ static int wait_for_room(lua_State *L, struct script *script, const char *what,
     wait->target = target.id;
     message->request = wait->number;
     enum router_answer answer;
-    if (!waits_begin(script->actor, target.id, wait->number, circle, sizeof circle)) {
+    if (!script_waits_for(script, target.id, wait->number, circle, sizeof circle)) {
         script_wait_over(script);
         message_free(message);
         return api_push_undelivered(L, FAILURE_DEADLOCK, target, type, circle);

@@ -5,6 +5,7 @@
 
 #include "base/suggest.h"
 #include "message/pack.h"
+#include "script/interleave.h"
 #include "script/pack_lua.h"
 #include "script/ref.h"
 
@@ -219,6 +220,11 @@ static int read_bytes(const struct reading *reading, struct script_options *opti
     return 1;
 }
 
+static int read_interleave(const struct reading *reading, struct script_options *options)
+{
+    return interleave_read(reading->L, reading->index, options, reading->why, reading->room);
+}
+
 struct option {
     const char *name;
     int (*read)(const struct reading *reading, struct script_options *options);
@@ -233,7 +239,8 @@ static const struct option mailbox_options[] = {
 static const struct option spawn_options[] = {
     { "name", read_name },       { "config", read_config }, { "mailbox", read_mailbox },
     { "thread", read_thread },   { "failure", read_failure }, { "memory", read_memory },
-    { "slice", read_slice },     { "slow", read_slow },     { NULL, NULL },
+    { "slice", read_slice },     { "slow", read_slow },     { "interleave", read_interleave },
+    { NULL, NULL },
 };
 
 static const struct option *find_option(const struct option *known, const char *name)

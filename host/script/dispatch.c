@@ -322,6 +322,26 @@ static const char *suggest_handler(struct script *script, const char *wanted)
     return suggest.best;
 }
 
+bool dispatch_handles(struct script *script, type_id type, const char *what, char *why,
+                      size_t room)
+{
+    lua_State *L = script->vm.L;
+    int top = lua_gettop(L);
+    bool found = push_handler(L, script, type) ||
+                 (type_alike(type) >= TYPE_BUILT_IN_COUNT && push_handler(L, script, TYPE_ANY));
+    lua_settop(L, top);
+    if (found)
+        return true;
+    char folded[NAME_ROOM], wanted[NAME_ROOM + 4];
+    type_fold(type_name(type), type_name_size(type), folded, sizeof folded);
+    snprintf(wanted, sizeof wanted, "on_%s", folded);
+    const char *meant = suggest_handler(script, wanted);
+    snprintf(why, room, "%s names %s, but %s has no %s%s%s%s", what, type_name(type),
+             source_path(script->source), wanted, meant != NULL ? " (did you mean " : "",
+             meant != NULL ? meant : "", meant != NULL ? "?)" : "");
+    return false;
+}
+
 static void warn(struct script *script, const struct message *message)
 {
     struct registry *registry = &script->world->system->registry;

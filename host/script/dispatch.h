@@ -39,6 +39,11 @@ static inline struct handler_cache *dispatch_cached(struct script *script, type_
  * the type, on_any takes it, unless it is a built-in one. */
 struct handler_cache *dispatch_find(lua_State *L, struct script *script, type_id type);
 
+/* Whether the script has a handler for that type, or on_any. If not, `why` says
+ * so: "`what` names Qery, but pong.lua has no on_qery (did you mean on_query?)". */
+bool dispatch_handles(struct script *script, type_id type, const char *what, char *why,
+                      size_t room);
+
 /* Pushes function, self, msg and, if it is declared, env for the message in
  * hand; returns the number of arguments. May raise. */
 int dispatch_push(lua_State *L, struct script *script, const struct handler_cache *handler);

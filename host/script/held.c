@@ -41,6 +41,12 @@ struct held *held_new(struct held **list, struct env *env, const struct message 
     return held;
 }
 
+void held_moved(struct activation *activation)
+{
+    if (activation->held != NULL)
+        activation->held->link = &activation->held;
+}
+
 void held_settle_received(struct script *script)
 {
     /* Those behind it were settled when it was asked for. */

@@ -1,6 +1,6 @@
 /*
  * held.h -- questions and messages that outlive the message in hand, and who
- * is told when nothing comes of them. Only api_env.c and held.c know it.
+ * is told when nothing comes of them.
  */
 #ifndef TROUPE_SCRIPT_HELD_H
 #define TROUPE_SCRIPT_HELD_H
@@ -40,6 +40,9 @@ struct held *held_new(struct held **list, struct env *env, const struct message 
                       bool owed);
 /* Frees one that is in no list any more. */
 void held_free(struct held *held);
+
+/* The handler's data lie elsewhere now. */
+void held_moved(struct activation *activation);
 
 /* The handler has done with the message it received last: it wants another. */
 void held_settle_received(struct script *script);

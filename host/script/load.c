@@ -14,6 +14,7 @@
 #include "base/memory.h"
 #include "script/declared.h"
 #include "script/dispatch.h"
+#include "script/interleave.h"
 #include "script/pack_lua.h"
 #include "script/report.h"
 
@@ -139,7 +140,7 @@ static void read_version(lua_State *L, struct script *script)
 static bool is_setting(const char *name)
 {
     static const char *const names[] = {
-        "mailbox", "thread", "failure", "slow", "memory", "slice",
+        "mailbox", "thread", "failure", "slow", "memory", "slice", "interleave",
     };
     for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
         if (strcmp(names[i], name) == 0)
@@ -270,6 +271,7 @@ free_script:
 void script_free(struct script *script)
 {
     vm_close(&script->vm);
+    interleave_close(script);
     declared_free(script);
     dispatch_fini(script);
     source_unref(script->source);
@@ -341,6 +343,11 @@ int script_spawn_source(struct script_world *world, struct source *source, actor
         describe_failure(script, why, room);
         goto free_script;
     }
+
+    err = interleave_open(script, options->interleave != INTERLEAVE_UNSET ? options : &own, why,
+                          room);
+    if (err != 0)
+        goto free_script;
 
     /* What loading left behind makes room for the first messages: an idle actor
      * holds a KiB less, for less than what can be measured of a spawn. */

@@ -20,6 +20,7 @@
 #include "script/declared.h"
 #include "script/dispatch.h"
 #include "script/handler.h"
+#include "script/interleave.h"
 #include "script/pack_lua.h"
 
 #include <lauxlib.h>
@@ -150,7 +151,7 @@ static bool push_outside(struct script *script, const struct handler_cache *hand
 static enum verdict run(struct script *script)
 {
     lua_State *L = script->hand.coroutine;
-    script->hand.serial++;
+    script->hand.serial = ++script->serial;
     script->hand.stopping = false;
     script->hand.cut_waits = 0;
     script->hand.began_stopping = script->actor->phase >= PHASE_DRAINING;
@@ -221,9 +222,9 @@ static struct message *admit(struct script *script, struct message *message)
     }
 }
 
-static enum verdict script_receive(struct actor *actor, struct message *message)
+/* For the handler in hand, if it waits; else one begins. */
+static inline enum verdict receive(struct script *script, struct message *message)
 {
-    struct script *script = begin(actor);
     if (UNLIKELY(script->declared != NULL)) {
         message = admit(script, message);
         if (message == NULL)
@@ -250,14 +251,27 @@ static enum verdict script_receive(struct actor *actor, struct message *message)
     }
 }
 
+static enum verdict script_receive(struct actor *actor, struct message *message)
+{
+    struct script *script = begin(actor);
+    if (LIKELY(script->interleave == NULL))
+        return receive(script, message);
+    interleave_take_up(script, message);
+    return interleave_settle(script, receive(script, message));
+}
+
 static enum verdict script_go_on(struct actor *actor)
 {
-    return script_resume(begin(actor));
+    struct script *script = begin(actor);
+    enum verdict verdict = script_resume(script);
+    return script->interleave != NULL ? interleave_settle(script, verdict) : verdict;
 }
 
 static enum verdict script_cut(struct actor *actor)
 {
     struct script *script = begin(actor);
+    if (script->interleave != NULL)
+        return interleave_cut(script);
     if (!script->hand.waiting)
         return VERDICT_DONE;
     script->hand.stopping = true;
@@ -281,6 +295,8 @@ static bool script_chooses(void *context, const struct message *message)
 {
     const struct actor *actor = context;
     const struct script *script = actor->state;
+    if (script->interleave != NULL)
+        return interleave_chooses(script, message);
     type_id alike = type_alike(message->type);
     for (size_t i = 0; i < script->hand.wait.type_count; i++)
         if (script->hand.wait.types[i] == alike)
@@ -293,7 +309,7 @@ static void script_end(struct actor *actor)
     struct script *script = begin(actor);
     char text[HANDLER_END_ROOM];
     handler_end_text(script, text, sizeof text);
-    handler_end(script, FAILURE_DOWN, text);
+    script_drop_handlers(script, FAILURE_DOWN, text);
     api_deferred_end(script, text);
     api_timers_end(script);
     script_free(script);

@@ -38,6 +38,10 @@ struct script_world {
     void *print_context;
 };
 
+/* Which messages are handled while a handler waits. */
+enum interleaving { INTERLEAVE_UNSET, INTERLEAVE_NONE, INTERLEAVE_ALL, INTERLEAVE_SOME };
+#define INTERLEAVED_TYPES 64
+
 /* What a spawn may set; the script's own fields are the defaults of what is
  * not set here. Texts are borrowed for the call. */
 struct script_options {
@@ -52,6 +56,9 @@ struct script_options {
     bool        has_mailbox;      /* else the script's */
     struct mailbox_options mailbox; /* fields of 0 in limit and bytes: the script's */
     bool        has_overflow;
+    enum interleaving interleave; /* UNSET: the script's, else NONE */
+    unsigned    interleaved_count;
+    type_id     interleaved[INTERLEAVED_TYPES]; /* SOME: of these types */
     bool        hidden;           /* the host's own: does not keep the host alive */
 };
 
@@ -82,6 +89,7 @@ struct wait {
     unsigned open;                /* ALL, ANY: questions without an answer */
     actor_id target;              /* ASK, ROOM: here; 0: elsewhere */
     uint64_t timeout_ns;
+    uint64_t deadline_ns;
     struct message *answer;       /* owned: a REPLY or FAILURE, or the message of RECEIVE */
     const type_id *types;         /* RECEIVE: what is wanted, folded; on the function's Lua stack */
     size_t   type_count;
@@ -108,7 +116,8 @@ struct type_cache {
 };
 #define TYPE_CACHE 4              /* power of two */
 
-/* A handler from its message to its end: the one in hand. */
+/* A handler from its message to its end: the one in hand, or one that is set
+ * aside (interleave.h). */
 struct activation {
     lua_State *coroutine;
     int        coroutine_reference;
@@ -130,7 +139,7 @@ struct activation {
     struct wait wait;
 };
 
-/* Small: there is one for each actor, and a KiB is what there is a block for. */
+/* Small: there is one for each actor, and 1280 bytes is what there is a block for. */
 struct script {
     struct vm vm;
     struct actor        *actor;   /* NULL until it has begun */
@@ -143,6 +152,8 @@ struct script {
     unsigned   cache_mask;        /* of `cache` */
     unsigned   cache_used;        /* entries of `cache` */
     uint32_t   rounds;            /* of actor.all and actor.any */
+    uint64_t   serial;            /* of the last handler that began */
+    struct interleave *interleave; /* NULL: while a handler waits nothing else is handled */
 
     struct activation hand;       /* the handler in hand; its coroutine is there also when none is */
 
@@ -209,15 +220,26 @@ void script_wait_over(struct script *script);
  * with script->hand.wait telling the outcome. */
 int script_wait(lua_State *L, const char *what, lua_KFunction go_on);
 
+/* Publishes that the wait `number` of the handler in hand is for `target`, as
+ * waits_begin() does, unless the actor handles other messages meanwhile. */
+bool script_waits_for(struct script *script, actor_id target, uint64_t number, char *circle,
+                      size_t room);
+
 /* The handler in hand goes on, until it ends or waits again: script.c. */
 enum verdict script_resume(struct script *script);
+
+/* All handlers that have begun are over, where they wait: whoever asked is told
+ * `reason` and `text`, what they left elsewhere is taken back. No Lua code runs,
+ * nor may it any more in this state. */
+void script_drop_handlers(struct script *script, enum failure_reason reason, const char *text);
 
 /* What ends a wait; they take the message. A REPLY or FAILURE; a WAKE (the
  * deadline, or room in a mailbox); what receive() waits for. */
 enum verdict script_answered(struct script *script, struct message *message);
 enum verdict script_woken(struct script *script, struct message *message);
 enum verdict script_received(struct script *script, struct message *message);
-/* It was in vain: takes back what it left elsewhere. */
+/* It was in vain: takes back what it left elsewhere; and then the handler goes on. */
+void script_withdraw(struct script *script, enum failure_reason reason);
 enum verdict script_give_up(struct script *script, enum failure_reason reason);
 
 /* When `timeout_ns` from now is over. */
@@ -309,6 +331,10 @@ bool api_asking_answer(struct script *script, struct message *message);
 void api_asking_cut(struct script *script, enum failure_reason reason);
 /* The handler in hand has ended: they are dropped. */
 void api_asking_end(struct script *script);
+/* Whether the handler has such a question under that number, without an answer yet. */
+bool api_asking_has(const struct activation *activation, uint64_t request);
+/* The handler's data lie elsewhere now. */
+void api_asking_moved(struct activation *activation);
 
 /* The text of an actor's address or name as users see it ("pong@tcp://..."). */
 const char *api_target_text(struct script *script, actor_id id, const struct address *address,

@@ -4,6 +4,8 @@
 #include "script/script.h"
 
 #include "script/api.h"
+#include "script/handler.h"
+#include "script/interleave.h"
 
 #include <lauxlib.h>
 
@@ -40,16 +42,36 @@ struct wait *script_wait_begin(struct script *script, enum wait_kind kind, enum 
 {
     struct wait *wait = &script->hand.wait;
     message_free(wait->answer);
-    *wait = (struct wait){ .kind = kind, .timeout_ns = timeout_ns };
-    wait->number = (uint32_t)actor_wait_begin(script->actor, appetite,
-                                              script_deadline(script, timeout_ns));
+    uint64_t deadline_ns = script_deadline(script, timeout_ns);
+    *wait = (struct wait){ .kind = kind, .timeout_ns = timeout_ns, .deadline_ns = deadline_ns };
+    if (UNLIKELY(script->interleave != NULL) && interleave_deadline(script) < deadline_ns)
+        deadline_ns = interleave_deadline(script);
+    wait->number = (uint32_t)actor_wait_begin(script->actor, appetite, deadline_ns);
     return wait;
+}
+
+/* The alarm is for those that still wait. */
+static void wait_over(struct script *script)
+{
+    if (UNLIKELY(script->interleave != NULL))
+        alarm_set(script->actor, interleave_deadline(script));
+    else
+        actor_wait_over(script->actor);
+}
+
+bool script_waits_for(struct script *script, actor_id target, uint64_t number, char *circle,
+                      size_t room)
+{
+    if (LIKELY(script->interleave == NULL) || script->hand.type == TYPE_START || script->shutting)
+        return waits_begin(script->actor, target, number, circle, room);
+    actor_settle(script->actor);
+    return true;
 }
 
 void script_wait_over(struct script *script)
 {
     script->hand.wait.kind = WAIT_NONE;
-    actor_wait_over(script->actor);
+    wait_over(script);
 }
 
 int script_wait(lua_State *L, const char *what, lua_KFunction go_on)
@@ -63,14 +85,13 @@ static enum verdict go_on_with(struct script *script, enum failure_reason failur
                                struct message *answer)
 {
     script->hand.waiting = false;
-    actor_wait_over(script->actor);
+    wait_over(script);
     script->hand.wait.failure = failure;
     script->hand.wait.answer = answer;
     return script_resume(script);
 }
 
-/* It was in vain: takes back what it left elsewhere. */
-enum verdict script_give_up(struct script *script, enum failure_reason reason)
+void script_withdraw(struct script *script, enum failure_reason reason)
 {
     struct wait *wait = &script->hand.wait;
     struct system *system = script->world->system;
@@ -87,12 +108,27 @@ enum verdict script_give_up(struct script *script, enum failure_reason reason)
     }
     if (wait->kind == WAIT_ALL || wait->kind == WAIT_ANY)
         api_asking_cut(script, reason);
+}
+
+enum verdict script_give_up(struct script *script, enum failure_reason reason)
+{
+    script_withdraw(script, reason);
     return go_on_with(script, reason, NULL);
 }
 
 static enum verdict idle_verdict(const struct script *script)
 {
     return script->hand.waiting ? VERDICT_WAITING : VERDICT_DONE;
+}
+
+void script_drop_handlers(struct script *script, enum failure_reason reason, const char *text)
+{
+    do {
+        if (script->hand.waiting)
+            script_withdraw(script, reason);
+        script->hand.waiting = false;
+        handler_end(script, reason, text);
+    } while (script->interleave != NULL && interleave_take_any(script));
 }
 
 /* A REPLY or FAILURE. */

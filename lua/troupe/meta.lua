@@ -131,6 +131,7 @@ function actor.message(name, fields) end
 ---@field memory? string|integer
 ---@field slice? troupe.Duration
 ---@field slow? "report"|"stop"
+---@field interleave? boolean|string[]  while a handler waits, handle other messages: all, or those of these types; at most 1,000 handlers at once; default false
 
 --- Makes an actor and starts it; it is a child of this one, and ends with it.
 --- The name is taken and mail is kept from now on, so it may be sent to at once.
