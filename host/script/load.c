@@ -15,6 +15,7 @@
 #include "script/declared.h"
 #include "script/dispatch.h"
 #include "script/interleave.h"
+#include "script/misspelt.h"
 #include "script/pack_lua.h"
 #include "script/report.h"
 
@@ -96,6 +97,13 @@ static bool arm(timer_t *timer, struct vm *vm)
     return true;
 }
 
+static bool is_known_to_end(const struct script *script)
+{
+    uint64_t hash = source_hash(script->source);
+    return atomic_load_explicit(&known_to_end[hash % ARRAY_LENGTH(known_to_end)],
+                                memory_order_relaxed) == hash;
+}
+
 static enum vm_result run_top_level(struct script *script)
 {
     uint64_t hash = source_hash(script->source);
@@ -103,9 +111,7 @@ static enum vm_result run_top_level(struct script *script)
     struct vm *outer = loading_vm;
     uint64_t outer_until_ns = loading_until_ns;
     timer_t timer;
-    bool armed = !script->world->stage &&
-                 atomic_load_explicit(known, memory_order_relaxed) != hash &&
-                 arm(&timer, &script->vm);
+    bool armed = !script->world->stage && !is_known_to_end(script) && arm(&timer, &script->vm);
 
     script->vm.loading = true;
     enum vm_result result = vm_resume(&script->vm, script->hand.coroutine, 1);
@@ -135,15 +141,17 @@ static void read_version(lua_State *L, struct script *script)
     lua_pop(L, 1);
 }
 
-/* Whether a field of the script's table is a setting that script_read_option()
- * knows: all options but those that only a spawner can give. */
+/* Fields of a script's table that are settings: `version`, and what
+ * script_read_option() knows but for that which only a spawner can give. */
+static const char *const settings[] = {
+    "version", "mailbox", "thread", "failure", "slow", "memory", "slice", "interleave", NULL,
+};
+static const char *const no_settings[] = { NULL };
+
 static bool is_setting(const char *name)
 {
-    static const char *const names[] = {
-        "mailbox", "thread", "failure", "slow", "memory", "slice", "interleave",
-    };
-    for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
-        if (strcmp(names[i], name) == 0)
+    for (size_t i = 0; settings[i] != NULL; i++)
+        if (strcmp(settings[i], name) == 0)
             return true;
     return false;
 }
@@ -194,6 +202,8 @@ static int load_entry(lua_State *L)
     dispatch_check(L, script);
     if (is_table)
         read_settings(L, script, own);
+    if (script->world->stage || !is_known_to_end(script)) /* once is enough */
+        misspelt_warn(L, -1, script, is_table ? settings : no_settings);
     return 0;
 }
 
