@@ -13,6 +13,7 @@
 #include "actor/registry.h"
 #include "actor/router.h"
 #include "actor/scheduler.h"
+#include "actor/shutdown.h"
 #include "actor/timer.h"
 #include "actor/waits.h"
 #include "base/clock.h"
