@@ -132,6 +132,11 @@ HOST_API host_actor host_find(struct host *host, const char *name);
  * messages), b (0 messages)", cut to its room. Any thread. */
 HOST_API size_t host_living(struct host *host, char *text, size_t room);
 
+/* Writes what the host does to the file descriptor, as lines for people: its actors,
+ * with the mail that waits and what each handles and waits for, and its counters. Runs
+ * no Lua and waits for no actor. Any thread; not from a signal handler. */
+HOST_API void host_dump(struct host *host, int fd);
+
 /* Sends to "pong" or "pong@tcp://10.0.0.5:5001"; never waits. Inside `receive`
  * the sender is the receiving actor. -ESRCH: nobody there; -EAGAIN: the mailbox
  * or the way out is full; -EHOSTUNREACH; -EINVAL: bad JSON or address. Any thread. */

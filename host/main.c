@@ -4,6 +4,8 @@
  */
 #include "host.h"
 
+#include "crash.h"
+
 #include "base/log.h"
 #include "base/thread.h"
 #include "place.h"
@@ -17,6 +19,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 enum exit_code {
@@ -44,16 +47,38 @@ static struct {
 
 /* ---- Signals ----------------------------------------------------------- */
 
+static volatile sig_atomic_t leaving_with;
+
+static void leave(int number)
+{
+    (void)number;
+    _exit(leaving_with);
+}
+
+/* The process ends with `code` half a second from now at the latest, whatever is
+ * still to be written to files that may take nothing. */
+static void leave_soon(int code)
+{
+    leaving_with = code;
+    struct sigaction action = { .sa_handler = leave };
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGALRM, &action, NULL);
+    struct itimerval when = { .it_value = { .tv_usec = 500000 } };
+    setitimer(ITIMER_REAL, &when, NULL);
+}
+
 /* The second one: what is not done yet never will be. */
 static void leave_at_once_locked(int number)
 {
+    int code = number == SIGINT ? EXIT_INTERRUPTED : EXIT_TERMINATED;
+    leave_soon(code);
     char left[400];
     size_t count = target.host != NULL ? host_living(target.host, left, sizeof left) : 0;
     if (count > 0)
         log_warn("host: stopped at once; lost with their mail: %s", left);
     else
         log_warn("host: stopped at once");
-    _exit(number == SIGINT ? EXIT_INTERRUPTED : EXIT_TERMINATED);
+    _exit(code);
 }
 
 static void stop_host_locked(void)
@@ -86,6 +111,14 @@ static void reload(void)
         log_error("host: SIGHUP: the keys stay as they were: %s", why);
 }
 
+static void dump(void)
+{
+    lock_acquire(&target.lock);
+    if (target.host != NULL)
+        host_dump(target.host, STDERR_FILENO);
+    lock_release(&target.lock);
+}
+
 static sigset_t signals_taken(void)
 {
     sigset_t signals;
@@ -93,6 +126,7 @@ static sigset_t signals_taken(void)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGHUP);
+    sigaddset(&signals, SIGUSR1);
     return signals;
 }
 
@@ -106,6 +140,8 @@ static void *take_signals(void *argument)
             continue;
         if (number == SIGHUP)
             reload();
+        else if (number == SIGUSR1)
+            dump();
         else
             stop(number);
     }
@@ -220,7 +256,9 @@ static int run(void *context, const struct program_run *run, char *why, size_t r
         code = run_host(host, run, actors, why, room);
         set_target(NULL);
         if (!host_free(host)) {
-            /* A thread is stuck in C code: what it uses cannot be taken away. */
+            /* A thread is stuck in C code: what it uses cannot be taken away, and it
+             * may have the lock of a file. */
+            leave_soon(code);
             fflush(NULL);
             _exit(code);
         }
@@ -345,6 +383,7 @@ int main(int count, char **arguments)
     struct sigaction quiet = { .sa_handler = ignore, .sa_flags = SA_RESTART };
     sigemptyset(&quiet.sa_mask);
     sigaction(SIGPIPE, &quiet, NULL);
+    crash_report_install();
 
     struct process process = { .talking = NULL };
     struct program_port port = { .context = &process, .run = run, .send = send, .ask = ask,

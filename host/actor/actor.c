@@ -49,8 +49,10 @@ static void take_in(struct actor *actor, enum verdict verdict)
         forget_watch(actor, verdict);
     actor->preempted = verdict == VERDICT_PREEMPTED;
     actor->busy = verdict == VERDICT_PREEMPTED || verdict == VERDICT_WAITING;
-    if (LIKELY(verdict == VERDICT_DONE))
+    if (LIKELY(verdict == VERDICT_DONE)) {
+        atomic_store_explicit(&actor->handling, TYPE_NONE, memory_order_relaxed);
         return;
+    }
     if (verdict == VERDICT_ENDED) {
         if (actor->phase < PHASE_DRAINING)
             actor->phase = PHASE_DRAINING; /* of nothing */
@@ -115,6 +117,8 @@ static void receive(struct actor *actor, struct worker *worker, struct message *
         actor->drain_left--;
     }
     begin_code(worker);
+    if (!actor->busy)
+        atomic_store_explicit(&actor->handling, message->type, memory_order_relaxed);
     take_in(actor, actor->behaviour->receive(actor, message));
 }
 
@@ -124,6 +128,7 @@ static bool wind_up(struct actor *actor, struct worker *worker)
     if (actor->phase == PHASE_DRAINING && actor->drain_left == 0) {
         actor->phase = PHASE_SHUTTING_DOWN;
         begin_code(worker);
+        atomic_store_explicit(&actor->handling, TYPE_SHUTDOWN, memory_order_relaxed);
         take_in(actor, actor->behaviour->shut_down(actor));
         if (actor->busy)
             return false;

@@ -95,6 +95,7 @@ struct actor {
     _Atomic bool     watched;         /* the watchdog has seen the handler in hand twice */
     _Atomic bool     overdue_told;    /* and it was reported */
     _Atomic uint64_t ran_ns;          /* of the handler in hand, before it was last preempted */
+    _Atomic type_id  handling;        /* what its handler is about; TYPE_NONE: it has none in hand */
 
     /* Guarded by the registry's lock: */
     const char      *name;            /* owned; NULL: the slot is free */

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 int dead_letters_open(struct dead_letters *letters, size_t capacity, size_t bytes_limit)
 {
@@ -57,6 +58,45 @@ static void copy_text(char *to, size_t room, const char *text)
     snprintf(to, room, "%s", text != NULL ? text : "");
 }
 
+static void tally_locked(struct tally *tally, enum failure_reason reason, const char *target)
+{
+    char name[sizeof tally->list[0].name];
+    if (reason == FAILURE_REJECTED) {
+        tally->rejected++;
+        return;
+    }
+    if (reason == FAILURE_FAILED)
+        return; /* there is a report of each */
+    copy_text(name, sizeof name, target);
+    tally->total++;
+    for (unsigned i = 0; i < tally->names; i++) {
+        if (strcmp(tally->list[i].name, name) == 0) {
+            tally->list[i].count++;
+            return;
+        }
+    }
+    if (tally->names == TALLY_NAMES) {
+        tally->others++;
+        return;
+    }
+    copy_text(tally->list[tally->names].name, sizeof name, name);
+    tally->list[tally->names++].count = 1;
+}
+
+void dead_letters_tally(struct dead_letters *letters, bool on)
+{
+    lock_acquire(&letters->lock);
+    letters->tallying = on;
+    lock_release(&letters->lock);
+}
+
+void dead_letters_tallied(struct dead_letters *letters, struct tally *tally)
+{
+    lock_acquire(&letters->lock);
+    *tally = letters->tally;
+    lock_release(&letters->lock);
+}
+
 void dead_letters_put(struct dead_letters *letters, struct message **message,
                       enum failure_reason reason, const char *sender, const char *target,
                       const char *text)
@@ -71,6 +111,8 @@ void dead_letters_put(struct dead_letters *letters, struct message **message,
     struct message *gone = NULL;
     lock_acquire(&letters->lock);
     letters->total++;
+    if (UNLIKELY(letters->tallying))
+        tally_locked(&letters->tally, reason, target);
     if (letters->capacity > 0 && bytes <= letters->bytes_limit) {
         gone = give_way_locked(letters, bytes);
         struct dead_letter *letter = letter_at(letters, letters->count++);

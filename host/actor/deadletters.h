@@ -18,12 +18,25 @@ struct dead_letter {
     char text[128];          /* "no handler on_pnig", "the actor has ended" */
 };
 
+#define TALLY_NAMES 16
+
+/* How many died of each target. */
+struct tally {
+    uint64_t total;          /* but for those that failed a handler, and: */
+    uint64_t rejected;       /* nobody's, or no handler's: the sender is told if it can be */
+    uint64_t others;         /* of targets beyond the first few */
+    unsigned names;
+    struct { char name[64]; uint64_t count; } list[TALLY_NAMES];
+};
+
 struct dead_letters {
     struct lock lock;
     struct dead_letter *ring; /* all below guarded by lock */
     size_t   capacity, first, count;
     size_t   bytes, bytes_limit;
     uint64_t total;
+    bool     tallying;
+    struct tally tally;
 };
 
 /* Keeps at most `capacity` letters (0: it only counts) and `bytes_limit` bytes
@@ -36,6 +49,11 @@ void dead_letters_close(struct dead_letters *letters);
 void dead_letters_put(struct dead_letters *letters, struct message **message,
                       enum failure_reason reason, const char *sender, const char *target,
                       const char *text);
+
+/* From now on counts them by target as well, or no more. Any thread. */
+void dead_letters_tally(struct dead_letters *letters, bool on);
+/* What was counted so far. Any thread. */
+void dead_letters_tallied(struct dead_letters *letters, struct tally *tally);
 
 /* How many have died since the start, kept or not. */
 uint64_t dead_letters_total(struct dead_letters *letters);

@@ -69,6 +69,7 @@ int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *
     actor->ended = ENDED_NORMALLY;
     actor->end_reason = NULL;
     actor->busy = actor->preempted = actor->starting = false;
+    atomic_store_explicit(&actor->handling, TYPE_NONE, memory_order_relaxed);
     atomic_store_explicit(&actor->begun, false, memory_order_relaxed);
     atomic_store_explicit(&actor->takes_any, spawn->takes_any, memory_order_relaxed);
     actor->hidden = spawn->hidden;
@@ -219,6 +220,7 @@ void lifecycle_end(struct actor *actor)
     registry_release(&system->registry, actor); /* the structure may be somebody else's now */
     if (home != NULL)
         scheduler_unpin(system, home);
+    shutdown_ended(system, id);
 
     lock_acquire(&system->lock);
     atomic_fetch_sub_explicit(&system->registry.living, 1, memory_order_acq_rel);
@@ -230,7 +232,7 @@ void lifecycle_end(struct actor *actor)
         system->stop_asked = true;
         system->exit_code = 1;
     }
-    if (ends_host || all_ended_locked(system) || system->end_watched == id ||
+    if (ends_host || all_ended_locked(system) ||
         atomic_load_explicit(&system->begin_watched, memory_order_relaxed) == id)
         signal_all(&system->changed);
     lock_release(&system->lock);

@@ -1,5 +1,5 @@
 /*
- * shutdown.c -- all actors of a host end, in order and within a time.
+ * shutdown.c -- see shutdown.h: tells, waits, and ends who does not end.
  */
 #include "actor/shutdown.h"
 
@@ -11,57 +11,77 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Waits until the actor `id` has ended; false at the deadline. */
-static bool await_end(struct system *system, actor_id id, uint64_t deadline_ns)
-{
-    if (system->scheduler.regular == 0) {
-        while (registry_find(&system->registry, id) != NULL) {
-            if (scheduler_step(system))
-                continue;
-            uint64_t next_ns = timers_next(system->timers);
-            if (next_ns > deadline_ns || next_ns == UINT64_MAX)
-                return false;
-            timers_advance(system->timers, next_ns);
-        }
-        return true;
-    }
-    bool in_time = true;
-    lock_acquire(&system->lock);
-    system->end_watched = id;
-    while (in_time && registry_find(&system->registry, id) != NULL)
-        in_time = signal_wait_until(&system->changed, &system->lock, deadline_ns);
-    system->end_watched = 0;
-    lock_release(&system->lock);
-    return registry_find(&system->registry, id) == NULL;
-}
+#define KILL_GRACE_NS  (100 * NS_PER_MS) /* to end in, at least, for those who were killed */
+#define SHARE_LEAST_NS NS_PER_MS        /* less than that to wait for each: order is given up */
 
-/* The youngest actor; with `untold`, of those not yet told to stop, which it
- * then is. 0: none. */
-static actor_id newest(struct system *system, bool untold)
+/* system->told, while somebody looks for the next one. */
+#define NEXT_IS_SOUGHT UINT64_MAX
+
+/* ---- One after the other ------------------------------------------------- */
+
+/* The youngest actor that was not told to stop, which it is from now on. 0: none. */
+static actor_id take_newest(struct system *system)
 {
     struct registry *registry = &system->registry;
     lock_acquire(&registry->lock);
     struct actor *each = registry->newest;
-    while (each != NULL && untold && each->told_to_stop)
+    while (each != NULL && each->told_to_stop)
         each = each->born_before;
     actor_id id = each != NULL ? actor_self(each) : 0;
-    if (untold && each != NULL)
+    if (each != NULL)
         each->told_to_stop = true;
     lock_release(&registry->lock);
     return id;
 }
 
-/* Waits for those that are left: true if nobody is. */
-static bool await_all(struct system *system, uint64_t deadline_ns)
+static void signal_change(struct system *system)
 {
-    actor_id id;
-    while ((id = newest(system, false)) != 0)
-        if (!await_end(system, id, deadline_ns))
-            return false;
-    return true;
+    lock_acquire(&system->lock);
+    signal_all(&system->changed);
+    lock_release(&system->lock);
 }
 
-static void stop_all(struct system *system)
+/* By whoever has set system->told to NEXT_IS_SOUGHT. */
+static void tell_next(struct system *system)
+{
+    actor_id id, sought;
+    do {
+        id = take_newest(system);
+        uint64_t now_ns = clock_now(&system->clock);
+        atomic_store_explicit(&system->told_ns, now_ns, memory_order_relaxed);
+        atomic_store_explicit(&system->told, id, memory_order_seq_cst);
+        if (id == 0) {
+            signal_change(system);
+            return;
+        }
+        lifecycle_stop(system, id, true);
+        /* Either its end has seen that it was told, and goes on from there; or we
+         * see that it has ended. */
+        full_fence();
+        sought = id;
+    } while (registry_find(&system->registry, id) == NULL &&
+             atomic_compare_exchange_strong_explicit(&system->told, &sought, NEXT_IS_SOUGHT,
+                                                     memory_order_seq_cst, memory_order_relaxed));
+}
+
+/* If that actor still is the one that everybody waits for. */
+static void go_on_from(struct system *system, actor_id id)
+{
+    if (atomic_compare_exchange_strong_explicit(&system->told, &id, NEXT_IS_SOUGHT,
+                                                memory_order_seq_cst, memory_order_relaxed))
+        tell_next(system);
+}
+
+void shutdown_ended(struct system *system, actor_id id)
+{
+    full_fence(); /* see tell_next() */
+    if (UNLIKELY(atomic_load_explicit(&system->told, memory_order_seq_cst) == id))
+        go_on_from(system, id);
+}
+
+/* ---- All at once ----------------------------------------------------------- */
+
+static void stop_all(struct system *system, bool drain)
 {
     struct registry *registry = &system->registry;
     uint32_t room = atomic_load_explicit(&registry->living, memory_order_acquire) + 1;
@@ -71,13 +91,93 @@ static void stop_all(struct system *system)
         return; /* the host goes on without them */
     lock_acquire(&registry->lock);
     for (struct actor *each = registry->newest; each != NULL && count < room;
-         each = each->born_before)
+         each = each->born_before) {
+        if (drain && each->told_to_stop)
+            continue;
+        each->told_to_stop = true;
         all[count++] = actor_self(each);
+    }
     lock_release(&registry->lock);
     for (uint32_t i = 0; i < count; i++)
-        lifecycle_stop(system, all[i], false);
+        lifecycle_stop(system, all[i], drain);
     memory_put(all, room * sizeof *all);
 }
+
+/* ---- Waiting --------------------------------------------------------------- */
+
+static bool all_have_ended(struct system *system)
+{
+    return atomic_load_explicit(&system->registry.living, memory_order_acquire) == 0;
+}
+
+static bool told_is(struct system *system, actor_id id)
+{
+    return atomic_load_explicit(&system->told, memory_order_seq_cst) == id;
+}
+
+/* Runs the actors on this thread until nobody waits for `id` any more (0: until
+ * all have ended); false at the deadline, or when nothing will ever happen again. */
+static bool run_until(struct system *system, actor_id id, uint64_t deadline_ns)
+{
+    while (id != 0 ? told_is(system, id) : !all_have_ended(system)) {
+        if (scheduler_step(system))
+            continue;
+        uint64_t next_ns = timers_next(system->timers);
+        if (next_ns > deadline_ns || next_ns == UINT64_MAX)
+            return false;
+        timers_advance(system->timers, next_ns);
+    }
+    return true;
+}
+
+static bool await_all(struct system *system, uint64_t deadline_ns)
+{
+    if (system->scheduler.regular == 0)
+        return run_until(system, 0, deadline_ns);
+    bool in_time = true;
+    lock_acquire(&system->lock);
+    while (in_time && !all_have_ended(system))
+        in_time = signal_wait_until(&system->changed, &system->lock, deadline_ns);
+    lock_release(&system->lock);
+    return all_have_ended(system);
+}
+
+/* Waits for `id`, or whoever is told after it, until one has had its share. */
+static void await_slow(struct system *system, actor_id id, uint64_t share_end_ns)
+{
+    if (system->scheduler.regular == 0) {
+        run_until(system, id, share_end_ns);
+        return;
+    }
+    /* Told only when all were told: else there would be a wake-up for each. */
+    lock_acquire(&system->lock);
+    while (!told_is(system, 0) && signal_wait_until(&system->changed, &system->lock, share_end_ns))
+        continue;
+    lock_release(&system->lock);
+}
+
+static void tell_all_in_turn(struct system *system, uint64_t deadline_ns)
+{
+    tell_next(system);
+    actor_id id;
+    while ((id = atomic_load_explicit(&system->told, memory_order_seq_cst)) != 0) {
+        if (id == NEXT_IS_SOUGHT) {
+            cpu_relax();
+            continue;
+        }
+        uint64_t told_ns = atomic_load_explicit(&system->told_ns, memory_order_relaxed);
+        uint64_t share_ns = deadline_ns > told_ns ? (deadline_ns - told_ns) / 4 : 0;
+        if (share_ns < SHARE_LEAST_NS) {
+            stop_all(system, true);
+            return;
+        }
+        await_slow(system, id, told_ns + share_ns);
+        if (clock_now(&system->clock) >= told_ns + share_ns || system->scheduler.regular == 0)
+            go_on_from(system, id);
+    }
+}
+
+/* ---- The account ------------------------------------------------------------ */
 
 static void account_for(struct system *system, struct shutdown_account *account)
 {
@@ -102,29 +202,27 @@ static void account_for(struct system *system, struct shutdown_account *account)
 void lifecycle_shut_down(struct system *system, uint64_t deadline_ns,
                          struct shutdown_account *account)
 {
+    uint64_t now_ns = clock_now(&system->clock);
+    uint64_t kill_ns = deadline_ns > now_ns ? deadline_ns - (deadline_ns - now_ns) / 10 : now_ns;
+
     memset(account, 0, sizeof *account);
     atomic_store_explicit(&system->inlet_closed, true, memory_order_release);
-    /* One that does not end keeps the older ones waiting for half of what is
-     * left of the budget, and no longer. */
-    actor_id id;
-    while ((id = newest(system, true)) != 0) {
-        uint64_t now_ns = clock_now(&system->clock);
-        uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
-        lifecycle_stop(system, id, true);
-        if (await_end(system, id, now_ns + left_ns / 2))
-            account->stopped++;
-    }
-    if (await_all(system, deadline_ns))
+    dead_letters_tally(&system->letters, true);
+    tell_all_in_turn(system, kill_ns);
+    if (await_all(system, kill_ns))
         return;
+
+    dead_letters_tally(&system->letters, false);
     account_for(system, account);
-    /* The budget is over: all that is left is stopped at once, whatever it
-     * does; a moment to do it in, then the host goes on without it. */
-    stop_all(system);
+    stop_all(system, false);
     if (system->scheduler.regular > 0) {
         watchdog_condemn_all(system);
-        await_all(system, clock_now(&system->clock) + 100 * NS_PER_MS);
+        now_ns = clock_now(&system->clock);
+        await_all(system, deadline_ns > now_ns + KILL_GRACE_NS ? deadline_ns
+                                                               : now_ns + KILL_GRACE_NS);
     } else {
         while (scheduler_step(system))
             continue;
     }
+    dead_letters_tally(&system->letters, true);
 }

@@ -1,21 +1,32 @@
 /*
  * shutdown.h -- all actors of a host end, in order and within a time.
+ *
+ * The youngest is told first, the next when it has ended: so who was there
+ * before somebody, and may be needed by him, is there until the end. The worker
+ * on which an actor ends tells the next; whoever runs the host only looks after
+ * those that take long: after a quarter of the time that is left the others are
+ * not kept waiting for them.
  */
 #ifndef TROUPE_ACTOR_SHUTDOWN_H
 #define TROUPE_ACTOR_SHUTDOWN_H
 
 #include "actor/actor.h"
 
-/* Stops every actor with drain, in reverse order of birth, until
- * `deadline_ns`; what is left then is condemned. Returns how many actors were
- * left and sums up their undelivered mail. On the thread that runs the host;
- * `step` is called while waiting if there are no workers (the stage). */
 struct shutdown_account {
-    unsigned stopped, left;
-    uint64_t messages;      /* that no handler has begun with; not those of timers */
-    char     names[256];    /* of actors left, "a (3 messages), b (0 messages)" */
+    unsigned left;          /* actors that had to be killed */
+    uint64_t messages;      /* theirs, that no handler has begun with; not those of timers */
+    char     names[256];    /* who: "a (3 messages), b (0 messages)" */
 };
+
+/* Closes the inlet and stops every actor with drain, in reverse order of birth;
+ * who has not ended when nine tenths of the time until `deadline_ns` are over is
+ * killed. What becomes a dead letter from now on is counted by target
+ * (dead_letters_tally()), but for what the killed had. On the thread that runs
+ * the host; without workers (the stage) it runs the actors itself. */
 void lifecycle_shut_down(struct system *system, uint64_t deadline_ns,
                          struct shutdown_account *account);
+
+/* The actor `id` has ended, and is found no more. Called by lifecycle_end() only. */
+void shutdown_ended(struct system *system, actor_id id);
 
 #endif

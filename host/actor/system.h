@@ -61,7 +61,8 @@ struct system {
     int           exit_code;       /* guarded by lock */
     bool          last_error;      /* the last actor ended by an error; guarded by lock */
     _Atomic actor_id begin_watched; /* lifecycle_await_begun() waits for its beginning */
-    actor_id      end_watched;     /* lifecycle_shut_down() waits for its end; guarded by lock */
+    _Atomic actor_id told;         /* actor/shutdown.c: whose end the others wait for; 0: nobody's */
+    _Atomic uint64_t told_ns;      /* since when */
 };
 
 /* `workers` 0 makes a stage: no threads, a clock that stands still. 0 or -errno. */

@@ -195,3 +195,10 @@ bool waits_move(struct system *system, actor_id waiter, uint64_t wait, actor_id 
         describe(system, &found, circle, room);
     return !closed;
 }
+
+actor_id waits_target(struct system *system, const struct actor *actor)
+{
+    actor_id id = 0;
+    uint64_t edge = load_edge(actor);
+    return edge != 0 && follow(system, edge, &id) != NULL ? id : 0;
+}

@@ -57,4 +57,7 @@ void waits_end(struct system *system, actor_id waiter, uint64_t wait);
 bool waits_move(struct system *system, actor_id waiter, uint64_t wait, actor_id target,
                 char *circle, size_t room);
 
+/* Whom the actor waits for now; 0: nobody here. Any thread; for people to look at. */
+actor_id waits_target(struct system *system, const struct actor *actor);
+
 #endif

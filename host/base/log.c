@@ -7,6 +7,7 @@
 #include "base/thread.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -42,10 +43,36 @@ bool log_enabled(enum log_level level)
 
 /* ---- The default sink -------------------------------------------------- */
 
-/* One system call, so that lines of several processes do not mix either.
- * Whatever is wrong with stderr, there is nobody to tell. */
-static void write_quietly(const struct iovec *parts, int count)
+#define PATIENCE_MS 1000 /* with somebody who reads our lines and is slow; then he has stopped */
+
+static _Atomic uint64_t lost;
+static uint64_t         lost_untold; /* guarded by lock, as is: */
+static bool             blocked;     /* nobody has read the last time */
+
+uint64_t log_lost(void)
 {
+    return atomic_load_explicit(&lost, memory_order_relaxed);
+}
+
+/* Whether stderr takes anything: a pipe that nobody reads costs lines, and not
+ * the threads that write them. */
+static bool is_writable(void)
+{
+    struct pollfd output = { .fd = STDERR_FILENO, .events = POLLOUT };
+    int ready;
+    do
+        ready = poll(&output, 1, blocked ? 0 : PATIENCE_MS);
+    while (ready < 0 && errno == EINTR);
+    blocked = ready == 0;
+    return !blocked;
+}
+
+/* One system call, so that lines of several processes do not mix either. False:
+ * not all of it was written. */
+static bool write_quietly(const struct iovec *parts, int count)
+{
+    if (!is_writable())
+        return false;
     sigset_t pipe_signal, before, pending;
     sigemptyset(&pipe_signal);
     sigaddset(&pipe_signal, SIGPIPE);
@@ -64,6 +91,10 @@ static void write_quietly(const struct iovec *parts, int count)
             ;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    size_t size = 0;
+    for (int i = 0; i < count; i++)
+        size += parts[i].iov_len;
+    return written == (ssize_t)size;
 }
 
 static void write_to_stderr(void *context, enum log_level level, const char *line)
@@ -79,12 +110,22 @@ static void write_to_stderr(void *context, enum log_level level, const char *lin
     size_t size = strftime(head, sizeof head, "%Y-%m-%d %H:%M:%S", &local);
     int more = snprintf(head + size, sizeof head - size, ".%03ld %s ", now.tv_nsec / 1000000,
                         names[level]);
+    char told[64] = "";
+    if (lost_untold > 0)
+        snprintf(told, sizeof told, "log: %llu lines could not be written\n",
+                 (unsigned long long)lost_untold);
     const struct iovec parts[] = {
+        {.iov_base = told, .iov_len = strlen(told)},
         {.iov_base = head, .iov_len = size + (size_t)more},
         {.iov_base = (char *)(uintptr_t)line, .iov_len = strlen(line)},
         {.iov_base = "\n", .iov_len = 1},
     };
-    write_quietly(parts, ARRAY_LENGTH(parts));
+    if (write_quietly(parts, ARRAY_LENGTH(parts))) {
+        lost_untold = 0;
+    } else {
+        lost_untold++;
+        atomic_fetch_add_explicit(&lost, 1, memory_order_relaxed);
+    }
 }
 
 /* ---- Building a line --------------------------------------------------- */

@@ -43,6 +43,10 @@ void log_block(enum log_level level, const char *text);
 #define log_warn(...)  log_write(LOG_WARN, __VA_ARGS__)
 #define log_error(...) log_write(LOG_ERROR, __VA_ARGS__)
 
+/* Lines that could not be written: the disk is full, or who reads them has stopped
+ * reading. (Once it can be written again, a line says how many.) Any thread. */
+uint64_t log_lost(void);
+
 /* At most `burst` lines a second for one place in the code. What is left out is
  * counted, and said in a line of its own before the next that is let through:
  *     static struct log_limit limit = LOG_LIMIT(5);

@@ -137,7 +137,8 @@ void park_wake(atomic_uint *word, int count)
 
 /* ---- Threads ----------------------------------------------------------- */
 
-#define NAME_BYTES 16 /* the kernel's limit, with the NUL */
+#define NAME_BYTES         16 /* the kernel's limit, with the NUL */
+#define SIGNAL_STACK_BYTES (32 * 1024)
 
 struct start {
     void *(*body)(void *);
@@ -145,12 +146,24 @@ struct start {
     char  name[NAME_BYTES];
 };
 
+/* Signal handlers that ask for it (SA_ONSTACK) have a stack of their own, for
+ * when the thread's is used up. Sanitizers bring one. */
 static void *run(void *argument)
 {
     struct start start = *(struct start *)argument;
     memory_put(argument, sizeof start);
     pthread_setname_np(pthread_self(), start.name); /* only for people: may fail */
+#ifndef TROUPE_SANITIZED
+    char stack[SIGNAL_STACK_BYTES];
+    stack_t other = {.ss_sp = stack, .ss_size = sizeof stack};
+    bool has_other = sigaltstack(&other, NULL) == 0;
+    void *result = start.body(start.argument);
+    if (has_other)
+        sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL);
+    return result;
+#else
     return start.body(start.argument);
+#endif
 }
 
 static int create(struct thread *thread, size_t stack_bytes, struct start *start)

@@ -23,6 +23,8 @@
 #define SOCKETS_MAX    4096
 #define LINGER_NS      NS_PER_SEC /* at most, when the gateway stops */
 
+#define READ_LAST_NS (100 * NS_PER_MS) /* who goes on sending is not read for ever */
+
 #define KEPT_MS 5  /* how long a handler that is held up may keep frames back */
 #define LOOKS   20 /* so often we look in vain before we stop looking */
 
@@ -274,6 +276,8 @@ void gateway_stop(struct gateway *gateway, uint64_t deadline_ns)
         wake_up(gateway);
         thread_join(&gateway->thread);
         gateway->running = false;
+        now = clock_now(&gateway->system->clock);
+        inbound_read_last(gateway, now + READ_LAST_NS);
     }
     streams_close(&gateway->streams, "not acknowledged in time: it may have been handled");
     now = clock_now(&gateway->system->clock);

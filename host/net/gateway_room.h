@@ -82,6 +82,9 @@ int gateway_open_ways(struct gateway *gateway, const struct gateway_options *opt
 void inbound_told(struct gateway *gateway, struct inlet *inlet);
 /* Gives each busy inlet its turn. Whether any still is. */
 bool inbound_serve_busy(struct gateway *gateway);
+/* When the gateway's thread has ended and nothing is sent any more: what libzmq has
+ * received already is refused and counted, instead of being dropped with its socket. */
+void inbound_read_last(struct gateway *gateway, uint64_t deadline_ns);
 /* Whether a connection from `host` may come in (an admission_judge). */
 bool inbound_may_connect(void *context, const char *host, const char *key);
 /* The timer of the connections tells. */

@@ -279,6 +279,17 @@ bool inbound_serve_busy(struct gateway *gateway)
     return busy;
 }
 
+void inbound_read_last(struct gateway *gateway, uint64_t deadline_ns)
+{
+    unsigned inlets = atomic_load_explicit(&gateway->inlets.count, memory_order_acquire);
+    for (unsigned i = 0; i < inlets; i++) {
+        struct inlet *inlet = &gateway->inlets.list[i];
+        do
+            inbound_told(gateway, inlet);
+        while (inlet->busy && clock_now(&gateway->system->clock) < deadline_ns);
+    }
+}
+
 void inbound_ticked(struct gateway *gateway)
 {
     connections_told(&gateway->inlets.connections);
