@@ -3,18 +3,16 @@
  */
 #include "host_internal.h"
 
-#include "actor/watchdog.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "message/wire.h"
 #include "place.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
-
-#define LINGER_NS           NS_PER_SEC         /* frames may take that long to leave */
-#define THREADS_PATIENCE_NS (100 * NS_PER_MS)  /* for threads to end, whatever is left of the budget */
 
 #define BEGIN_PATIENCE_NS (5 * NS_PER_SEC) /* for one on_start, before the next may begin */
 
@@ -108,6 +106,8 @@ static int open_gateway(struct host *host, const struct host_options *options, c
     gateway_options.reply_to = options->reply_to;
     gateway_options.curve_key = options->curve_key;
     gateway_options.curve_peers = options->curve_peers;
+    if (options->peers > 0)
+        gateway_options.peers = options->peers;
     return gateway_open(&host->gateway, &host->system, &gateway_options, why, room);
 }
 
@@ -120,11 +120,40 @@ static int check_options(const struct host_options *options, char *why, size_t r
     if (options->stepped &&
         (options->bind != NULL || options->advertise != NULL || options->flat != NULL))
         return refuse(-EINVAL, why, room, "a stepped host cannot listen: it has no threads");
+    if (options->depth > JSON_LIMITS_DEFAULT.depth)
+        return refuse(-EINVAL, why, room, "tables in tables are at most 64 deep");
     if (options->advertise != NULL && options->bind == NULL)
         return refuse(-EINVAL, why, room, "an endpoint can only be advertised together with bind");
     if ((options->flat == NULL) != (options->flat_actor == NULL))
         return refuse(-EINVAL, why, room, "flat is an endpoint, and flat_actor who answers there");
     return 0;
+}
+
+/* Three quarters of the machine's memory, or of what the process may have at all. */
+static size_t memory_for_scripts(void)
+{
+    long   pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGE_SIZE);
+    size_t bytes = pages > 0 && page > 0 ? (size_t)pages * (size_t)page : SIZE_MAX / 2;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY &&
+        limit.rlim_cur < bytes)
+        bytes = (size_t)limit.rlim_cur;
+    return bytes / 4 * 3;
+}
+
+static struct system_limits limits_of(const struct host_options *options)
+{
+    struct system_limits limits = SYSTEM_LIMITS_DEFAULT;
+    if (options->actors > 0)
+        limits.actors = options->actors;
+    if (options->children > 0)
+        limits.children = options->children;
+    if (options->timers > 0)
+        limits.timers = options->timers;
+    if (options->dead_letters > 0)
+        limits.dead_letters = options->dead_letters;
+    limits.memory_bytes = options->memory_total > 0 ? options->memory_total : memory_for_scripts();
+    return limits;
 }
 
 int host_make(struct host **out, const struct host_options *options, char *why, size_t room)
@@ -139,11 +168,7 @@ int host_make(struct host **out, const struct host_options *options, char *why, 
     struct host *host = calloc(1, sizeof *host);
     if (host == NULL)
         return refuse(-ENOMEM, why, room, "out of memory");
-    struct system_limits limits = SYSTEM_LIMITS_DEFAULT;
-    if (options->actors > 0)
-        limits.actors = options->actors;
-    if (options->timers > 0)
-        limits.timers = options->timers;
+    struct system_limits limits = limits_of(options);
     unsigned workers = options->workers > 0 ? options->workers : count_cores();
     error = system_open(&host->system, options->stepped ? 0 : workers, options->seed, &limits);
     if (error != 0) {
@@ -151,6 +176,7 @@ int host_make(struct host **out, const struct host_options *options, char *why, 
         goto free_host;
     }
     host->system.owner = host;
+    wire_set_limits(options->frame_bytes, options->depth);
     host->shutdown_ns = (options->shutdown_ms > 0 ? options->shutdown_ms : 5000) * NS_PER_MS;
     lock_init(&host->lock);
     error = open_world(host, options);
@@ -185,80 +211,6 @@ int host_start(struct host *host)
     if (host->start_error == 0 && host->gateway != NULL)
         host->start_error = gateway_start(host->gateway);
     return host->start_error;
-}
-
-static bool has_living(struct system *system)
-{
-    return atomic_load_explicit(&system->registry.living, memory_order_acquire) > 0;
-}
-
-/* Appends "a (3), b (2), others (7)". */
-static void name_targets(const struct tally *tally, struct bytes *text)
-{
-    for (unsigned i = 0; i < tally->names; i++)
-        bytes_printf(text, "%s%s (%llu)", i > 0 ? ", " : "", tally->list[i].name,
-                     (unsigned long long)tally->list[i].count);
-    if (tally->others > 0)
-        bytes_printf(text, ", others (%llu)", (unsigned long long)tally->others);
-}
-
-/* One line, if there is anything to say: who was killed, and what became of
- * messages that no handler has seen. */
-static void say_what_was_lost(struct host *host, const struct shutdown_account *account,
-                              uint64_t budget_ns)
-{
-    struct tally tally;
-    struct bytes text;
-    dead_letters_tallied(&host->system.letters, &tally);
-    bytes_init(&text, 2048);
-    if (account->left > 0)
-        bytes_printf(&text, "; %u actor%s had not ended in time and %s given up (a shutdown may take "
-                     "%.1f s): %s",
-                     account->left, account->left == 1 ? "" : "s",
-                     account->left == 1 ? "was" : "were", (double)budget_ns / (double)NS_PER_SEC,
-                     account->names);
-    if (tally.total > 0) {
-        bytes_printf(&text, "; %llu message%s not handled: ", (unsigned long long)tally.total,
-                     tally.total == 1 ? " was" : "s were");
-        name_targets(&tally, &text);
-    }
-    if (tally.rejected > 0)
-        bytes_printf(&text, "; %llu message%s rejected", (unsigned long long)tally.rejected,
-                     tally.rejected == 1 ? " was" : "s were");
-    if (text.size > 0)
-        log_warn("host: %s", bytes_text(&text) + strlen("; "));
-    bytes_fini(&text);
-}
-
-/* Ends all actors, the traffic and the threads, within `budget_ns`. */
-static void shut_down(struct host *host, uint64_t budget_ns)
-{
-    struct system *system = &host->system;
-    struct shutdown_account account;
-    uint64_t began_ns = clock_now(&system->clock);
-
-    if (host->shut_down)
-        return;
-    host->shut_down = true;
-    /* The last fifth is for frames that are to leave, but a second is enough. */
-    uint64_t last_ns = budget_ns / 5 < LINGER_NS ? budget_ns / 5 : LINGER_NS;
-    lifecycle_shut_down(system, began_ns + budget_ns - last_ns, &account);
-    host->left = account.left;
-    uint64_t now_ns = clock_now(&system->clock);
-    uint64_t end_ns = began_ns + budget_ns < now_ns + LINGER_NS ? began_ns + budget_ns
-                                                                 : now_ns + LINGER_NS;
-    if (host->gateway != NULL && host->start_error == 0)
-        gateway_stop(host->gateway, end_ns);
-    if (budget_ns > 0)
-        say_what_was_lost(host, &account, budget_ns);
-    now_ns = clock_now(&system->clock);
-    end_ns = began_ns + budget_ns;
-    host->stuck = !scheduler_stop(system, end_ns > now_ns + THREADS_PATIENCE_NS
-                                              ? end_ns
-                                              : now_ns + THREADS_PATIENCE_NS);
-    watchdog_stop(system);
-    if (host->start_error != 0 && has_living(system))
-        host->stuck = true; /* nobody ran them, so nobody could end them */
 }
 
 static bool is_over_locked(const struct system *system)
@@ -303,7 +255,7 @@ int host_run(struct host *host)
     int code = system->stop_asked ? system->exit_code : system->last_error ? 1 : 0;
     lock_release(&system->lock);
 
-    shut_down(host, host->shutdown_ns);
+    host_shut_down(host, host->shutdown_ns);
     return code == 0 && host->left > 0 ? 1 : code;
 }
 
@@ -337,10 +289,10 @@ bool host_free(struct host *host)
     if (host == NULL)
         return true;
     struct system *system = &host->system;
-    if (has_living(system))
+    if (host_has_living(host))
         host_start(host); /* somebody has to end them */
     if (host->started)
-        shut_down(host, 0);
+        host_shut_down(host, 0);
     if (host->stuck)
         return false;
     gateway_close(host->gateway);
@@ -421,6 +373,7 @@ static int spawn(struct host *host, const char *path, struct source *source,
         .config_size = config.size,
         .thread = options->thread,
         .failure = options->failure,
+        .sandbox = options->sandbox,
     };
     actor_id id;
     error = path != NULL

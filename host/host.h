@@ -57,7 +57,14 @@ struct host_options {
     uint64_t    slice_ms;         /* a handler that runs longer is reported [5000] */
     uint64_t    shutdown_ms;      /* budget of a shutdown [5000] */
     uint32_t    actors;           /* at once [1000000] */
+    uint32_t    children;         /* of one actor, at once, unless it says otherwise [100000] */
     uint32_t    timers;           /* at once [1000000] */
+    uint32_t    dead_letters;     /* that are kept [1000] */
+    uint32_t    peers;            /* other hosts that are spoken to, at once [256] */
+    size_t      memory_total;     /* of all scripts of the process: beyond it there are no new
+                                   * actors [three quarters of what the process may have] */
+    size_t      frame_bytes;      /* of a message to or from elsewhere; for the process [1 MiB] */
+    unsigned    depth;            /* of tables in tables in one; for the process [64, at most] */
 };
 
 /* Makes a host; nothing runs yet. `options` may be NULL. Errors: -EINVAL (a bad
@@ -77,6 +84,7 @@ struct host_spawn_options {
     const char *config;  /* JSON object: the script's self.config [{}] */
     const char *thread;  /* "pool", "own", "group:NAME" [the script's, or pool] */
     const char *failure; /* "continue", "stop" [the script's, or continue] */
+    bool        sandbox; /* no files, programs or C modules: docs/operations.md */
     bool        held;    /* registered, but on_start waits for host_start_actor() */
     bool        vital;   /* if its on_start fails, the host ends with 1 */
 };

@@ -36,6 +36,10 @@ struct host {
     const char         *package_path[2];
 };
 
+/* Ends all actors, the traffic and the threads, within `budget_ns`. Once. */
+void host_shut_down(struct host *host, uint64_t budget_ns);
+bool host_has_living(const struct host *host);
+
 /* The message that a C behaviour has in hand on this thread, or NULL. */
 const struct host_message *host_in_hand(const struct host *host);
 /* Its actor: the sender of what is sent now; 0: nobody. */

@@ -189,7 +189,8 @@ static int spawn_all(struct host *host, const struct program_run *run, host_acto
 {
     for (size_t i = 0; i < run->count; i++) {
         const struct program_script *script = &run->scripts[i];
-        struct host_spawn_options options = { .name = script->name, .held = true, .vital = true };
+        struct host_spawn_options options = { .name = script->name, .sandbox = run->sandbox,
+                                              .held = true, .vital = true };
         int error = script->path != NULL
                         ? host_spawn(host, script->path, &options, &actors[i], why, room)
                         : host_spawn_text(host, "=(command line)", script->text, &options,
@@ -239,6 +240,15 @@ static int run(void *context, const struct program_run *run, char *why, size_t r
         .arguments = run->arguments,
         .memory_bytes = run->memory_bytes,
         .slice_ms = run->slice_ms,
+        .shutdown_ms = run->limits.shutdown_ms,
+        .actors = run->limits.actors,
+        .children = run->limits.children,
+        .timers = run->limits.timers,
+        .dead_letters = run->limits.dead_letters,
+        .peers = run->limits.peers,
+        .memory_total = run->limits.memory_total,
+        .frame_bytes = run->limits.frame_bytes,
+        .depth = run->limits.depth,
     };
     tools_secure(&options, &run->security);
     host_actor *actors = calloc(run->count, sizeof *actors);

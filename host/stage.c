@@ -38,7 +38,9 @@ static int stage_new(lua_State *L)
     struct host_options options = { .stepped = true,
                                     .seed = seed,
                                     .actors = (uint32_t)luaL_optinteger(L, 2, 0),
-                                    .timers = (uint32_t)luaL_optinteger(L, 3, 0) };
+                                    .timers = (uint32_t)luaL_optinteger(L, 3, 0),
+                                    .children = (uint32_t)luaL_optinteger(L, 4, 0),
+                                    .memory_total = (size_t)luaL_optinteger(L, 5, 0) };
     if (host_make(&stage->host, &options, why, sizeof why) != 0) {
         message_ledger_end();
         return luaL_error(L, "no stage: %s", why);

@@ -104,6 +104,8 @@ struct actor {
     uint32_t         slot;            /* fixed: its place in the registry */
     struct actor    *parent;          /* NULL: none, or it has ended */
     struct actor    *children;        /* the youngest */
+    uint32_t         children_count;
+    uint32_t         children_limit;  /* 0: the host's; set by the spawn, before it begins */
     struct actor    *older_sibling, *younger_sibling;
     struct actor    *born_before, *born_after; /* all actors, in order of birth */
     struct actor    *free_next;

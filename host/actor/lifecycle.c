@@ -23,6 +23,21 @@ static int refuse(int error, char *why, size_t room, const char *text)
     return error;
 }
 
+/* Says so, and counts. `format` has one %u. */
+static void refuse_full(_Atomic uint64_t *counter, char *why, size_t room, const char *format,
+                        unsigned limit)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+    snprintf(why, room, format, limit);
+}
+
+static uint32_t children_limit(struct system *system, actor_id parent)
+{
+    const struct actor *actor = registry_find(&system->registry, parent);
+    return actor != NULL && actor->children_limit != 0 ? actor->children_limit
+                                                       : system->limits.children;
+}
+
 /* Whoever runs the host waits for the end of all actors but the hidden ones. */
 static bool all_ended_locked(const struct system *system)
 {
@@ -55,7 +70,12 @@ int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *
         if (error == -EEXIST)
             snprintf(why, room, "an actor named '%s' exists already", spawn->name);
         else if (error == -EAGAIN)
-            snprintf(why, room, "the host has its limit of %u actors", system->limits.actors);
+            refuse_full(&system->counters.full_actors, why, room,
+                        "the host has its limit of %u actors", system->limits.actors);
+        else if (error == -EMLINK)
+            refuse_full(&system->counters.full_children, why, room,
+                        "this actor has its limit of %u children",
+                        children_limit(system, spawn->parent));
         else
             snprintf(why, room, "out of memory");
         return error;
@@ -74,6 +94,7 @@ int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *
     atomic_store_explicit(&actor->takes_any, spawn->takes_any, memory_order_relaxed);
     actor->hidden = spawn->hidden;
     actor->vital = false;
+    actor->children_limit = spawn->children;
     actor->told_to_stop = false;
     atomic_store_explicit(&actor->slice_ns, spawn->slice_ns != 0 ? spawn->slice_ns : 5 * NS_PER_SEC,
                           memory_order_relaxed);

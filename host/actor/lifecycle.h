@@ -13,6 +13,7 @@ struct spawn {
     void       *state;              /* the actor's if the spawn succeeds */
     actor_id    parent;             /* ends with it; 0: none */
     struct mailbox_options mailbox;
+    uint32_t    children;           /* at once; 0: the host's limit */
     uint64_t    slice_ns;           /* a handler that runs longer is reported; 0: 5 s */
     const char *thread;             /* NULL or "pool", "own", "group:NAME" */
     bool        hidden;             /* the host's own: does not keep the host alive, has any name */
@@ -21,7 +22,7 @@ struct spawn {
 
 /* Makes an actor, registers its name and opens its mailbox; nothing runs until
  * lifecycle_start(). 0 and *id; negative errno with a sentence in `why`:
- * -EEXIST, -EAGAIN (limit), -ENOMEM, -EINVAL, -ESHUTDOWN (the host stops). */
+ * -EEXIST, -EAGAIN or -EMLINK (the host's limit, the parent's), -ENOMEM, -EINVAL, -ESHUTDOWN (the host stops). */
 int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *id,
                     char *why, size_t room);
 

@@ -20,6 +20,7 @@ int registry_open(struct registry *registry, uint32_t limit)
 {
     memset(registry, 0, sizeof *registry);
     registry->limit = limit < REGISTRY_SLOT_LIMIT - 1 ? limit : REGISTRY_SLOT_LIMIT - 1;
+    registry->children_limit = UINT32_MAX;
     registry->chunks = fault_hit() ? NULL : calloc(CHUNKS, sizeof *registry->chunks);
     if (registry->chunks == NULL)
         return -ENOMEM;
@@ -132,11 +133,22 @@ static int name_locked(struct registry *registry, struct actor *actor, const cha
     return error;
 }
 
+static bool has_room_locked(struct registry *registry, actor_id parent)
+{
+    const struct actor *actor = registry_find(registry, parent);
+    if (actor == NULL)
+        return true;
+    uint32_t limit = actor->children_limit != 0 ? actor->children_limit : registry->children_limit;
+    return actor->children_count < limit;
+}
+
 static int add_locked(struct registry *registry, const char *name, const char *stem,
-                      struct actor **actor)
+                      actor_id parent, struct actor **actor)
 {
     char made[ADDRESS_NAME_LIMIT + 1];
     size_t size;
+    if (!has_room_locked(registry, parent))
+        return -EMLINK;
     if (name != NULL) {
         size = strlen(name);
         if (map_find(&registry->names, name, size) != NULL)
@@ -167,8 +179,10 @@ static void adopt_locked(struct registry *registry, actor_id parent, struct acto
 {
     child->parent = registry_find(registry, parent);
     child->children = child->younger_sibling = child->older_sibling = NULL;
+    child->children_count = child->children_limit = 0;
     if (child->parent == NULL)
         return;
+    child->parent->children_count++;
     child->older_sibling = child->parent->children;
     if (child->older_sibling != NULL)
         child->older_sibling->younger_sibling = child;
@@ -185,6 +199,7 @@ static void leave_parent_locked(struct actor *child)
         child->parent->children = child->older_sibling;
     if (child->older_sibling != NULL)
         child->older_sibling->younger_sibling = child->younger_sibling;
+    child->parent->children_count--;
     child->parent = child->younger_sibling = child->older_sibling = NULL;
 }
 
@@ -205,7 +220,7 @@ int registry_add(struct registry *registry, const char *name, const char *stem, 
                  struct actor **actor)
 {
     lock_acquire(&registry->lock);
-    int error = add_locked(registry, name, stem, actor);
+    int error = add_locked(registry, name, stem, parent, actor);
     if (error == 0) {
         if (++(*actor)->generation == 0)
             (*actor)->generation = 1;

@@ -24,6 +24,7 @@ struct registry {
     uint32_t used;                     /* slots ever used, with slot 0; guarded by lock */
     uint32_t taken;                    /* slots in use now, without it; guarded by lock */
     uint32_t limit;                    /* of taken; fixed by registry_open() */
+    uint32_t children_limit;           /* of an actor with none of its own; fixed before the first */
     struct actor *free_head, *free_tail; /* guarded by lock */
     struct actor *oldest, *newest;     /* living actors in order of birth; guarded by lock */
     uint64_t births;                   /* numbers unnamed actors; guarded by lock */
@@ -66,7 +67,7 @@ const char *registry_name(struct registry *registry, actor_id id, char *text, si
  * not yet set (registry_publish() does that), whose `name` and `parent` are, and
  * whose other fields are as the last tenant left them (zero at first; the alarm
  * off). -EEXIST: the name is taken; -EAGAIN: the limit of actors is reached;
- * -ENOMEM. */
+ * -EMLINK: the parent's limit of children; -ENOMEM. */
 int  registry_add(struct registry *registry, const char *name, const char *stem, actor_id parent,
                   struct actor **actor);
 /* Makes a slot visible under its new id, which it returns, as the youngest actor. */

@@ -20,6 +20,7 @@ int system_open(struct system *system, unsigned workers, uint64_t seed,
     int error = registry_open(&system->registry, system->limits.actors);
     if (error != 0)
         goto fini_locks;
+    system->registry.children_limit = system->limits.children;
     error = dead_letters_open(&system->letters, system->limits.dead_letters, 4u << 20);
     if (error != 0)
         goto close_registry;

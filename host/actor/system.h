@@ -20,15 +20,20 @@
 
 struct system_limits {
     uint32_t actors;        /* at once */
+    uint32_t children;      /* of one actor, unless it says otherwise */
     uint32_t timers;
     size_t   dead_letters;
+    size_t   memory_bytes;  /* of all scripts: beyond it there are no new ones; 0: none */
 };
 
-#define SYSTEM_LIMITS_DEFAULT \
-    ((struct system_limits){ .actors = 1000000, .timers = 1000000, .dead_letters = 1000 })
+#define SYSTEM_LIMITS_DEFAULT                                                    \
+    ((struct system_limits){ .actors = 1000000, .children = 100000,              \
+                             .timers = 1000000, .dead_letters = 1000 })
 
 struct system_counters {
     _Atomic uint64_t unhandled, rejected, late_answers, frames_bad, timers_fired, bad_fields;
+    /* What was refused because a limit was reached: */
+    _Atomic uint64_t full_actors, full_children, full_timers, full_memory;
 };
 
 struct system {

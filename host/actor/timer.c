@@ -133,6 +133,7 @@ int timer_start(struct timers *timers, struct message **message, uint64_t due_ns
     lock_acquire(&timers->lock);
     if (UNLIKELY(timers->armed >= timers->system->limits.timers)) {
         lock_release(&timers->lock);
+        atomic_fetch_add_explicit(&timers->system->counters.full_timers, 1, memory_order_relaxed);
         message_free(made->carrier);
         memory_put(made, sizeof *made);
         return -EAGAIN;

@@ -143,27 +143,35 @@ void park_wake(atomic_uint *word, int count)
 struct start {
     void *(*body)(void *);
     void *argument;
+    bool  has_room; /* on its stack, for another one */
     char  name[NAME_BYTES];
 };
 
+#ifndef TROUPE_SANITIZED
 /* Signal handlers that ask for it (SA_ONSTACK) have a stack of their own, for
  * when the thread's is used up. Sanitizers bring one. */
+static __attribute__((noinline)) void *run_with_signal_stack(const struct start *start)
+{
+    char stack[SIGNAL_STACK_BYTES];
+    stack_t other = {.ss_sp = stack, .ss_size = sizeof stack};
+    bool has_other = sigaltstack(&other, NULL) == 0;
+    void *result = start->body(start->argument);
+    if (has_other)
+        sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL);
+    return result;
+}
+#endif
+
 static void *run(void *argument)
 {
     struct start start = *(struct start *)argument;
     memory_put(argument, sizeof start);
     pthread_setname_np(pthread_self(), start.name); /* only for people: may fail */
 #ifndef TROUPE_SANITIZED
-    char stack[SIGNAL_STACK_BYTES];
-    stack_t other = {.ss_sp = stack, .ss_size = sizeof stack};
-    bool has_other = sigaltstack(&other, NULL) == 0;
-    void *result = start.body(start.argument);
-    if (has_other)
-        sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL);
-    return result;
-#else
-    return start.body(start.argument);
+    if (start.has_room)
+        return run_with_signal_stack(&start);
 #endif
+    return start.body(start.argument);
 }
 
 static int create(struct thread *thread, size_t stack_bytes, struct start *start)
@@ -188,7 +196,9 @@ int thread_start(struct thread *thread, const char *name, size_t stack_bytes,
     struct start *start = memory_get(sizeof *start);
     if (start == NULL)
         return -ENOMEM;
-    *start = (struct start){.body = body, .argument = argument};
+    *start = (struct start){.body = body,
+                            .argument = argument,
+                            .has_room = stack_bytes == 0 || stack_bytes >= 8 * SIGNAL_STACK_BYTES};
     snprintf(start->name, sizeof start->name, "%s", name);
 
     /* The new thread inherits the mask, so it never runs without it. */

@@ -7,6 +7,7 @@
 #include "message/pack.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,6 +28,31 @@ enum field {
 static const char *const field_names[FIELD_COUNT] = {
     "sender_actor", "sender_endpoint", "receiver", "message_type", "message", "rel",
 };
+
+static _Atomic size_t   frame_limit = WIRE_FRAME_LIMIT;
+static _Atomic unsigned depth_limit; /* 0: the default */
+
+void wire_set_limits(size_t frame_bytes, unsigned depth)
+{
+    if (frame_bytes > 0)
+        atomic_store_explicit(&frame_limit, frame_bytes, memory_order_relaxed);
+    if (depth > 0)
+        atomic_store_explicit(&depth_limit, depth, memory_order_relaxed);
+}
+
+size_t wire_frame_limit(void)
+{
+    return atomic_load_explicit(&frame_limit, memory_order_relaxed);
+}
+
+struct json_limits wire_json_limits(void)
+{
+    struct json_limits limits = JSON_LIMITS_DEFAULT;
+    unsigned depth = atomic_load_explicit(&depth_limit, memory_order_relaxed);
+    if (depth > 0 && depth < limits.depth)
+        limits.depth = depth;
+    return limits;
+}
 
 void wire_envelope_init(struct wire_envelope *envelope)
 {

@@ -18,6 +18,13 @@
 
 #define WIRE_FRAME_LIMIT (1024 * 1024)
 
+/* What a frame may be, in this whole process: bytes (at first WIRE_FRAME_LIMIT) and
+ * containers in containers (at first, and at most, JSON_LIMITS_DEFAULT's). 0 leaves
+ * one as it is. Before frames come and go. */
+void wire_set_limits(size_t frame_bytes, unsigned depth);
+size_t wire_frame_limit(void);
+struct json_limits wire_json_limits(void);
+
 /* A frame taken apart. Texts are decoded and NUL-terminated. `sender_*` are
  * both set or both empty: a half sender is none. */
 struct wire_envelope {

@@ -266,7 +266,7 @@ static bool look_again(int descriptor, struct connection *connection)
     connection->read = now > connection->read ? now : connection->read;
     connection->fresh = false;
     return silent && connection->read > connection->read_before &&
-           connection->read - connection->delivered > 2 * WIRE_FRAME_LIMIT;
+           connection->read - connection->delivered > 2 * (int64_t)wire_frame_limit();
 }
 
 /* Shuts the connection under libzmq, which then drops what it kept of it. */

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "message/pack.h"
+#include "message/wire.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -128,7 +129,8 @@ static const char *take_answer(struct flat_clients *clients, const struct flat_r
                                const char *text, size_t size, struct json_error *error)
 {
     char type_text[FLAT_TYPE_ROOM], reason[512];
-    int  err = flat_read(text, size, &JSON_LIMITS_DEFAULT, type_text, &clients->fields, error);
+    struct json_limits limits = wire_json_limits();
+    int  err = flat_read(text, size, &limits, type_text, &clients->fields, error);
     if (err != 0)
         return err == -EINVAL ? error->reason : "no memory";
     if (type_text[0] == '\0') {

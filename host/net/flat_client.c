@@ -137,7 +137,7 @@ static bool take_parts(struct flat_client *client)
 static int open_dealer(struct flat_client *client)
 {
     struct flat_clients *clients = client->clients;
-    int64_t frame_limit = WIRE_FRAME_LIMIT;
+    int64_t frame_limit = (int64_t)wire_frame_limit();
     int     ipv6 = strchr(client->numeric, '[') != NULL, err = 0;
 
     client->dealer = zmq_socket(clients->zmq, ZMQ_DEALER);
@@ -383,8 +383,8 @@ static enum router_answer write_request(const struct message *message, struct by
     case 0:
         return ROUTER_OK;
     case -ENOMEM:
-        snprintf(why, room, "%s is larger than a frame may be (%d bytes)",
-                 type_name(message->type), WIRE_FRAME_LIMIT);
+        snprintf(why, room, "%s is larger than a frame may be (%zu bytes)",
+                 type_name(message->type), wire_frame_limit());
         return ROUTER_REFUSED;
     default:
         snprintf(why, room, "%s", error.reason);
@@ -402,7 +402,7 @@ enum router_answer flat_clients_carry(struct flat_clients *clients, const struct
 
     struct flat_request *request = NULL;
     struct bytes         text;
-    bytes_init(&text, WIRE_FRAME_LIMIT);
+    bytes_init(&text, wire_frame_limit());
     enum router_answer answer = write_request(*message, &text, why, room);
     if (answer == ROUTER_OK) {
         request = flat_request_new(*message, (struct address *)(uintptr_t)to, &text, clock_now(&clients->system->clock));

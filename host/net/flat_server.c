@@ -54,7 +54,7 @@ static struct flat_ticket *ticket_new(const struct way_back *way, uint64_t now_n
     ticket->next = NULL;
     ticket->born_ns = now_ns;
     ticket->way = *way;
-    bytes_init(&ticket->answer, WIRE_FRAME_LIMIT);
+    bytes_init(&ticket->answer, wire_frame_limit());
     return ticket;
 }
 
@@ -152,12 +152,12 @@ enum router_answer flat_server_answer(struct flat_server *server, const struct a
     struct bytes       text;
     enum router_answer answer = ROUTER_REFUSED;
 
-    bytes_init(&text, WIRE_FRAME_LIMIT);
+    bytes_init(&text, wire_frame_limit());
     int err = flat_write(type_name((*message)->type), (*message)->payload, (*message)->size, &text,
                          &error);
     if (err == -ENOMEM) {
-        snprintf(why, room, "%s is larger than a frame may be (%d bytes)",
-                 type_name((*message)->type), WIRE_FRAME_LIMIT);
+        snprintf(why, room, "%s is larger than a frame may be (%zu bytes)",
+                 type_name((*message)->type), wire_frame_limit());
     } else if (err != 0) {
         snprintf(why, room, "%s", error.reason);
     } else if (!put_answer(server, to, &text)) {
@@ -175,7 +175,7 @@ enum router_answer flat_server_answer(struct flat_server *server, const struct a
 void flat_server_refuse(struct flat_server *server, const struct address *to, const char *reason)
 {
     struct bytes text;
-    bytes_init(&text, WIRE_FRAME_LIMIT);
+    bytes_init(&text, wire_frame_limit());
     if (flat_write_error(reason, &text) == 0)
         put_answer(server, to, &text);
     bytes_fini(&text);
@@ -207,7 +207,7 @@ static void send_back(struct flat_server *server, const struct way_back *way, co
 static void send_error(struct flat_server *server, const struct way_back *way, const char *reason)
 {
     struct bytes text;
-    bytes_init(&text, WIRE_FRAME_LIMIT);
+    bytes_init(&text, wire_frame_limit());
     if (flat_write_error(reason, &text) == 0)
         send_back(server, way, text.data, text.size);
     bytes_fini(&text);
@@ -305,7 +305,8 @@ static void request_in(struct flat_server *server, const struct way_back *way, c
     struct json_error error;
     char              type_text[FLAT_TYPE_ROOM], why[FLAT_TYPE_ROOM + 32];
 
-    int err = flat_read(text, size, &JSON_LIMITS_DEFAULT, type_text, &server->fields, &error);
+    struct json_limits limits = wire_json_limits();
+    int err = flat_read(text, size, &limits, type_text, &server->fields, &error);
     if (err != 0) {
         refuse(server, way, err == -EINVAL ? error.reason : "no memory");
         return;

@@ -196,7 +196,8 @@ static void frame_in(struct gateway *gateway, const uint8_t *frame, size_t size)
     count(&gateway->frames_in);
     if (!is_listed(gateway))
         return;
-    int err = wire_read((const char *)frame, size, &JSON_LIMITS_DEFAULT, envelope, &error);
+    struct json_limits limits = wire_json_limits();
+    int err = wire_read((const char *)frame, size, &limits, envelope, &error);
     if (!envelope->again) { /* whatever becomes of this one, the next may begin like it */
         gateway->last_type = TYPE_NONE;
         gateway->last_to = 0;

@@ -19,7 +19,7 @@
 
 static void set_options(void *pull, const char *endpoint)
 {
-    int64_t frame_limit = WIRE_FRAME_LIMIT;
+    int64_t frame_limit = (int64_t)wire_frame_limit();
     zmq_setsockopt(pull, ZMQ_MAXMSGSIZE, &frame_limit, sizeof frame_limit);
     zmq_setsockopt(pull, ZMQ_ZAP_DOMAIN, ADMISSION_DOMAIN, strlen(ADMISSION_DOMAIN));
 

@@ -40,8 +40,9 @@ static struct bytes *scratch_take(void)
     if (UNLIKELY(scratch->capacity == 0)) {
         pthread_once(&scratch_once, make_scratch_key);
         (void)pthread_setspecific(scratch_end, scratch);
-        bytes_init(scratch, WIRE_FRAME_LIMIT);
+        bytes_init(scratch, wire_frame_limit());
     }
+    scratch->limit = wire_frame_limit();
     bytes_clear(scratch, KEPT_BYTES);
     return scratch;
 }
@@ -133,8 +134,8 @@ static size_t actor_text(void *context, uint64_t actor, char *text, size_t room)
 
 static enum router_answer say_too_long(const struct message *message, char *why, size_t room)
 {
-    snprintf(why, room, "%s is larger than a frame may be (%d bytes)", type_name(message->type),
-             WIRE_FRAME_LIMIT);
+    snprintf(why, room, "%s is larger than a frame may be (%zu bytes)", type_name(message->type),
+             wire_frame_limit());
     return ROUTER_REFUSED;
 }
 

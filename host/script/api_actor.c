@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/suggest.h"
 #include "script/ref.h"
+#include "script/sandbox.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -172,6 +173,7 @@ static int actor_stop_host(lua_State *L)
     if (!whole || code < 0 || code > 255)
         return luaL_error(L, "actor.stop_host: an exit code from 0 to 255 is expected");
     api_refuse_loading(L, "actor.stop_host");
+    sandbox_refuse(L, "actor.stop_host");
     system_ask_stop(script_of(L)->world->system, (int)code);
     return 0;
 }

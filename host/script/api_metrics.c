@@ -3,6 +3,9 @@
  */
 #include "script/api.h"
 
+#include "base/log.h"
+#include "message/wire.h"
+#include "script/arena_store.h"
 #include "script/pack_lua.h"
 #include "script/scratch.h"
 
@@ -33,7 +36,30 @@ static void push_wire(lua_State *L, struct system *system)
     set(L, "rejected", value_of(&system->counters.rejected));
 }
 
-/* actor.metrics() -> { actors=, ended=, dead_letters=, unhandled=, bad_fields=, timers_fired=, wire={...} } */
+/* What there may be of each, and what was refused for it: the same names in both. */
+static void push_limits(lua_State *L, struct system *system)
+{
+    const struct system_limits *limits = &system->limits;
+    lua_createtable(L, 0, 8);
+    set(L, "actors", limits->actors);
+    set(L, "children", limits->children);
+    set(L, "timers", limits->timers);
+    set(L, "dead_letters", limits->dead_letters);
+    set(L, "memory", limits->memory_bytes);
+    set(L, "frame", wire_frame_limit());
+    set(L, "depth", wire_json_limits().depth);
+    lua_setfield(L, -2, "limits");
+
+    struct system_counters *counters = &system->counters;
+    lua_createtable(L, 0, 4);
+    set(L, "actors", value_of(&counters->full_actors));
+    set(L, "children", value_of(&counters->full_children));
+    set(L, "timers", value_of(&counters->full_timers));
+    set(L, "memory", value_of(&counters->full_memory));
+    lua_setfield(L, -2, "refused");
+}
+
+/* actor.metrics() -> { actors=, ended=, ..., limits={...}, refused={...}, wire={...} } */
 int api_metrics(lua_State *L)
 {
     struct system *system = script_of(L)->world->system;
@@ -44,13 +70,17 @@ int api_metrics(lua_State *L)
     lock_release(&system->lock);
     uint64_t living = atomic_load_explicit(&system->registry.living, memory_order_relaxed);
 
-    lua_createtable(L, 0, 7);
+    lua_createtable(L, 0, 12);
     set(L, "actors", living > hidden ? living - hidden : 0);
     set(L, "ended", value_of(&system->registry.ended));
     set(L, "dead_letters", dead_letters_total(&system->letters));
     set(L, "unhandled", value_of(&system->counters.unhandled));
     set(L, "bad_fields", value_of(&system->counters.bad_fields));
+    set(L, "timers", timers_count(system->timers));
     set(L, "timers_fired", value_of(&system->counters.timers_fired));
+    set(L, "memory", arena_store_held());
+    set(L, "log_lost", log_lost());
+    push_limits(L, system);
     push_wire(L, system);
     lua_setfield(L, -2, "wire");
     return 1;

@@ -8,6 +8,7 @@
 #include "script/interleave.h"
 #include "script/pack_lua.h"
 #include "script/ref.h"
+#include "script/sandbox.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -18,6 +19,7 @@
 /* A mailbox counts its bytes in 40 bits. */
 #define MAILBOX_BYTES_LIMIT ((UINT64_C(1) << 40) - 1)
 #define MEMORY_LIMIT        (UINT64_C(1) << 46)
+#define CHILDREN_MAX        16000000
 
 /* What the readers of single options share. */
 struct reading {
@@ -225,6 +227,27 @@ static int read_interleave(const struct reading *reading, struct script_options 
     return interleave_read(reading->L, reading->index, options, reading->why, reading->room);
 }
 
+static int read_children(const struct reading *reading, struct script_options *options)
+{
+    int whole = 0;
+    lua_Integer limit = lua_type(reading->L, reading->index) == LUA_TNUMBER
+                            ? lua_tointegerx(reading->L, reading->index, &whole)
+                            : 0;
+    if (!whole || limit < 1 || limit > CHILDREN_MAX)
+        return bad(reading, "children is a number of actors from 1 to 16000000");
+    options->children = (uint32_t)limit;
+    return 1;
+}
+
+static int read_sandbox(const struct reading *reading, struct script_options *options)
+{
+    if (!lua_isboolean(reading->L, reading->index))
+        return bad(reading, "sandbox is true or false");
+    options->sandbox = lua_toboolean(reading->L, reading->index) != 0;
+    options->says_sandbox = true;
+    return 1;
+}
+
 struct option {
     const char *name;
     int (*read)(const struct reading *reading, struct script_options *options);
@@ -240,7 +263,7 @@ static const struct option spawn_options[] = {
     { "name", read_name },       { "config", read_config }, { "mailbox", read_mailbox },
     { "thread", read_thread },   { "failure", read_failure }, { "memory", read_memory },
     { "slice", read_slice },     { "slow", read_slow },     { "interleave", read_interleave },
-    { NULL, NULL },
+    { "children", read_children }, { "sandbox", read_sandbox }, { NULL, NULL },
 };
 
 static const struct option *find_option(const struct option *known, const char *name)
@@ -340,6 +363,7 @@ static enum failure_reason reason_of(int error)
 {
     switch (error) {
     case -EAGAIN:
+    case -EMLINK:
         return FAILURE_FULL;
     case -ESHUTDOWN:
         return FAILURE_STOPPING;
@@ -361,6 +385,7 @@ int api_spawn(lua_State *L)
         return luaL_error(L, "actor.spawn: the path of a script is expected, not a %s",
                           luaL_typename(L, 1));
     check_options(L, &options);
+    sandbox_spawn(L, script, &options);
     api_install_refs(L);
 
     /* From here to the start of the new actor nothing raises. */

@@ -27,6 +27,18 @@ static struct {
     unsigned       spare[CHUNK_SIZES];  /* guarded by lock; how many of them are wholly free */
 } store = { .lock = { PTHREAD_MUTEX_INITIALIZER } };
 
+static _Atomic size_t held;
+
+size_t arena_store_held(void)
+{
+    return atomic_load_explicit(&held, memory_order_relaxed);
+}
+
+static void count_held(size_t more)
+{
+    atomic_fetch_add_explicit(&held, more, memory_order_relaxed); /* wraps round to take off */
+}
+
 static struct region *region_new(unsigned size_class)
 {
     struct region *region = calloc(1, sizeof *region);
@@ -38,6 +50,7 @@ static struct region *region_new(unsigned size_class)
         free(region);
         return NULL;
     }
+    count_held(REGION_BYTES);
     region->memory = memory;
     region->fresh = (unsigned)(REGION_BYTES / chunk_bytes(size_class));
     region->size_class = size_class;
@@ -50,6 +63,7 @@ static void regions_free(struct region *region)
     for (struct region *next; region != NULL; region = next) {
         next = region->next;
         munmap(region->memory, REGION_BYTES);
+        count_held((size_t)0 - REGION_BYTES);
         free(region);
     }
 }
@@ -154,7 +168,8 @@ static bool is_mapped(size_t bytes)
 #endif
 }
 
-void *stretch_get(size_t bytes)
+/* As malloc(), free() and realloc() are, with the size said by the caller. */
+static void *system_get(size_t bytes)
 {
     if (!is_mapped(bytes))
         return malloc(bytes);
@@ -162,7 +177,7 @@ void *stretch_get(size_t bytes)
     return stretch != MAP_FAILED ? stretch : NULL;
 }
 
-void stretch_put(void *stretch, size_t bytes)
+static void system_put(void *stretch, size_t bytes)
 {
     if (is_mapped(bytes))
         munmap(stretch, bytes);
@@ -170,7 +185,7 @@ void stretch_put(void *stretch, size_t bytes)
         free(stretch);
 }
 
-void *stretch_resize(void *stretch, size_t bytes, size_t new_bytes)
+static void *system_resize(void *stretch, size_t bytes, size_t new_bytes)
 {
     if (!is_mapped(bytes) && !is_mapped(new_bytes))
         return realloc(stretch, new_bytes);
@@ -178,10 +193,32 @@ void *stretch_resize(void *stretch, size_t bytes, size_t new_bytes)
         void *moved = mremap(stretch, bytes, new_bytes, MREMAP_MAYMOVE);
         return moved != MAP_FAILED ? moved : NULL;
     }
-    void *moved = stretch_get(new_bytes);
+    void *moved = system_get(new_bytes);
     if (moved == NULL)
         return NULL;
     memcpy(moved, stretch, bytes < new_bytes ? bytes : new_bytes);
-    stretch_put(stretch, bytes);
+    system_put(stretch, bytes);
+    return moved;
+}
+
+void *stretch_get(size_t bytes)
+{
+    void *stretch = system_get(bytes);
+    if (stretch != NULL)
+        count_held(bytes);
+    return stretch;
+}
+
+void stretch_put(void *stretch, size_t bytes)
+{
+    system_put(stretch, bytes);
+    count_held((size_t)0 - bytes);
+}
+
+void *stretch_resize(void *stretch, size_t bytes, size_t new_bytes)
+{
+    void *moved = system_resize(stretch, bytes, new_bytes);
+    if (moved != NULL)
+        count_held(new_bytes - bytes);
     return moved;
 }

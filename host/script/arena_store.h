@@ -40,6 +40,9 @@ struct arena_chunk *chunk_get(unsigned size_class);
 /* Gives back a list of chunks linked through `next`. */
 void chunks_put(struct arena_chunk *chunk);
 
+/* Bytes that all arenas of the process have from the system. Any thread. */
+size_t arena_store_held(void);
+
 /* Memory by itself, aligned to 16; NULL when there is none. Who has it remembers
  * its size, and tells it when resizing it or giving it back. */
 void *stretch_get(size_t bytes);

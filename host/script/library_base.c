@@ -97,7 +97,10 @@ static int base_collectgarbage(lua_State *L)
         "restart", "setpause", "setstepmul", "generational", "incremental", NULL };
     enum { COLLECT, COUNT, STEP, IS_RUNNING, STOP, RESTART, SET_PAUSE, SET_STEPMUL, GENERATIONAL,
            INCREMENTAL };
-    switch (luaL_checkoption(L, 1, "collect", names)) {
+    int what = luaL_checkoption(L, 1, "collect", names);
+    if (vm_of(L)->options->sandbox && what != COUNT)
+        return luaL_error(L, "collectgarbage(\"%s\") is not available in a sandbox", names[what]);
+    switch (what) {
     case COLLECT:
         lua_gc(L, LUA_GCCOLLECT);
         lua_pushinteger(L, 0);

@@ -71,7 +71,10 @@ int library_open_string(lua_State *L)
 {
     static const luaL_Reg ours[] = {
         { "rep", string_rep }, { "gmatch", string_gmatch }, { NULL, NULL } };
+    static const char *const trusted[] = { "dump", NULL };
     luaopen_string(L);
+    if (vm_of(L)->options->sandbox)
+        withdraw(L, trusted);
     return finish(L, ours);
 }
 
@@ -196,7 +199,8 @@ int library_open_os(lua_State *L)
     static const luaL_Reg ours[] = {
         { "exit", os_exit }, { "setlocale", os_setlocale }, { "execute", library_os_execute },
         { NULL, NULL } };
-    static const char *const trusted[] = { "execute", "remove", "rename", "tmpname", NULL };
+    static const char *const trusted[] = { "execute", "exit",   "getenv", "remove",
+                                            "rename",  "tmpname", NULL };
     luaopen_os(L);
     finish(L, ours);
     if (vm_of(L)->options->sandbox)

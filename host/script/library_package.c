@@ -7,7 +7,7 @@
 #include <lualib.h>
 #include <string.h>
 
-/* Searcher of Lua files; its upvalue is the library. */
+/* Searcher of Lua files; its upvalue has the path: the library, unless that is a sandbox's. */
 static int search_lua(lua_State *L)
 {
     luaL_checkstring(L, 1);
@@ -79,7 +79,13 @@ static void set_up_searchers(lua_State *L, int library)
 {
     bool sandbox = vm_of(L)->options->sandbox;
     lua_getfield(L, library, "searchers");
-    lua_pushvalue(L, library);
+    if (sandbox) { /* whatever it makes of package.path */
+        lua_createtable(L, 0, 1);
+        lua_getfield(L, library, "path");
+        lua_setfield(L, -2, "path");
+    } else {
+        lua_pushvalue(L, library);
+    }
     lua_pushcclosure(L, search_lua, 1);
     lua_rawseti(L, -2, 2);
     for (int i = 3; i <= 4; i++) {
@@ -100,6 +106,10 @@ static void set_up_searchers(lua_State *L, int library)
         lua_pushcclosure(L, with_c_modules, 1);
     }
     lua_setfield(L, library, "loadlib");
+    if (sandbox) { /* it tells which files there are */
+        lua_pushnil(L);
+        lua_setfield(L, library, "searchpath");
+    }
 }
 
 static void set_up_path(lua_State *L, int library)
@@ -126,8 +136,8 @@ int library_open_package(lua_State *L)
     luaopen_package(L);
     int library = lua_gettop(L);
     set_up_loaded(L, library);
-    set_up_searchers(L, library);
     set_up_path(L, library);
+    set_up_searchers(L, library);
     lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
     lua_pushvalue(L, library);
     lua_setfield(L, -2, LUA_LOADLIBNAME);

@@ -12,12 +12,14 @@
 #include "actor/watchdog.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "script/arena_store.h"
 #include "script/declared.h"
 #include "script/dispatch.h"
 #include "script/interleave.h"
 #include "script/misspelt.h"
 #include "script/pack_lua.h"
 #include "script/report.h"
+#include "script/sandbox.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -144,7 +146,8 @@ static void read_version(lua_State *L, struct script *script)
 /* Fields of a script's table that are settings: `version`, and what
  * script_read_option() knows but for that which only a spawner can give. */
 static const char *const settings[] = {
-    "version", "mailbox", "thread", "failure", "slow", "memory", "slice", "interleave", NULL,
+    "version", "mailbox", "thread", "failure", "slow", "memory", "slice", "interleave",
+    "children", NULL,
 };
 static const char *const no_settings[] = { NULL };
 
@@ -170,6 +173,9 @@ static void read_settings(lua_State *L, struct script *script, struct script_opt
         const char *name = lua_tostring(L, -2);
         if (strcmp(name, "version") == 0)
             read_version(L, script);
+        else if (strcmp(name, "sandbox") == 0)
+            luaL_error(L, "%s: sandbox is for who spawns a script to say: it runs already",
+                       source_path(script->source));
         else if (is_setting(name) &&
                  script_read_option(L, name, lua_gettop(L), own, why, sizeof why) < 0)
             luaL_error(L, "%s: %s", source_path(script->source), why);
@@ -236,8 +242,9 @@ static void on_overdue(struct vm *vm, lua_State *active)
 
 /* A script with a fresh state and nothing loaded; NULL: no memory. */
 static struct script *script_new(struct script_world *world, struct source *source,
-                                 size_t memory_bytes)
+                                 const struct script_options *options)
 {
+    size_t memory_bytes = options->memory_bytes;
     struct script *script = memory_get_zeroed(sizeof *script);
     if (script == NULL)
         return NULL;
@@ -250,6 +257,7 @@ static struct script *script_new(struct script_world *world, struct source *sour
         .memory_limit = memory_bytes != 0 ? memory_bytes : world->defaults.memory_bytes,
         .libraries = libraries,
         .package_path = world->package_path,
+        .sandbox = options->sandbox,
         .on_overdue = on_overdue,
         .actor_text = script_actor_text,
         .print = world->print != NULL ? print_line : NULL,
@@ -305,6 +313,7 @@ static void settle_options(struct script *script, const struct script_options *g
     spawn->slice_ns = given->slice_ns != 0   ? given->slice_ns
                       : own->slice_ns != 0 ? own->slice_ns
                                            : script->world->defaults.slice_ns;
+    spawn->children = given->children != 0 ? given->children : own->children;
     spawn->thread = given->thread != NULL ? given->thread : own->thread;
     spawn->mailbox = MAILBOX_OPTIONS_DEFAULT;
     const struct script_options *sets[] = { own, given };
@@ -335,10 +344,26 @@ static void describe_failure(struct script *script, char *why, size_t room)
     bytes_fini(&text);
 }
 
+/* Whether all scripts of the process together leave room for another. */
+static int check_memory(struct script_world *world, char *why, size_t room)
+{
+    struct system *system = world->system;
+    size_t limit = system->limits.memory_bytes;
+    if (LIKELY(limit == 0 || arena_store_held() < limit))
+        return 0;
+    atomic_fetch_add_explicit(&system->counters.full_memory, 1, memory_order_relaxed);
+    snprintf(why, room, "the scripts of this host have their limit of %.0f MiB of memory",
+             (double)limit / (1024 * 1024));
+    return -EAGAIN;
+}
+
 int script_spawn_source(struct script_world *world, struct source *source, actor_id parent,
                         const struct script_options *options, actor_id *id, char *why, size_t room)
 {
-    struct script *script = script_new(world, source, options->memory_bytes);
+    int err = check_memory(world, why, room);
+    if (err != 0)
+        return err;
+    struct script *script = script_new(world, source, options);
     if (script == NULL) {
         snprintf(why, room, "out of memory");
         return -ENOMEM;
@@ -348,11 +373,13 @@ int script_spawn_source(struct script_world *world, struct source *source, actor
     lua_State *L = script->hand.coroutine;
     lua_pushcfunction(L, load_entry);
     lua_pushlightuserdata(L, &own);
-    int err = -EINVAL;
     if (run_top_level(script) != VM_DONE) {
         describe_failure(script, why, room);
+        err = -EINVAL;
         goto free_script;
     }
+    if (options->sandbox && (err = sandbox_restrain(world, options, &own, why, room)) != 0)
+        goto free_script;
 
     err = interleave_open(script, options->interleave != INTERLEAVE_UNSET ? options : &own, why,
                           room);
@@ -389,7 +416,13 @@ int script_spawn(struct script_world *world, const char *path, const char *besid
     int err = source_find(world->sources, path, beside, &source, why, room);
     if (err != 0)
         return err;
-    err = script_spawn_source(world, source, parent, options, id, why, room);
+    if (options->within != NULL &&
+        strncmp(source_file(source), options->within, strlen(options->within)) != 0) {
+        snprintf(why, room, "%s is a link out of the folder of the sandboxed script", path);
+        err = -EACCES;
+    } else {
+        err = script_spawn_source(world, source, parent, options, id, why, room);
+    }
     source_unref(source);
     return err;
 }

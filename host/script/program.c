@@ -97,6 +97,40 @@ struct program_security program_security_fields(lua_State *L)
     };
 }
 
+/* The field `limits`, a table that may have any of them, if it is there. */
+static struct program_limits limits_field(lua_State *L)
+{
+    int top = lua_gettop(L);
+    if (lua_getfield(L, 1, "limits") == LUA_TNIL) {
+        lua_pop(L, 1);
+        return (struct program_limits){ 0 };
+    }
+    luaL_checktype(L, -1, LUA_TTABLE);
+    lua_insert(L, 1); /* where number_field() looks */
+    struct program_limits limits = {
+        .actors = (uint32_t)number_field(L, "actors", UINT32_MAX),
+        .children = (uint32_t)number_field(L, "children", UINT32_MAX),
+        .timers = (uint32_t)number_field(L, "timers", UINT32_MAX),
+        .dead_letters = (uint32_t)number_field(L, "dead_letters", UINT32_MAX),
+        .peers = (uint32_t)number_field(L, "peers", UINT32_MAX),
+        .memory_total = (size_t)number_field(L, "memory_total", SIZE_MAX / 2),
+        .frame_bytes = (size_t)number_field(L, "frame", INT32_MAX),
+        .depth = (unsigned)number_field(L, "depth", UINT_MAX),
+        .shutdown_ms = number_field(L, "shutdown", UINT64_MAX / NS_PER_MS),
+    };
+    lua_remove(L, 1);
+    lua_settop(L, top);
+    return limits;
+}
+
+static bool flag_field(lua_State *L, const char *name)
+{
+    lua_getfield(L, 1, name);
+    bool set = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return set;
+}
+
 /* run{scripts=, arguments=, bind=, ...} -> exit code, and why not ("" if it ran) */
 static int port_run(lua_State *L)
 {
@@ -111,6 +145,8 @@ static int port_run(lua_State *L)
         .workers = (unsigned)number_field(L, "workers", UINT_MAX),
         .memory_bytes = (size_t)number_field(L, "memory_bytes", SIZE_MAX / 2),
         .slice_ms = number_field(L, "slice_ms", UINT64_MAX / NS_PER_MS),
+        .sandbox = flag_field(L, "sandbox"),
+        .limits = limits_field(L),
         .security = program_security_fields(L),
     };
     run.scripts = scripts_field(L, &run.count);

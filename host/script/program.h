@@ -22,6 +22,14 @@ struct program_script {
     const char *name;
 };
 
+/* 0: not said. */
+struct program_limits {
+    uint32_t actors, children, timers, dead_letters, peers;
+    size_t   memory_total, frame_bytes;
+    unsigned depth;
+    uint64_t shutdown_ms;
+};
+
 struct program_run {
     const struct program_script *scripts;
     size_t      count;
@@ -30,6 +38,8 @@ struct program_run {
     unsigned    workers;
     size_t      memory_bytes;
     uint64_t    slice_ms;
+    bool        sandbox;               /* of all scripts */
+    struct program_limits limits;
     const char *const *arguments;      /* actor.args; NULL-terminated */
     struct program_security security;
 };

@@ -60,6 +60,10 @@ struct script_options {
     unsigned    interleaved_count;
     type_id     interleaved[INTERLEAVED_TYPES]; /* SOME: of these types */
     bool        hidden;           /* the host's own: does not keep the host alive */
+    uint32_t    children;         /* at once; 0: the script's, else the host's limit */
+    bool        sandbox;          /* the spawner's to say only; see script/sandbox.h */
+    bool        says_sandbox;     /* it was said, whatever it was */
+    const char *within;           /* the file must be in this folder ("/home/x/"); NULL: anywhere */
 };
 
 /* Finds, loads and registers a script as an actor, but does not start it yet

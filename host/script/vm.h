@@ -66,7 +66,7 @@ struct vm_options {
     const char *const *package_path;    /* folders searched first by require, NULL-terminated, or NULL */
     /* For the stage: same seed, same run. */
     bool     deterministic;             /* pairs visits string keys in sorted order */
-    bool     sandbox;                   /* (anywhere:) no io, debug, os.execute and the like, C modules */
+    bool     sandbox;                   /* (anywhere:) no io, debug, files, programs, C modules; see sandbox.h */
     uint64_t seed;                      /* of math.random; 0: random */
     uint64_t instruction_budget;        /* VM instructions for one handler; 0: none */
     /* Called from a hook, on the thread that runs the vm, in safe Lua state. */

@@ -35,6 +35,7 @@
 ---@field memory? string|integer  bytes, or "256MiB" (the default): what its Lua state may hold
 ---@field slice? troupe.Duration  default 5 s: how long a handler may run before it is reported
 ---@field slow? "report"|"stop"  default "report"; "stop" fails a handler that outruns its slice
+---@field children? integer  how many there may be at once; default the host's --children
 ---@field on_start? fun(self: troupe.Self, msg: troupe.Message, env: troupe.Env)  the first of all
 ---@field on_shutdown? fun(self: troupe.Self, msg: troupe.Message, env: troupe.Env)  the last
 ---@field on_timeout? fun(self: troupe.Self, msg: troupe.Timeout, env: troupe.Env)
@@ -122,6 +123,7 @@ function actor.message(name, fields) end
 ---@class troupe.SpawnOptions: troupe.ScriptOptions
 ---@field name? string  [A-Za-z0-9_.-]+, at most 255; default: the file's name, "#" and a number
 ---@field config? table  with string keys; copied, becomes `self.config` there
+---@field sandbox? boolean  default false: no files, programs or C modules; see docs/operations.md
 
 --- What a spawner may set over the script's own fields of these names.
 ---@class troupe.ScriptOptions
@@ -132,11 +134,13 @@ function actor.message(name, fields) end
 ---@field slice? troupe.Duration
 ---@field slow? "report"|"stop"
 ---@field interleave? boolean|string[]  while a handler waits, handle other messages: all, or those of these types; at most 1,000 handlers at once; default false
+---@field children? integer
 
 --- Makes an actor and starts it; it is a child of this one, and ends with it.
 --- The name is taken and mail is kept from now on, so it may be sent to at once.
 --- `nil, why` if there is no such script, it does not load, the name is taken
---- ("failed"), the host has its limit of actors ("full") or is "stopping".
+--- ("failed"), the host has its limit of actors or of memory, or this actor its
+--- limit of children ("full"), or the host is "stopping".
 ---@param script string  a path, with or without ".lua": beside this script, in the current folder, among the shipped actors
 ---@param options? troupe.SpawnOptions
 ---@return troupe.Ref? ref
@@ -267,6 +271,15 @@ function actor.time() end
 ---@field streams_waiting integer      reliable refs with something unacknowledged, now
 ---@field peers troupe.PeerMetrics[]
 
+---@class troupe.Limits
+---@field actors integer
+---@field children integer      of one actor that says nothing else
+---@field timers integer
+---@field dead_letters integer  that are kept
+---@field memory integer        bytes of all scripts: beyond it there are no new actors
+---@field frame integer         bytes of a message to or from elsewhere
+---@field depth integer         tables in tables in one that comes from there
+
 --- What this host has counted since it began.
 ---@class troupe.Metrics
 ---@field actors integer        that live now
@@ -274,7 +287,12 @@ function actor.time() end
 ---@field dead_letters integer  messages that could not be delivered
 ---@field unhandled integer     messages without a handler
 ---@field bad_fields integer    messages of a declared type that did not fit it
+---@field timers integer        that are armed now
 ---@field timers_fired integer
+---@field memory integer        bytes that all scripts of the process have
+---@field log_lost integer      log lines that could not be written
+---@field limits troupe.Limits  what there may be (docs/operations.md)
+---@field refused { actors: integer, children: integer, timers: integer, memory: integer }  because of these
 ---@field wire troupe.WireMetrics  on the stage only with `frames_bad`, `rejected`, `late_answers`
 
 ---@return troupe.Metrics

@@ -18,7 +18,7 @@ Stage.__index = Stage
 
 local UNITS = { ms = 1e-3, s = 1, m = 60, h = 3600 }
 local LONGEST = 1e9 -- seconds
-local OPTIONS = { seed = true, actors = true, timers = true }
+local OPTIONS = { seed = true, actors = true, timers = true, children = true, memory_total = true }
 
 local function seconds(duration, level)
   local value, unit = duration, "s"
@@ -35,16 +35,18 @@ local function seconds(duration, level)
 end
 
 --- A stage with nothing on it.
----@param options? { seed?: integer, actors?: integer, timers?: integer }  seed: the
----  interleaving; the same seed gives the same run. Without it whoever was ready
----  first runs first. actors, timers: how many there may be (the stage is one actor).
+---@param options? { seed?: integer, actors?: integer, timers?: integer, children?: integer,
+---  memory_total?: integer }  seed: the interleaving; the same seed gives the same run.
+---  Without it whoever was ready first runs first. The others are the limits of a host
+---  (docs/operations.md; the stage is one actor).
 ---@return troupe.Stage
 function Stage.new(options)
   options = options or {}
   for name in pairs(options) do
     if not OPTIONS[name] then error(("a stage has no option '%s'"):format(tostring(name)), 2) end
   end
-  return setmetatable({ core = core.stage(options.seed or 0, options.actors, options.timers) }, Stage)
+  return setmetatable({ core = core.stage(options.seed or 0, options.actors, options.timers, options.children,
+                                           options.memory_total) }, Stage)
 end
 
 local function open(stage)

@@ -1,4 +1,5 @@
 --- `troupe run SCRIPT...`: each script as one actor, until the last has ended.
+local limits = require "troupe.cli.limits"
 local port = require "troupe.port"
 local security = require "troupe.cli.security"
 local units = require "troupe.cli.units"
@@ -22,6 +23,8 @@ function run.add_options(parser)
     :argname "SIZE":convert(units.bytes)
   parser:option("--slice", "A handler that runs longer is reported: 250ms, 2s. (default: 5s)")
     :argname "DURATION":convert(units.milliseconds)
+  parser:flag("--sandbox", "No files, programs or C modules for the scripts and what they spawn.")
+  limits.add_options(parser)
 end
 
 function run.define(command)
@@ -81,6 +84,8 @@ function run.host(scripts, options)
     workers = options.workers,
     memory_bytes = options.memory,
     slice_ms = options.slice,
+    sandbox = options.sandbox,
+    limits = limits.fields(options),
   }))
 end
 
