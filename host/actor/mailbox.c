@@ -28,23 +28,18 @@ static uint64_t load_of(const struct message *message)
 static bool has_room(const struct mailbox *box, uint64_t load, uint64_t more)
 {
     uint32_t count = COUNT_OF(load);
-    return count < box->options.limit &&
-           (count == 0 || (load & BYTES_MASK) + (more & BYTES_MASK) <= box->options.bytes);
+    return count < atomic_load_explicit(&box->limit, memory_order_relaxed) &&
+           (count == 0 || (load & BYTES_MASK) + (more & BYTES_MASK) <=
+                              atomic_load_explicit(&box->bytes, memory_order_relaxed));
 }
 
 void mailbox_open(struct mailbox *box, const struct mailbox_options *options)
 {
-    box->options = *options;
+    atomic_store_explicit(&box->limit, options->limit, memory_order_relaxed);
+    atomic_store_explicit(&box->bytes, options->bytes, memory_order_relaxed);
+    atomic_store_explicit(&box->overflow, (uint8_t)options->overflow, memory_order_relaxed);
     uint32_t lot = options->limit / 8;
     box->lot = lot == 0 ? 1 : lot < LOT_MAX ? lot : LOT_MAX;
-    atomic_store_explicit(&box->load, 0, memory_order_relaxed);
-    atomic_store_explicit(&box->urgent, false, memory_order_relaxed);
-    for (int lane = 0; lane < LANE_COUNT; lane++)
-        box->lanes[lane] = (struct message_list){ 0 };
-    box->older = (struct message_list){ 0 };
-    box->parked_head = box->parked_tail = NULL;
-    atomic_store_explicit(&box->returned, 0, memory_order_relaxed);
-    mailbox_reconsider(box);
     atomic_store_explicit(&box->top, NULL, memory_order_release);
 }
 
@@ -124,9 +119,11 @@ static struct message *trim(struct mailbox *box)
     struct message_list kept = { 0 };
     struct message_list out = { 0 };
     struct message *next;
+    uint32_t limit = atomic_load_explicit(&box->limit, memory_order_relaxed);
+    uint64_t bytes = atomic_load_explicit(&box->bytes, memory_order_relaxed);
     for (struct message *each = box->older.head; each != NULL; each = next) {
         uint64_t load = atomic_load_explicit(&box->load, memory_order_relaxed);
-        bool over = COUNT_OF(load) > box->options.limit || (load & BYTES_MASK) > box->options.bytes;
+        bool over = COUNT_OF(load) > limit || (load & BYTES_MASK) > bytes;
         next = next_of(each);
         /* The newest stays: one larger than the box fits into an empty one. */
         if (over && next != NULL && each->lane == LANE_ORDINARY &&
@@ -153,7 +150,7 @@ enum mailbox_answer mailbox_put(struct mailbox *box, struct message **message, b
 
     *dropped = NULL;
     if (counted && !take_room(box, load)) {
-        if (box->options.overflow != OVERFLOW_DROP_OLD)
+        if (mailbox_overflow(box) != OVERFLOW_DROP_OLD)
             return atomic_load_explicit(&box->top, memory_order_relaxed) == MAILBOX_CLOSED_MARK
                        ? MAILBOX_CLOSED
                        : MAILBOX_FULL;
@@ -255,7 +252,7 @@ static void sort_in(struct mailbox *box, struct message *oldest)
 
 static void collect(struct mailbox *box)
 {
-    if (UNLIKELY(box->options.overflow == OVERFLOW_DROP_OLD)) {
+    if (UNLIKELY(mailbox_overflow(box) == OVERFLOW_DROP_OLD)) {
         spin_acquire(&box->lock);
         sort_in(box, box->older.head);
         box->older = (struct message_list){ 0 };
@@ -401,7 +398,7 @@ bool mailbox_sleep(struct mailbox *box)
     bool slept;
     struct message *empty = NULL;
 
-    if (UNLIKELY(box->options.overflow == OVERFLOW_DROP_OLD)) {
+    if (UNLIKELY(mailbox_overflow(box) == OVERFLOW_DROP_OLD)) {
         spin_acquire(&box->lock);
         slept = box->older.head == NULL &&
                 atomic_compare_exchange_strong_explicit(&box->top, &empty, MAILBOX_ASLEEP,
@@ -418,6 +415,9 @@ void mailbox_close(struct mailbox *box, struct message **messages, struct parked
 {
     struct message_list all = { 0 };
 
+    uint64_t given_back = atomic_load_explicit(&box->returned, memory_order_relaxed);
+
+    atomic_store_explicit(&box->returned, 0, memory_order_relaxed);
     spin_acquire(&box->lock);
     struct message *newest =
         atomic_exchange_explicit(&box->top, MAILBOX_CLOSED_MARK, memory_order_acq_rel);
@@ -427,6 +427,7 @@ void mailbox_close(struct mailbox *box, struct message **messages, struct parked
     box->older = (struct message_list){ 0 };
     *parked = box->parked_head;
     box->parked_head = box->parked_tail = NULL;
+    atomic_fetch_and_explicit(&box->load, ~MAILBOX_WAITED, memory_order_relaxed);
     spin_release(&box->lock);
 
     sort_in(box, rest[0]);
@@ -435,10 +436,14 @@ void mailbox_close(struct mailbox *box, struct message **messages, struct parked
         struct message *next;
         for (struct message *each = box->lanes[lane].head; each != NULL; each = next) {
             next = next_of(each);
+            if (each->flags & MESSAGE_COUNTED)
+                given_back += load_of(each);
+            each->flags &= (uint8_t)~MESSAGE_COUNTED;
             list_append(&all, each);
         }
         box->lanes[lane] = (struct message_list){ 0 };
     }
+    atomic_fetch_sub_explicit(&box->load, given_back, memory_order_relaxed);
     mailbox_reconsider(box);
     *messages = all.head;
 }

@@ -29,6 +29,11 @@
  * compare-and-swaps on the same word. So a waiter can set its mark only while
  * the box is full, and the taker that makes it less full sees the mark: no
  * wake-up is lost. The limit is never passed, but by drop_old (one batch).
+ *
+ * Opening again. A put may still be under way in a box that is closed and opened
+ * for the next actor meanwhile, having taken room and not yet looked at `top`. So
+ * closing gives back the room of just what it hands over, and opening resets
+ * nothing: who is under way gives back his own, or his message is in the new box.
  */
 #ifndef TROUPE_ACTOR_MAILBOX_H
 #define TROUPE_ACTOR_MAILBOX_H
@@ -78,7 +83,10 @@ struct mailbox {
     _Atomic uint64_t load;    /* MAILBOX_WAITED | count << 40 | bytes */
     _Atomic bool     urgent;  /* a control or high message is on the stack */
     struct spin      lock;    /* of parked, older */
-    struct mailbox_options options; /* fixed by mailbox_open() */
+    /* Fixed by mailbox_open(); a put that is under way may see the last ones. */
+    _Atomic uint32_t limit;
+    _Atomic uint64_t bytes;
+    _Atomic uint8_t  overflow; /* enum mailbox_overflow */
 
     /* The taker's line. */
     _Alignas(CACHE_LINE) struct message_list lanes[LANE_COUNT];
@@ -90,8 +98,14 @@ struct mailbox {
     struct message_list older;                /* drop_old: trimmed by putters; guarded by lock */
 };
 
-/* A new box is awake: whoever makes it schedules the actor or calls mailbox_sleep(). */
+/* The box is zeroed memory, or was closed. A new box is awake: whoever makes it
+ * schedules the actor or calls mailbox_sleep(). */
 void mailbox_open(struct mailbox *box, const struct mailbox_options *options);
+
+static inline enum mailbox_overflow mailbox_overflow(const struct mailbox *box)
+{
+    return (enum mailbox_overflow)atomic_load_explicit(&box->overflow, memory_order_relaxed);
+}
 
 /* Moves *message into the box and sets *message to NULL. On FULL or CLOSED
  * nothing moves. LANE_CONTROL and messages with `reserved` ignore the limits.

@@ -24,11 +24,11 @@ static void drop_all(struct system *system, struct message *dropped)
 static enum router_answer put_when_full(struct system *system, struct actor *target,
                                         struct message **message, unsigned how)
 {
-    if (target->box.options.overflow == OVERFLOW_DROP_NEW) {
+    if (mailbox_overflow(&target->box) == OVERFLOW_DROP_NEW) {
         router_refuse(system, message, FAILURE_FULL, "dropped: the mailbox was full", NULL);
         return ROUTER_OK;
     }
-    if (!(how & ROUTE_PARK) || target->box.options.overflow == OVERFLOW_FAIL)
+    if (!(how & ROUTE_PARK) || mailbox_overflow(&target->box) == OVERFLOW_FAIL)
         return ROUTER_FULL;
 
     struct message *wake = NULL;

@@ -373,6 +373,70 @@ static void test_parking_hammer(void)
     close_empty(&hammered);
 }
 
+/* ---- One box for one actor after the other -------------------------------- */
+
+#ifdef TROUPE_SANITIZED
+enum { PUTTERS_TO_ANY = 2, TENANTS = 5000 };
+#else
+enum { PUTTERS_TO_ANY = 2, TENANTS = 200000 };
+#endif
+
+static atomic_bool tenants_over;
+
+static void *putter_to_any(void *argument)
+{
+    uint64_t number = 0;
+    (void)argument;
+    while (!atomic_load(&tenants_over)) {
+        struct message *dropped, *message = make(1, ++number, LANE_ORDINARY);
+        mailbox_put(&hammered, &message, false, &dropped);
+        message_free(message);
+        while (dropped != NULL) {
+            struct message *next = atomic_load_explicit(&dropped->next, memory_order_relaxed);
+            message_free(dropped);
+            dropped = next;
+        }
+    }
+    return NULL;
+}
+
+/* However late a put is: no tenant of the box inherits room that is taken, or
+ * room that he has not. */
+static void test_tenants(void)
+{
+    struct thread threads[PUTTERS_TO_ANY];
+    static const struct mailbox_options options[] = {
+        { .limit = 4, .bytes = 1u << 30 },
+        { .limit = 1000, .bytes = 600 },
+        { .limit = 4, .bytes = 1u << 30, .overflow = OVERFLOW_DROP_OLD },
+    };
+    atomic_store(&tenants_over, false);
+    mailbox_open(&hammered, &options[0]);
+    for (int i = 0; i < PUTTERS_TO_ANY; i++)
+        assert(thread_start(&threads[i], "putter", 0, putter_to_any, NULL) == 0);
+    for (size_t tenant = 1; tenant <= TENANTS; tenant++) {
+        struct message *messages, *next, *wakes;
+        struct parked *parked;
+        for (size_t i = 0; i < tenant % 6; i++)
+            message_free(mailbox_take(&hammered, APPETITE_ALL, NULL, NULL, &wakes));
+        mailbox_close(&hammered, &messages, &parked);
+        assert(parked == NULL);
+        assert(mailbox_length(&hammered) <= PUTTERS_TO_ANY); /* those that are under way */
+        for (; messages != NULL; messages = next) {
+            next = atomic_load_explicit(&messages->next, memory_order_relaxed);
+            message_free(messages);
+        }
+        if (tenant == TENANTS)
+            break;
+        mailbox_open(&hammered, &options[tenant % ARRAY_LENGTH(options)]);
+    }
+    atomic_store(&tenants_over, true);
+    for (int i = 0; i < PUTTERS_TO_ANY; i++)
+        thread_join(&threads[i]);
+    assert(mailbox_length(&hammered) == 0 && mailbox_bytes(&hammered) == 0);
+    assert(atomic_load(&hammered.load) == 0);
+}
+
 int main(void)
 {
     test_lanes();
@@ -384,6 +448,7 @@ int main(void)
     test_parking();
     test_hammer();
     test_parking_hammer();
+    test_tenants();
     assert(memory_used() == 0);
     puts("mailbox: ok");
     return 0;
