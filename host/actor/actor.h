@@ -19,6 +19,8 @@
 #include "actor/timer.h"
 
 struct actor;
+struct membership;
+struct name_wait;
 struct system;
 struct worker;
 
@@ -87,6 +89,9 @@ struct actor {
     uint32_t         drain_left;      /* messages still to be handled while draining */
     uint32_t         waits;           /* number of the last wait: unique for this id */
 
+    struct membership *memberships;   /* of groups: actor/groups.h */
+
+    struct name_wait *_Atomic name_wait; /* the line it stands in; written under the names' lock */
     struct alarm     alarm;           /* the deadline of its wait */
     struct timer    *timers;          /* it owns, armed; guarded by the timers' lock */
 

@@ -112,6 +112,7 @@ int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *
     }
     mailbox_open(&actor->box, &spawn->mailbox);
     *id = registry_publish(&system->registry, actor);
+    names_announce(system, actor);
     if (spawn->hidden)
         count_hidden(system);
     /* Asleep from here on: the START that follows wakes it. */
@@ -228,6 +229,8 @@ void lifecycle_end(struct actor *actor)
     struct parked *parked;
 
     timers_cancel_owned(system->timers, id);
+    names_forget(actor);
+    groups_leave_all(actor);
     mailbox_close(&actor->box, &messages, &parked);
     /* Refused before the name is gone: the dead letters say whose they were. */
     refuse_all(system, messages, parked);

@@ -107,6 +107,16 @@ static inline enum mailbox_overflow mailbox_overflow(const struct mailbox *box)
     return (enum mailbox_overflow)atomic_load_explicit(&box->overflow, memory_order_relaxed);
 }
 
+/* The options it was opened with. */
+static inline struct mailbox_options mailbox_opened_with(const struct mailbox *box)
+{
+    return (struct mailbox_options){
+        .limit = atomic_load_explicit(&box->limit, memory_order_relaxed),
+        .bytes = atomic_load_explicit(&box->bytes, memory_order_relaxed),
+        .overflow = mailbox_overflow(box),
+    };
+}
+
 /* Moves *message into the box and sets *message to NULL. On FULL or CLOSED
  * nothing moves. LANE_CONTROL and messages with `reserved` ignore the limits.
  * Any thread; never waits. With drop_old the messages that made room are

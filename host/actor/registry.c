@@ -312,8 +312,11 @@ const char *registry_suggest(struct registry *registry, const char *name, char *
     lock_acquire(&registry->lock);
     size_t position = 0;
     const struct map_entry *entry;
-    while ((entry = map_next(&registry->names, &position)) != NULL)
-        suggest_offer(&suggest, entry->key);
+    while ((entry = map_next(&registry->names, &position)) != NULL) {
+        const struct actor *actor = entry->value;
+        if (actor_self(actor) != 0 && !actor->hidden)
+            suggest_offer(&suggest, entry->key);
+    }
     if (suggest.best != NULL)
         snprintf(text, room, "%s", suggest.best);
     lock_release(&registry->lock);

@@ -84,7 +84,7 @@ void registry_remove(struct registry *registry, struct actor *actor);
 void registry_release(struct registry *registry, struct actor *actor);
 
 /* The name nearest to `name`, copied to `text` and returned; NULL if none is
- * near. For "did you mean". */
+ * near. Not those of the host's own actors. For "did you mean". */
 const char *registry_suggest(struct registry *registry, const char *name, char *text, size_t room);
 
 #endif

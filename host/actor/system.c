@@ -16,6 +16,8 @@ int system_open(struct system *system, unsigned workers, uint64_t seed,
     lock_init(&system->lock);
     lock_init(&system->waits_lock);
     signal_init(&system->changed);
+    names_open(&system->names);
+    groups_open(&system->groups);
 
     int error = registry_open(&system->registry, system->limits.actors);
     if (error != 0)
@@ -39,6 +41,8 @@ close_letters:
 close_registry:
     registry_close(&system->registry);
 fini_locks:
+    groups_close(&system->groups);
+    names_close(&system->names);
     signal_fini(&system->changed);
     lock_fini(&system->waits_lock);
     lock_fini(&system->lock);
@@ -63,6 +67,8 @@ void system_close(struct system *system)
     scheduler_close(system);
     dead_letters_close(&system->letters);
     registry_close(&system->registry);
+    groups_close(&system->groups);
+    names_close(&system->names);
     signal_fini(&system->changed);
     lock_fini(&system->waits_lock);
     lock_fini(&system->lock);

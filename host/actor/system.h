@@ -2,14 +2,17 @@
  * system.h -- everything the actors of one host share.
  *
  * Built by the roof (host.c) and by tests; each part has its own header and
- * its own locks. Locks nest in this order only: scheduler, registry, mailbox
- * (spin), run queue (spin), dead letters, log. Timers' lock is a leaf.
+ * its own locks. Locks nest in this order only: scheduler, names, registry,
+ * mailbox (spin), run queue (spin), dead letters, log. Timers' and groups' locks
+ * are leaves.
  */
 #ifndef TROUPE_ACTOR_SYSTEM_H
 #define TROUPE_ACTOR_SYSTEM_H
 
 #include "actor/deadletters.h"
+#include "actor/groups.h"
 #include "actor/lifecycle.h"
+#include "actor/names.h"
 #include "actor/registry.h"
 #include "actor/router.h"
 #include "actor/scheduler.h"
@@ -39,6 +42,8 @@ struct system_counters {
 struct system {
     struct clock        clock;
     struct registry     registry;
+    struct names        names;
+    struct groups       groups;
     struct scheduler    scheduler;
     struct dead_letters letters;
     struct timers      *timers;

@@ -124,6 +124,14 @@ static int read_config(const struct reading *reading, struct script_options *opt
     return 1;
 }
 
+static int read_if_absent(const struct reading *reading, struct script_options *options)
+{
+    if (!lua_isboolean(reading->L, reading->index))
+        return bad(reading, "if_absent is true or false");
+    options->if_absent = lua_toboolean(reading->L, reading->index) != 0;
+    return 1;
+}
+
 static int read_thread(const struct reading *reading, struct script_options *options)
 {
     static const char *const words[] = { "pool", "own", NULL };
@@ -263,7 +271,8 @@ static const struct option spawn_options[] = {
     { "name", read_name },       { "config", read_config }, { "mailbox", read_mailbox },
     { "thread", read_thread },   { "failure", read_failure }, { "memory", read_memory },
     { "slice", read_slice },     { "slow", read_slow },     { "interleave", read_interleave },
-    { "children", read_children }, { "sandbox", read_sandbox }, { NULL, NULL },
+    { "children", read_children }, { "sandbox", read_sandbox }, { "if_absent", read_if_absent },
+    { NULL, NULL },
 };
 
 static const struct option *find_option(const struct option *known, const char *name)
@@ -357,6 +366,8 @@ static void check_options(lua_State *L, struct script_options *options)
     }
     if (answer < 0)
         luaL_error(L, "actor.spawn: %s", why);
+    if (options->if_absent && options->name == NULL)
+        luaL_error(L, "actor.spawn: if_absent needs a name");
 }
 
 static enum failure_reason reason_of(int error)
@@ -372,7 +383,27 @@ static enum failure_reason reason_of(int error)
     }
 }
 
-/* actor.spawn(script, options) -> ref, or nil and why. */
+/* script_spawn(); with if_absent *id may be that of the actor that has the name:
+ * then *made is false. */
+static int spawn(struct script *script, const char *path, const struct script_options *options,
+                 actor_id *id, bool *made, char *why, size_t room)
+{
+    struct system *system = script->world->system;
+    for (;;) {
+        *id = options->if_absent ? names_holder(system, options->name, strlen(options->name)) : 0;
+        *made = *id == 0;
+        if (!*made)
+            return 0;
+        int error = script_spawn(script->world, path, source_path(script->source),
+                                 actor_self(script->actor), options, id, why, room);
+        if (error != -EEXIST || !options->if_absent)
+            return error;
+        /* Somebody else was quicker: its actor will do, unless it is gone again. */
+    }
+}
+
+/* actor.spawn(script, options) -> ref, or nil and why; with if_absent: ref, and
+ * whether it was made. */
 int api_spawn(lua_State *L)
 {
     struct script *script = script_of(L);
@@ -392,9 +423,9 @@ int api_spawn(lua_State *L)
     struct system *system = script->world->system;
     actor_id id;
     char why[1024] = "";
-    int  error = script_spawn(script->world, text_of(&path), source_path(script->source),
-                              actor_self(script->actor), &options, &id, why, sizeof why);
-    if (error == 0) {
+    bool made;
+    int  error = spawn(script, text_of(&path), &options, &id, &made, why, sizeof why);
+    if (error == 0 && made) {
         error = lifecycle_start(system, id, options.config, options.config_size);
         if (error != 0)
             snprintf(why, sizeof why, "out of memory");
@@ -402,5 +433,8 @@ int api_spawn(lua_State *L)
     if (error != 0)
         return script_push_failure(L, reason_of(error), why);
     ref_push_actor(L, id);
-    return 1;
+    if (!options.if_absent)
+        return 1;
+    lua_pushboolean(L, made);
+    return 2;
 }

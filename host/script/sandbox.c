@@ -82,7 +82,8 @@ void sandbox_spawn(lua_State *L, struct script *script, struct script_options *o
     uint32_t children = script->actor->children_limit;
     if (children != 0)
         options->children = (uint32_t)cut(options->children, children);
-    cut_mailbox(options, &script->actor->box.options);
+    const struct mailbox_options own = mailbox_opened_with(&script->actor->box);
+    cut_mailbox(options, &own);
 
     luaL_checkstack(L, 6, "too many values to spawn");
     options->within = push_folder(L, script);

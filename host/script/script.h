@@ -64,6 +64,7 @@ struct script_options {
     bool        sandbox;          /* the spawner's to say only; see script/sandbox.h */
     bool        says_sandbox;     /* it was said, whatever it was */
     const char *within;           /* the file must be in this folder ("/home/x/"); NULL: anywhere */
+    bool        if_absent;        /* an actor that has the name will do: for actor.spawn */
 };
 
 /* Finds, loads and registers a script as an actor, but does not start it yet
@@ -78,7 +79,8 @@ int script_spawn_source(struct script_world *world, struct source *source, actor
 
 /* ------------------------------------------------ inside script/ only ---- */
 
-enum wait_kind { WAIT_NONE, WAIT_ASK, WAIT_ALL, WAIT_ANY, WAIT_ROOM, WAIT_RECEIVE, WAIT_SLEEP };
+enum wait_kind { WAIT_NONE, WAIT_ASK, WAIT_ALL, WAIT_ANY, WAIT_ROOM, WAIT_RECEIVE, WAIT_SLEEP,
+                 WAIT_NAME };
 
 /* What the handler waits for. One at a time; the outcome is read by the
  * continuation of the function that waits, on its own Lua stack. */
@@ -278,7 +280,7 @@ void script_report(struct script *script, struct failure *failure, const char *o
 size_t script_actor_text(void *context, uint64_t id, char *text, size_t room);
 
 /* One spawn option from the value at `index`, be it an option of actor.spawn
- * or a field of the script's table: name, config, thread, failure, slow,
+ * or a field of the script's table: name, config, if_absent, thread, failure, slow,
  * memory, slice, mailbox. Texts point into Lua strings that the caller keeps;
  * config is packed into a Lua string that is pushed (the only one that
  * pushes, and the only one that may raise). 1: taken. 0: no such option.
@@ -296,6 +298,13 @@ int api_all(lua_State *L);
 int api_any(lua_State *L);
 int api_receive(lua_State *L);
 int api_sleep(lua_State *L);
+/* actor.lookup, actor.names; actor.join, actor.leave, actor.members, actor.publish. */
+int api_lookup(lua_State *L);
+int api_names(lua_State *L);
+int api_join(lua_State *L);
+int api_leave(lua_State *L);
+int api_members(lua_State *L);
+int api_publish(lua_State *L);
 /* actor.message, actor.spawn, actor.metrics, actor.after, actor.every, actor.registry. */
 int api_message(lua_State *L);
 int api_spawn(lua_State *L);

@@ -108,6 +108,8 @@ void script_withdraw(struct script *script, enum failure_reason reason)
     }
     if (wait->kind == WAIT_ALL || wait->kind == WAIT_ANY)
         api_asking_cut(script, reason);
+    if (wait->kind == WAIT_NAME)
+        names_forget(script->actor);
 }
 
 enum verdict script_give_up(struct script *script, enum failure_reason reason)
@@ -151,7 +153,7 @@ enum verdict script_answered(struct script *script, struct message *message)
     return idle_verdict(script);
 }
 
-/* The alarm, or room in a mailbox. */
+/* The alarm, or room in a mailbox, or a name that is there now. */
 enum verdict script_woken(struct script *script, struct message *message)
 {
     struct wait *wait = &script->hand.wait;
@@ -161,7 +163,8 @@ enum verdict script_woken(struct script *script, struct message *message)
             return idle_verdict(script);
         return script_give_up(script, FAILURE_TIMEOUT);
     }
-    bool ours = script->hand.waiting && wait->kind == WAIT_ROOM && message->request == wait->number;
+    bool ours = script->hand.waiting && (wait->kind == WAIT_ROOM || wait->kind == WAIT_NAME) &&
+                message->request == wait->number;
     enum failure_reason reason = (enum failure_reason)message->reason;
     message_free(message);
     return ours ? go_on_with(script, reason, NULL) : idle_verdict(script);

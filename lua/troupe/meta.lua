@@ -124,6 +124,7 @@ function actor.message(name, fields) end
 ---@field name? string  [A-Za-z0-9_.-]+, at most 255; default: the file's name, "#" and a number
 ---@field config? table  with string keys; copied, becomes `self.config` there
 ---@field sandbox? boolean  default false: no files, programs or C modules; see docs/operations.md
+---@field if_absent? boolean  with `name`: if an actor has that name already it will do, as it is
 
 --- What a spawner may set over the script's own fields of these names.
 ---@class troupe.ScriptOptions
@@ -141,11 +142,60 @@ function actor.message(name, fields) end
 --- `nil, why` if there is no such script, it does not load, the name is taken
 --- ("failed"), the host has its limit of actors or of memory, or this actor its
 --- limit of children ("full"), or the host is "stopping".
+--- With `if_absent` a name that is taken is no failure: the ref is that of the actor
+--- that has it, whose script and config are not looked at, and which stays whose
+--- child it is. Of many that spawn so at the same time one makes the actor.
 ---@param script string  a path, with or without ".lua": beside this script, in the current folder, among the shipped actors
 ---@param options? troupe.SpawnOptions
 ---@return troupe.Ref? ref
----@return troupe.Why? why
+---@return troupe.Why|boolean|nil why_or_made  with `if_absent`: whether the actor was made
 function actor.spawn(script, options) end
+
+--- The actor of this host that is called so. With `wait` it waits until there is one;
+--- without, "down" says at once that there is none, and which name is near. It does
+--- not find the host's own actors; for actors elsewhere see actor.registry.
+---@param name string  [A-Za-z0-9_.-]+
+---@param options? { wait?: troupe.Duration }  default: it does not wait
+---@return troupe.Ref? ref
+---@return troupe.Why? why  "down", "timeout", "stopping"
+function actor.lookup(name, options) end
+
+--- The names of the living actors of this host, sorted bytewise: those that somebody
+--- gave them, not "file#7" nor the host's own.
+---@param prefix? string  what they begin with; default ""
+---@return string[] names
+function actor.names(prefix) end
+
+--- This actor is in the group from now on, behind those that are in it; if it was in
+--- it already nothing changes. Groups are of this host. It leaves by actor.leave or
+--- when it ends. "full": it is in 1000 groups already.
+---@param group string  [A-Za-z0-9_.-]+, at most 255
+---@return true? joined
+---@return troupe.Why? why
+function actor.join(group) end
+
+--- It is not in the group any more. What others are publishing at this very moment
+--- may still come. "failed": it was not in it.
+---@param group string
+---@return true? left
+---@return troupe.Why? why
+function actor.leave(group) end
+
+--- Who is in the group, in the order of joining; nobody, if there is no such group.
+---@param group string
+---@return troupe.Ref[] members
+function actor.members(group) end
+
+--- Sends a copy to each member of the group, to this actor too if it is one. Never
+--- waits: where the mailbox is full it becomes a dead letter ("full"). What one actor
+--- publishes and sends reaches another in that order.
+---@param group string
+---@param type string|troupe.MessageType
+---@param msg? troupe.Message
+---@param options? { priority?: "high"|"normal" }
+---@return integer took  members whose mailbox has it
+---@return integer refused  members whose mailbox was full
+function actor.publish(group, type, msg, options) end
 
 --- The family's registry of actors at an endpoint: which actor is where. Made once
 --- for each actor that wants it; `nil, why` when the host stops or is full.
