@@ -23,19 +23,33 @@ static int refuse(int error, char *why, size_t room, const char *text)
     return error;
 }
 
-/* Says so, and counts. `format` has one %u. */
-static void refuse_full(_Atomic uint64_t *counter, char *why, size_t room, const char *format,
-                        unsigned limit)
-{
-    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
-    snprintf(why, room, format, limit);
-}
-
 static uint32_t children_limit(struct system *system, actor_id parent)
 {
     const struct actor *actor = registry_find(&system->registry, parent);
     return actor != NULL && actor->children_limit != 0 ? actor->children_limit
                                                        : system->limits.children;
+}
+
+/* What registry_add() says of the limits: counts it, and says it in words. */
+static int refuse_full(struct system *system, int error, actor_id parent, char *why, size_t room)
+{
+    struct system_counters *counters = &system->counters;
+    atomic_fetch_add_explicit(error == -EAGAIN ? &counters->full_actors : &counters->full_children,
+                              1, memory_order_relaxed);
+    if (error == -EAGAIN)
+        snprintf(why, room, "the host has its limit of %u actors", system->limits.actors);
+    else
+        snprintf(why, room, "this actor has its limit of %u children",
+                 children_limit(system, parent));
+    return error;
+}
+
+int lifecycle_check_room(struct system *system, actor_id parent, char *why, size_t room)
+{
+    if (atomic_load_explicit(&system->inlet_closed, memory_order_acquire))
+        return refuse(-ESHUTDOWN, why, room, "the host is stopping");
+    int error = registry_check_room(&system->registry, parent);
+    return error == 0 ? 0 : refuse_full(system, error, parent, why, room);
 }
 
 /* Whoever runs the host waits for the end of all actors but the hidden ones. */
@@ -69,13 +83,8 @@ int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *
     if (error != 0) {
         if (error == -EEXIST)
             snprintf(why, room, "an actor named '%s' exists already", spawn->name);
-        else if (error == -EAGAIN)
-            refuse_full(&system->counters.full_actors, why, room,
-                        "the host has its limit of %u actors", system->limits.actors);
-        else if (error == -EMLINK)
-            refuse_full(&system->counters.full_children, why, room,
-                        "this actor has its limit of %u children",
-                        children_limit(system, spawn->parent));
+        else if (error == -EAGAIN || error == -EMLINK)
+            refuse_full(system, error, spawn->parent, why, room);
         else
             snprintf(why, room, "out of memory");
         return error;

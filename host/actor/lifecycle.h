@@ -26,6 +26,10 @@ struct spawn {
 int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *id,
                     char *why, size_t room);
 
+/* Whether a spawn would be refused for a limit or because the host stops: the same
+ * answers, before anything was made for it. */
+int lifecycle_check_room(struct system *system, actor_id parent, char *why, size_t room);
+
 /* Sends START with `config` (packed map; size 0: none); its handler runs first. */
 int lifecycle_start(struct system *system, actor_id id, const void *config, size_t size);
 

@@ -133,29 +133,39 @@ static int name_locked(struct registry *registry, struct actor *actor, const cha
     return error;
 }
 
-static bool has_room_locked(struct registry *registry, actor_id parent)
+static int check_room_locked(struct registry *registry, actor_id parent)
 {
     const struct actor *actor = registry_find(registry, parent);
+    if (registry->taken >= registry->limit)
+        return -EAGAIN;
     if (actor == NULL)
-        return true;
+        return 0;
     uint32_t limit = actor->children_limit != 0 ? actor->children_limit : registry->children_limit;
-    return actor->children_count < limit;
+    return actor->children_count < limit ? 0 : -EMLINK;
+}
+
+int registry_check_room(struct registry *registry, actor_id parent)
+{
+    lock_acquire(&registry->lock);
+    int error = check_room_locked(registry, parent);
+    lock_release(&registry->lock);
+    return error;
 }
 
 static int add_locked(struct registry *registry, const char *name, const char *stem,
                       actor_id parent, struct actor **actor)
 {
     char made[ADDRESS_NAME_LIMIT + 1];
-    size_t size;
-    if (!has_room_locked(registry, parent))
-        return -EMLINK;
+    size_t size = 0;
+    int error;
     if (name != NULL) {
         size = strlen(name);
         if (map_find(&registry->names, name, size) != NULL)
             return -EEXIST;
     }
-    if (registry->taken >= registry->limit)
-        return -EAGAIN;
+    error = check_room_locked(registry, parent);
+    if (error != 0)
+        return error;
     if (name == NULL) {
         do
             size = unnamed(made, sizeof made, stem, ++registry->births);
@@ -166,7 +176,7 @@ static int add_locked(struct registry *registry, const char *name, const char *s
     struct actor *added = take_slot_locked(registry);
     if (added == NULL)
         return -ENOMEM;
-    int error = name_locked(registry, added, name, size);
+    error = name_locked(registry, added, name, size);
     if (error != 0) {
         give_slot_locked(registry, added);
         return error;

@@ -70,6 +70,8 @@ const char *registry_name(struct registry *registry, actor_id id, char *text, si
  * -EMLINK: the parent's limit of children; -ENOMEM. */
 int  registry_add(struct registry *registry, const char *name, const char *stem, actor_id parent,
                   struct actor **actor);
+/* Whether registry_add() would find room for a child of `parent` now: 0, -EAGAIN, -EMLINK. */
+int  registry_check_room(struct registry *registry, actor_id parent);
 /* Makes a slot visible under its new id, which it returns, as the youngest actor. */
 actor_id registry_publish(struct registry *registry, struct actor *actor);
 /* Takes up to `room` children from an actor that ends, youngest first: their ids

@@ -14,6 +14,8 @@
 #include <string.h>
 
 #define BATCH_MESSAGES 64     /* of one actor, before others have their turn */
+#define CROWD          64     /* so many in a queue have whole batches ... */
+#define BATCH_LEAST    4      /* ... and with more of them it gets as small as that */
 #define SLOT_TURNS     64     /* of the next slot in a row, before the queue has its turn */
 #define INJECT_TURNS   61     /* look at the injected work at least this often */
 #define SPIN_NS        20000  /* before a worker sleeps */
@@ -276,9 +278,20 @@ static void look_at_injected(struct worker *self)
     self->turns = INJECT_TURNS - 1;
 }
 
+/* Where thousands are ready each has a smaller batch, so that who is woken now and
+ * then does not wait for whole batches of all of them. */
+static unsigned batch_of(const struct worker *self)
+{
+    unsigned length = atomic_load_explicit(&self->length, memory_order_relaxed);
+    if (LIKELY(length <= CROWD))
+        return BATCH_MESSAGES;
+    unsigned batch = BATCH_MESSAGES * CROWD / length;
+    return batch > BATCH_LEAST ? batch : BATCH_LEAST;
+}
+
 void worker_run(struct worker *self, struct actor *actor)
 {
-    if (actor_run(actor, BATCH_MESSAGES) == FATE_READY) {
+    if (actor_run(actor, batch_of(self)) == FATE_READY) {
         if (UNLIKELY(actor->preempted))
             look_at_injected(self);
         queue_push(self, actor);

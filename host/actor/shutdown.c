@@ -11,8 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define KILL_GRACE_NS  (100 * NS_PER_MS) /* to end in, at least, for those who were killed */
-#define SHARE_LEAST_NS NS_PER_MS        /* less than that to wait for each: order is given up */
+#define KILL_GRACE_NS (100 * NS_PER_MS) /* to end in, at least, for those who were killed */
 
 /* system->told, while somebody looks for the next one. */
 #define NEXT_IS_SOUGHT UINT64_MAX
@@ -47,8 +46,7 @@ static void tell_next(struct system *system)
     actor_id id, sought;
     do {
         id = take_newest(system);
-        uint64_t now_ns = clock_now(&system->clock);
-        atomic_store_explicit(&system->told_ns, now_ns, memory_order_relaxed);
+        atomic_fetch_add_explicit(&system->told_count, 1, memory_order_relaxed);
         atomic_store_explicit(&system->told, id, memory_order_seq_cst);
         if (id == 0) {
             signal_change(system);
@@ -142,38 +140,61 @@ static bool await_all(struct system *system, uint64_t deadline_ns)
     return all_have_ended(system);
 }
 
-/* Waits for `id`, or whoever is told after it, until one has had its share. */
-static void await_slow(struct system *system, actor_id id, uint64_t share_end_ns)
+/* Waits for `id`, and for whoever is told after it, but only until `until_ns`. */
+static void await_told(struct system *system, actor_id id, uint64_t until_ns)
 {
     if (system->scheduler.regular == 0) {
-        run_until(system, id, share_end_ns);
+        if (!run_until(system, id, until_ns))
+            go_on_from(system, id);
         return;
     }
-    /* Told only when all were told: else there would be a wake-up for each. */
+    /* Who goes on from one to the next does not wake us: only at the last. */
     lock_acquire(&system->lock);
-    while (!told_is(system, 0) && signal_wait_until(&system->changed, &system->lock, share_end_ns))
+    while (!told_is(system, 0) && signal_wait_until(&system->changed, &system->lock, until_ns))
         continue;
     lock_release(&system->lock);
 }
 
+/* When the others go on without those who were told: not before a quarter of the
+ * time is over, and at half of it all must have been told. */
+struct pace {
+    uint64_t begin_ns, end_ns;
+    uint32_t actors;
+};
+
+/* When `told` of them are too few. */
+static uint64_t too_few_from(const struct pace *pace, uint32_t told)
+{
+    if (told >= pace->actors)
+        return pace->end_ns;
+    return pace->begin_ns + (pace->end_ns - pace->begin_ns) / pace->actors * told;
+}
+
 static void tell_all_in_turn(struct system *system, uint64_t deadline_ns)
 {
-    tell_next(system);
+    uint64_t now_ns = clock_now(&system->clock);
+    uint64_t quarter_ns = deadline_ns > now_ns ? (deadline_ns - now_ns) / 4 : 0;
+    uint32_t living = atomic_load_explicit(&system->registry.living, memory_order_acquire);
+    struct pace pace = { now_ns + quarter_ns, now_ns + 2 * quarter_ns, living > 0 ? living : 1 };
     actor_id id;
+
+    tell_next(system);
     while ((id = atomic_load_explicit(&system->told, memory_order_seq_cst)) != 0) {
         if (id == NEXT_IS_SOUGHT) {
             cpu_relax();
             continue;
         }
-        uint64_t told_ns = atomic_load_explicit(&system->told_ns, memory_order_relaxed);
-        uint64_t share_ns = deadline_ns > told_ns ? (deadline_ns - told_ns) / 4 : 0;
-        if (share_ns < SHARE_LEAST_NS) {
+        uint32_t told = atomic_load_explicit(&system->told_count, memory_order_relaxed);
+        uint64_t until_ns = too_few_from(&pace, told);
+        now_ns = clock_now(&system->clock);
+        if (now_ns >= pace.end_ns) {
             stop_all(system, true);
             return;
         }
-        await_slow(system, id, told_ns + share_ns);
-        if (clock_now(&system->clock) >= told_ns + share_ns || system->scheduler.regular == 0)
+        if (now_ns >= until_ns)
             go_on_from(system, id);
+        else
+            await_told(system, id, until_ns);
     }
 }
 

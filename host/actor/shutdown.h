@@ -3,9 +3,9 @@
  *
  * The youngest is told first, the next when it has ended: so who was there
  * before somebody, and may be needed by him, is there until the end. The worker
- * on which an actor ends tells the next; whoever runs the host only looks after
- * those that take long: after a quarter of the time that is left the others are
- * not kept waiting for them.
+ * on which an actor ends tells the next; whoever runs the host only sees to it
+ * that all have been told in time: from a quarter of it on, some go on although
+ * those before them have not ended, and at half of it everybody was told.
  */
 #ifndef TROUPE_ACTOR_SHUTDOWN_H
 #define TROUPE_ACTOR_SHUTDOWN_H

@@ -72,7 +72,7 @@ struct system {
     bool          last_error;      /* the last actor ended by an error; guarded by lock */
     _Atomic actor_id begin_watched; /* lifecycle_await_begun() waits for its beginning */
     _Atomic actor_id told;         /* actor/shutdown.c: whose end the others wait for; 0: nobody's */
-    _Atomic uint64_t told_ns;      /* since when */
+    _Atomic uint32_t told_count;   /* how many were told */
 };
 
 /* `workers` 0 makes a stage: no threads, a clock that stands still. 0 or -errno. */

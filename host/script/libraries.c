@@ -38,13 +38,12 @@ static struct {
 static const struct standard_library {
     const char   *name;
     lua_CFunction open;
-    bool          trusted_only; /* not in a sandbox */
 } standard_libraries[] = {
-    { "string", library_open_string, false },   { "table", library_open_table, false },
-    { "math", library_open_math, false },       { "coroutine", coroutines_open, false },
-    { "utf8", luaopen_utf8, false },            { "os", library_open_os, false },
-    { "io", library_open_io, true },            { "debug", library_open_debug, true },
-    { "package", library_open_package, false },
+    { "string", library_open_string },   { "table", library_open_table },
+    { "math", library_open_math },       { "coroutine", coroutines_open },
+    { "utf8", luaopen_utf8 },            { "os", library_open_os },
+    { "io", library_open_io },            { "debug", library_open_debug },
+    { "package", library_open_package },
 };
 
 static const struct {
@@ -119,15 +118,9 @@ int libraries_prepare(void)
 
 /* ---- Making a global ------------------------------------------------------------- */
 
-/* Not in a sandbox: they read files. */
-static bool is_for_trusted(const char *name)
-{
-    return strcmp(name, "dofile") == 0 || strcmp(name, "loadfile") == 0;
-}
-
 static lua_CFunction find_base(lua_State *L, const char *name)
 {
-    if (vm_of(L)->options->sandbox && is_for_trusted(name))
+    if (library_is_withheld(vm_of(L), name))
         return NULL;
     for (size_t i = 0; i < ARRAY_LENGTH(base_functions); i++) {
         if (base_functions[i].name[0] != name[0] || strcmp(base_functions[i].name, name) != 0)
@@ -142,6 +135,8 @@ static lua_CFunction find_base(lua_State *L, const char *name)
 static lua_CFunction find_opener(const struct vm *vm, const char *name)
 {
     const struct vm_library *own = vm->options->libraries;
+    if (library_is_withheld(vm, name))
+        return NULL;
     for (; own != NULL && own->name != NULL; own++) {
         if (strcmp(own->name, name) == 0)
             return own->open;
@@ -151,7 +146,7 @@ static lua_CFunction find_opener(const struct vm *vm, const char *name)
     for (size_t i = 0; i < ARRAY_LENGTH(standard_libraries); i++) {
         const struct standard_library *library = &standard_libraries[i];
         if (strcmp(library->name, name) == 0)
-            return library->trusted_only && vm->options->sandbox ? NULL : library->open;
+            return library->open;
     }
     return NULL;
 }
@@ -295,6 +290,8 @@ static int raise_undefined(lua_State *L, const char *name)
     struct vm *vm = vm_of(L);
     struct suggest suggest;
     luaL_checkstack(L, 8, NULL);
+    if (library_is_withheld(vm, name))
+        return luaL_error(L, "'%s' is not available in a sandbox", name);
     suggest_init(&suggest, name);
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->environment);
     offer_keys(L, &suggest);
@@ -304,9 +301,11 @@ static int raise_undefined(lua_State *L, const char *name)
     for (; own != NULL && own->name != NULL; own++)
         suggest_offer(&suggest, own->name);
     for (size_t i = 0; i < ARRAY_LENGTH(standard_libraries); i++)
-        suggest_offer(&suggest, standard_libraries[i].name);
+        if (!library_is_withheld(vm, standard_libraries[i].name))
+            suggest_offer(&suggest, standard_libraries[i].name);
     for (size_t i = 0; i < ARRAY_LENGTH(base_functions); i++)
-        suggest_offer(&suggest, base_functions[i].name);
+        if (!library_is_withheld(vm, base_functions[i].name))
+            suggest_offer(&suggest, base_functions[i].name);
     suggest_offer(&suggest, "require");
 
     if (suggest.best != NULL)

@@ -61,6 +61,10 @@ lua_CFunction libraries_stock(enum stock which);
 /* library_base.c: our version of a base function; NULL: Lua's own serves. */
 lua_CFunction library_base_find(lua_State *L, const char *name);
 
+/* library_base.c: whether a standard global is kept from this state: it is a sandbox. */
+struct vm;
+bool library_is_withheld(const struct vm *vm, const char *name);
+
 /* library_fixes.c: open a library and put right what has to be; each leaves
  * it on the stack. */
 int library_open_string(lua_State *L);

@@ -202,6 +202,15 @@ static int base_sorted_pairs(lua_State *L)
     return 3;
 }
 
+bool library_is_withheld(const struct vm *vm, const char *name)
+{
+    static const char *const names[] = { "io", "debug", "dofile", "loadfile" };
+    for (size_t i = 0; vm->options->sandbox && i < ARRAY_LENGTH(names); i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
 lua_CFunction library_base_find(lua_State *L, const char *name)
 {
     static const luaL_Reg ours[] = {

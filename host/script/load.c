@@ -360,7 +360,9 @@ static int check_memory(struct script_world *world, char *why, size_t room)
 int script_spawn_source(struct script_world *world, struct source *source, actor_id parent,
                         const struct script_options *options, actor_id *id, char *why, size_t room)
 {
-    int err = check_memory(world, why, room);
+    int err = lifecycle_check_room(world->system, parent, why, room);
+    if (err == 0)
+        err = check_memory(world, why, room);
     if (err != 0)
         return err;
     struct script *script = script_new(world, source, options);
@@ -418,7 +420,7 @@ int script_spawn(struct script_world *world, const char *path, const char *besid
         return err;
     if (options->within != NULL &&
         strncmp(source_file(source), options->within, strlen(options->within)) != 0) {
-        snprintf(why, room, "%s is a link out of the folder of the sandboxed script", path);
+        snprintf(why, room, "%s is not in the folder of the sandboxed script that spawns it", path);
         err = -EACCES;
     } else {
         err = script_spawn_source(world, source, parent, options, id, why, room);
