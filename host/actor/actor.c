@@ -7,6 +7,8 @@
 #include "actor/router.h"
 #include "actor/scheduler.h"
 #include "actor/system.h"
+#include "actor/watches.h"
+#include "base/log.h"
 #include "base/memory.h"
 
 #include <stdio.h>
@@ -60,10 +62,8 @@ static void take_in(struct actor *actor, enum verdict verdict)
     }
 }
 
-static void stop(struct actor *actor, struct worker *worker, struct message *message)
+static void wind_down(struct actor *actor, struct worker *worker, bool drain)
 {
-    bool drain = (message->flags & MESSAGE_DRAIN) != 0;
-    message_free(message);
     if (actor->phase == PHASE_BORN) {
         actor->phase = PHASE_SHUTTING_DOWN; /* it never began: no on_shutdown */
         return;
@@ -80,6 +80,34 @@ static void stop(struct actor *actor, struct worker *worker, struct message *mes
         begin_code(worker);
         take_in(actor, actor->behaviour->cut(actor));
     }
+}
+
+static void stop(struct actor *actor, struct worker *worker, struct message *message)
+{
+    bool drain = (message->flags & MESSAGE_DRAIN) != 0;
+    message_free(message);
+    wind_down(actor, worker, drain);
+}
+
+/* One that it is linked to has ended badly. */
+static void fall(struct actor *actor, struct worker *worker, const char *why)
+{
+    static struct log_limit limit = LOG_LIMIT(5);
+    if (log_allowed(&limit))
+        log_warn("%s: it ends: %s", actor->name, why);
+    actor_note_end(actor, why);
+    actor->ended = ENDED_BY_ERROR;
+    wind_down(actor, worker, false);
+}
+
+/* A notice of an end: true if it is to be handled. */
+static bool hear(struct actor *actor, struct worker *worker, struct message **notice)
+{
+    char why[ACTOR_REASON_ROOM];
+    enum heard heard = watches_hear(actor, notice, why, sizeof why);
+    if (heard == HEARD_FATAL)
+        fall(actor, worker, why);
+    return heard == HEARD_DOWN;
 }
 
 static void send_wakes(struct actor *actor, struct message *wakes)
@@ -100,6 +128,8 @@ static void receive(struct actor *actor, struct worker *worker, struct message *
         router_refuse(actor->system, &message, FAILURE_DOWN, "the actor has ended", NULL);
         return;
     }
+    if (UNLIKELY(message->kind == MESSAGE_DOWN) && !hear(actor, worker, &message))
+        return;
     if (UNLIKELY(worker->kind == WORKER_STAGE) && actor->system->observe != NULL)
         actor->system->observe(actor->system, actor, message);
     if (UNLIKELY(message->lane == LANE_CONTROL)) {
@@ -113,7 +143,8 @@ static void receive(struct actor *actor, struct worker *worker, struct message *
             actor->starting = true;
         }
     } else if (actor->phase == PHASE_DRAINING && actor->drain_left > 0 &&
-               message->kind != MESSAGE_TIMER) { /* which takes no room: it was not counted */
+               message->kind != MESSAGE_TIMER && message->lane != LANE_NOTICE) {
+        /* (Those take no room: they were not counted.) */
         actor->drain_left--;
     }
     begin_code(worker);

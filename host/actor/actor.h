@@ -86,6 +86,7 @@ struct actor {
     _Atomic bool     takes_any;       /* of whatever type; fixed by the spawn, read by any thread */
     bool             hidden;          /* the host's own: keeps no host alive; fixed by the spawn */
     bool             vital;           /* ENDED_AT_START ends the host; set before it begins */
+    bool             traps_exits;     /* a link's end is told to it; fixed by the spawn */
     uint32_t         drain_left;      /* messages still to be handled while draining */
     uint32_t         waits;           /* number of the last wait: unique for this id */
 
@@ -101,6 +102,11 @@ struct actor {
     _Atomic bool     overdue_told;    /* and it was reported */
     _Atomic uint64_t ran_ns;          /* of the handler in hand, before it was last preempted */
     _Atomic type_id  handling;        /* what its handler is about; TYPE_NONE: it has none in hand */
+
+    /* actor/watches.h, which says what it guards: */
+    struct spin      watch_lock;
+    struct watch    *watchers;        /* of this actor, in order; guarded by it */
+    struct watches  *watches;         /* that it has begun, and links; likewise. NULL: none yet */
 
     /* Guarded by the registry's lock: */
     const char      *name;            /* owned; NULL: the slot is free */
@@ -139,7 +145,9 @@ enum actor_fate actor_run(struct actor *actor, unsigned messages);
 void actor_note_end(struct actor *actor, const char *reason);
 static inline const char *actor_end_reason(const struct actor *actor)
 {
-    return actor->end_reason != NULL ? actor->end_reason : "normal";
+    if (actor->end_reason != NULL)
+        return actor->end_reason;
+    return actor->ended == ENDED_NORMALLY ? "normal" : "error"; /* there was no memory for it */
 }
 
 /* A new wait of the actor's handler begins, until `deadline_ns` (UINT64_MAX:

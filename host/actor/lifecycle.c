@@ -4,6 +4,7 @@
 #include "actor/lifecycle.h"
 
 #include "actor/system.h"
+#include "actor/watches.h"
 #include "base/log.h"
 #include "base/memory.h"
 
@@ -104,6 +105,7 @@ int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *
     actor->hidden = spawn->hidden;
     actor->vital = false;
     actor->children_limit = spawn->children;
+    actor->traps_exits = spawn->traps_exits;
     actor->told_to_stop = false;
     atomic_store_explicit(&actor->slice_ns, spawn->slice_ns != 0 ? spawn->slice_ns : 5 * NS_PER_SEC,
                           memory_order_relaxed);
@@ -245,9 +247,10 @@ void lifecycle_end(struct actor *actor)
     refuse_all(system, messages, parked);
     actor->behaviour->end(actor);
     stop_children(actor);
+    registry_remove(&system->registry, actor);
+    watches_end(actor, actor_end_reason(actor)); /* its name is free when they hear of it */
     memory_free_text(actor->end_reason);
     actor->end_reason = NULL;
-    registry_remove(&system->registry, actor);
     alarm_fini(actor);
     atomic_store_explicit(&actor->edge, 0, memory_order_relaxed);
     registry_release(&system->registry, actor); /* the structure may be somebody else's now */

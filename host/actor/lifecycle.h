@@ -18,6 +18,7 @@ struct spawn {
     const char *thread;             /* NULL or "pool", "own", "group:NAME" */
     bool        hidden;             /* the host's own: does not keep the host alive, has any name */
     bool        takes_any;          /* it has a use for messages of whatever type */
+    bool        traps_exits;        /* the end of one it is linked to is told, and does not end it */
 };
 
 /* Makes an actor, registers its name and opens its mailbox; nothing runs until

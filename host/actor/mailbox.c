@@ -144,7 +144,7 @@ enum mailbox_answer mailbox_put(struct mailbox *box, struct message **message, b
                                 struct message **dropped)
 {
     struct message *put = *message;
-    bool counted = !reserved && put->lane != LANE_CONTROL;
+    bool counted = !reserved && put->lane >= LANE_HIGH;
     bool over = false;
     uint64_t load = load_of(put); /* once pushed it is the taker's */
 
@@ -317,7 +317,7 @@ static inline struct message *take_first(struct mailbox *box, enum message_lane 
 
 static struct message *take_chosen(struct mailbox *box, mailbox_chooser *chooses, void *context)
 {
-    for (int lane = LANE_HIGH; lane < LANE_COUNT; lane++) {
+    for (int lane = LANE_NOTICE; lane < LANE_COUNT; lane++) {
         struct message_list *list = &box->lanes[lane];
         struct message *before = NULL;
         if (lane == LANE_ORDINARY && box->passed != NULL)
@@ -346,6 +346,8 @@ static inline struct message *pick(struct mailbox *box, enum appetite appetite, 
     if (box->lanes[LANE_CONTROL].head != NULL)
         return take_first(box, LANE_CONTROL);
     if (LIKELY(appetite == APPETITE_ALL)) {
+        if (box->lanes[LANE_NOTICE].head != NULL)
+            return take_first(box, LANE_NOTICE);
         if (box->lanes[LANE_HIGH].head != NULL)
             return take_first(box, LANE_HIGH);
         if (box->lanes[LANE_ORDINARY].head != NULL)

@@ -1,11 +1,12 @@
 /*
  * mailbox.h -- where messages wait for one actor.
  *
- * Any thread may put; only the worker now running the actor may take. Three
- * lanes: control before high before ordinary; in each, order of arrival is
- * kept, so two messages from one sender never change places within a lane.
- * Ordinary and high messages are bounded in number and bytes; control
- * messages, answers and timers' messages have reserved room.
+ * Any thread may put; only the worker now running the actor may take. Four
+ * lanes: control before notices before high before ordinary; in each, order of
+ * arrival is kept, so two messages from one sender never change places within a
+ * lane. Ordinary and high messages are bounded in number and bytes; control
+ * messages, notices, answers and timers' messages have reserved room. Notices (of
+ * ends) are to be handled by the actor's code, so they wait while a handler does.
  *
  * A mailbox knows nothing of actors or schedulers. When a put finds the box
  * asleep it says so, and the caller decides whom to wake.
@@ -118,7 +119,7 @@ static inline struct mailbox_options mailbox_opened_with(const struct mailbox *b
 }
 
 /* Moves *message into the box and sets *message to NULL. On FULL or CLOSED
- * nothing moves. LANE_CONTROL and messages with `reserved` ignore the limits.
+ * nothing moves. Control, notices and messages with `reserved` ignore the limits.
  * Any thread; never waits. With drop_old the messages that made room are
  * handed to the caller in `dropped` (linked by next; else NULL). */
 enum mailbox_answer mailbox_put(struct mailbox *box, struct message **message, bool reserved,

@@ -33,6 +33,12 @@ struct remote_port {
      * when there is room for messages to `to` again, or no hope of it. False if
      * that is so already. Any thread. May be NULL: there is never room. */
     bool (*await_room)(void *context, const struct address *to, actor_id waiter, uint64_t wait);
+    /* Watches `to`: takes *notice (actor/notice.h) and sends it with the reason when
+     * that actor has ended, or nothing is known of it any more. False: it cannot,
+     * and *notice stays the caller's. Any thread. May be NULL: it never can. */
+    bool (*watch)(void *context, const struct address *to, struct message **notice);
+    /* No more, unless it was sent already: the watch `number` of `watcher`. */
+    void (*unwatch)(void *context, const struct address *to, actor_id watcher, uint64_t number);
     /* Sends a Reject to the origin of `message`, which stays the caller's. */
     void (*reject)(void *context, const struct message *message, const char *rejected_by,
                    const char *reason);

@@ -4,7 +4,8 @@
  * Built by the roof (host.c) and by tests; each part has its own header and
  * its own locks. Locks nest in this order only: scheduler, names, registry,
  * mailbox (spin), run queue (spin), dead letters, log. Timers' and groups' locks
- * are leaves.
+ * are leaves, and so are the watch locks (spin) of actors, of which two may be
+ * held, the lower slot's first.
  */
 #ifndef TROUPE_ACTOR_SYSTEM_H
 #define TROUPE_ACTOR_SYSTEM_H

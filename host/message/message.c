@@ -72,6 +72,8 @@ static enum message_lane lane_of(enum message_kind kind)
     case MESSAGE_STOP:
     case MESSAGE_WAKE:
         return LANE_CONTROL;
+    case MESSAGE_DOWN:
+        return LANE_NOTICE;
     }
     UNREACHABLE();
 }

@@ -44,10 +44,11 @@ enum message_kind {
     MESSAGE_START,    /* always the first; payload is the config */
     MESSAGE_STOP,     /* control: end; `drain` says whether to handle the rest first */
     MESSAGE_WAKE,     /* control: wait number `request` is over (room, deadline): `reason` says how */
+    MESSAGE_DOWN,     /* tells of an end: `request` is the number of the watch; actor/watches.h */
 };
 
 /* In which lane it waits; see actor/mailbox.h. */
-enum message_lane { LANE_CONTROL, LANE_HIGH, LANE_ORDINARY, LANE_COUNT };
+enum message_lane { LANE_CONTROL, LANE_NOTICE, LANE_HIGH, LANE_ORDINARY, LANE_COUNT };
 
 struct timer;
 
@@ -91,8 +92,8 @@ struct message_receipt {
 };
 
 /* A new message with a copy of `payload`; control and answer kinds and the
- * start are put into LANE_CONTROL, others into LANE_ORDINARY. Change `flags`
- * bit by bit only. NULL when there is no memory or 4 GiB of payload.
+ * start are put into LANE_CONTROL, notices of an end into LANE_NOTICE, others into
+ * LANE_ORDINARY. Change `flags` bit by bit only. NULL when there is no memory or 4 GiB of payload.
  * The macro notes the place for the ledger. Any thread. */
 #define message_new(kind, type, payload, size) \
     message_new_at((kind), (type), (payload), (size), __FILE__, __LINE__)

@@ -162,6 +162,15 @@ static int read_slow(const struct reading *reading, struct script_options *optio
     return 1;
 }
 
+static int read_trap_exit(const struct reading *reading, struct script_options *options)
+{
+    if (!lua_isboolean(reading->L, reading->index))
+        return bad(reading, "trap_exit is true or false");
+    options->trap_exit = lua_toboolean(reading->L, reading->index) != 0;
+    options->has_trap_exit = true;
+    return 1;
+}
+
 static int read_memory(const struct reading *reading, struct script_options *options)
 {
     uint64_t bytes;
@@ -272,6 +281,7 @@ static const struct option spawn_options[] = {
     { "thread", read_thread },   { "failure", read_failure }, { "memory", read_memory },
     { "slice", read_slice },     { "slow", read_slow },     { "interleave", read_interleave },
     { "children", read_children }, { "sandbox", read_sandbox }, { "if_absent", read_if_absent },
+    { "trap_exit", read_trap_exit },
     { NULL, NULL },
 };
 

@@ -147,7 +147,7 @@ static void read_version(lua_State *L, struct script *script)
  * script_read_option() knows but for that which only a spawner can give. */
 static const char *const settings[] = {
     "version", "mailbox", "thread", "failure", "slow", "memory", "slice", "interleave",
-    "children", NULL,
+    "children", "trap_exit", NULL,
 };
 static const char *const no_settings[] = { NULL };
 
@@ -314,6 +314,7 @@ static void settle_options(struct script *script, const struct script_options *g
                       : own->slice_ns != 0 ? own->slice_ns
                                            : script->world->defaults.slice_ns;
     spawn->children = given->children != 0 ? given->children : own->children;
+    spawn->traps_exits = given->has_trap_exit ? given->trap_exit : own->trap_exit;
     spawn->thread = given->thread != NULL ? given->thread : own->thread;
     spawn->mailbox = MAILBOX_OPTIONS_DEFAULT;
     const struct script_options *sets[] = { own, given };

@@ -65,6 +65,7 @@ struct script_options {
     bool        says_sandbox;     /* it was said, whatever it was */
     const char *within;           /* the file must be in this folder ("/home/x/"); NULL: anywhere */
     bool        if_absent;        /* an actor that has the name will do: for actor.spawn */
+    bool        has_trap_exit, trap_exit; /* ends of those it is linked to are told; else the script's */
 };
 
 /* Finds, loads and registers a script as an actor, but does not start it yet
@@ -281,7 +282,7 @@ size_t script_actor_text(void *context, uint64_t id, char *text, size_t room);
 
 /* One spawn option from the value at `index`, be it an option of actor.spawn
  * or a field of the script's table: name, config, if_absent, thread, failure, slow,
- * memory, slice, mailbox. Texts point into Lua strings that the caller keeps;
+ * memory, slice, mailbox, trap_exit. Texts point into Lua strings that the caller keeps;
  * config is packed into a Lua string that is pushed (the only one that
  * pushes, and the only one that may raise). 1: taken. 0: no such option.
  * -EINVAL: a sentence in `why`, which begins with the option's name. */
@@ -312,6 +313,11 @@ int api_metrics(lua_State *L);
 int api_registry(lua_State *L);
 int api_after(lua_State *L);
 int api_every(lua_State *L);
+/* actor.watch, actor.unwatch, actor.link, actor.unlink. */
+int api_watch(lua_State *L);
+int api_unwatch(lua_State *L);
+int api_link(lua_State *L);
+int api_unlink(lua_State *L);
 /* Gives the state's refs their methods, the first time it is asked. May raise.
  * Whoever pushes a ref into a state calls it before. */
 void api_install_refs(lua_State *L);

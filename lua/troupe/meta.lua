@@ -36,10 +36,12 @@
 ---@field slice? troupe.Duration  default 5 s: how long a handler may run before it is reported
 ---@field slow? "report"|"stop"  default "report"; "stop" fails a handler that outruns its slice
 ---@field children? integer  how many there may be at once; default the host's --children
+---@field trap_exit? boolean  default false; true: the end of an actor it is linked to is told, and does not end it
 ---@field on_start? fun(self: troupe.Self, msg: troupe.Message, env: troupe.Env)  the first of all
 ---@field on_shutdown? fun(self: troupe.Self, msg: troupe.Message, env: troupe.Env)  the last
 ---@field on_timeout? fun(self: troupe.Self, msg: troupe.Timeout, env: troupe.Env)
 ---@field on_reject? fun(self: troupe.Self, msg: troupe.Reject, env: troupe.Env)
+---@field on_down? fun(self: troupe.Self, msg: troupe.Down, env: troupe.Env)  see actor.watch
 ---@field on_any? fun(self: troupe.Self, msg: troupe.Message, env: troupe.Env)  what nothing else takes; see env.type
 
 --- The actor's state: a table of its own, empty at first but for `config`.
@@ -62,6 +64,13 @@
 ---@field message_type string
 ---@field reason string
 ---@field rejected_by string  the receiver that was asked for, on its own host; env.from is nil: a Reject has no sender
+
+--- An actor that was watched, or linked to by one that traps exits, has ended.
+---@class troupe.Down
+---@field who troupe.Ref  equal to the ref that was watched
+---@field name string  "an ended actor" if it was gone before the watch began
+---@field reason "normal"|"killed"|"memory"|"slow"|"unreachable"|"no such actor"|string  normal: by itself,
+---  by a stop, or with the host; "error: " and why, when a handler failed; else what it gave to actor.exit
 
 ------------------------------------------------------------------ actor ----
 
@@ -136,6 +145,7 @@ function actor.message(name, fields) end
 ---@field slow? "report"|"stop"
 ---@field interleave? boolean|string[]  while a handler waits, handle other messages: all, or those of these types; at most 1,000 handlers at once; default false
 ---@field children? integer
+---@field trap_exit? boolean
 
 --- Makes an actor and starts it; it is a child of this one, and ends with it.
 --- The name is taken and mail is kept from now on, so it may be sent to at once.
@@ -196,6 +206,37 @@ function actor.members(group) end
 ---@return integer took  members whose mailbox has it
 ---@return integer refused  members whose mailbox was full
 function actor.publish(group, type, msg, options) end
+
+--- From now on this actor is sent a Down when that one has ended: once, however
+--- often it is watched, and also if its mailbox is full; at once, with the reason
+--- "no such actor", if there is none. It is handled when no handler is in hand, or
+--- taken by actor.receive("Down"); without an on_down it is nothing. A watch ends
+--- with its Down, and with this actor. Watching itself is refused. An actor of
+--- another host can be watched, too: see docs/watching.md for what is known of it.
+---@param ref troupe.Ref  a ref by name means whoever has the name now
+---@return true? watched
+---@return troupe.Why? why  "full": there is no memory, or it watches a million already
+function actor.watch(ref) end
+
+--- No more: after it returns no Down of that actor is handled, even if it had come.
+---@param ref troupe.Ref
+---@return boolean was  whether it was watched
+function actor.unwatch(ref) end
+
+--- Ties this actor and another of this host together: when one of them ends with any
+--- other reason than "normal", the other ends with "error: linked NAME ended: REASON"
+--- (running on_shutdown; a wait under way is cut). One that has `trap_exit = true` does
+--- not: it is sent a Down instead, also of a normal end. Linked is linked, from
+--- whichever side and however often. One who is not there any more counts as ended just now.
+---@param ref troupe.Ref
+---@return true? linked
+---@return troupe.Why? why
+function actor.link(ref) end
+
+--- Cuts the tie, for both.
+---@param ref troupe.Ref
+---@return boolean was  whether they were linked
+function actor.unlink(ref) end
 
 --- The family's registry of actors at an endpoint: which actor is where. Made once
 --- for each actor that wants it; `nil, why` when the host stops or is full.
