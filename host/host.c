@@ -372,10 +372,15 @@ static int spawn(struct host *host, const char *path, struct source *source,
         .config = config.data,
         .config_size = config.size,
         .thread = options->thread,
-        .failure = options->failure,
+        .has_failure = options->failure != NULL,
         .sandbox = options->sandbox,
     };
     actor_id id;
+    if (options->failure != NULL &&
+        !script_find_failure(options->failure, &script_options.failure)) {
+        error = refuse(-EINVAL, why, room, "failure is " SCRIPT_FAILURES);
+        goto fini_config;
+    }
     error = path != NULL
                 ? script_spawn(&host->world, path, NULL, 0, &script_options, &id, why, room)
                 : script_spawn_source(&host->world, source, 0, &script_options, &id, why, room);

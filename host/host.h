@@ -83,7 +83,7 @@ struct host_spawn_options {
     const char *name;    /* [the file's stem with #N] */
     const char *config;  /* JSON object: the script's self.config [{}] */
     const char *thread;  /* "pool", "own", "group:NAME" [the script's, or pool] */
-    const char *failure; /* "continue", "stop" [the script's, or continue] */
+    const char *failure; /* "continue", "stop", "restart", "escalate" [the script's, or continue] */
     bool        sandbox; /* no files, programs or C modules: docs/operations.md */
     bool        held;    /* registered, but on_start waits for host_start_actor() */
     bool        vital;   /* if its on_start fails, the host ends with 1 */

@@ -379,7 +379,7 @@ describe("an actor's birth", function()
       ["mailbox = { limti = 4 }"] = "options of the mailbox have no 'limti' (did you mean 'limit'?)",
       ["thread = 'mine'"] = "thread is \"pool\", \"own\" or \"group:NAME\", not 'mine'",
       ["thread = 'group:'"] = "thread is \"pool\", \"own\" or \"group:NAME\", not 'group:'",
-      ["failure = 'panic'"] = "failure is \"continue\" or \"stop\", not 'panic'",
+      ["failure = 'panic'"] = "failure is \"continue\", \"stop\", \"restart\" or \"escalate\", not 'panic'",
       ["memory = 'lots'"] = "memory is \"256MiB\", \"1GiB\" or a number of bytes, not 'lots'",
       ["memory = 0"] = "memory is \"256MiB\", \"1GiB\" or a number of bytes, not 0",
       ["slice = 0"] = "slice is a duration of more than 0, as \"5s\", not 0",
@@ -413,7 +413,7 @@ describe("an actor's birth", function()
     end)
 
     it("of a script that says one wrong stop its load, with the script's name", function()
-      assert.equal("hero.lua: failure is \"continue\" or \"stop\", not 'panic'",
+      assert.equal("hero.lua: failure is \"continue\", \"stop\", \"restart\" or \"escalate\", not 'panic'",
         refusal("return { on_x = print, failure = 'panic' }"))
       assert.equal("hero.lua: options of the mailbox have no 'limti' (did you mean 'limit'?)",
         refusal("return { on_x = print, mailbox = { limti = 3 } }"))

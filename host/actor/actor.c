@@ -3,6 +3,7 @@
  */
 #include "actor/actor.h"
 
+#include "actor/incarnation.h"
 #include "actor/lifecycle.h"
 #include "actor/router.h"
 #include "actor/scheduler.h"
@@ -62,6 +63,15 @@ static void take_in(struct actor *actor, enum verdict verdict)
     }
 }
 
+/* The handler that waits goes on, to its end. */
+static void cut(struct actor *actor, struct worker *worker)
+{
+    if (!actor->busy || actor->preempted)
+        return;
+    begin_code(worker);
+    take_in(actor, actor->behaviour->cut(actor));
+}
+
 static void wind_down(struct actor *actor, struct worker *worker, bool drain)
 {
     if (actor->phase == PHASE_BORN) {
@@ -76,28 +86,71 @@ static void wind_down(struct actor *actor, struct worker *worker, bool drain)
         return;
     /* What is queued now; not what it goes on sending to itself. */
     actor->drain_left = drain ? mailbox_length(&actor->box) : 0;
-    if (actor->busy && !actor->preempted) {
-        begin_code(worker);
-        take_in(actor, actor->behaviour->cut(actor));
+    cut(actor, worker);
+}
+
+/* Nothing of it runs any more, not even on_shutdown. */
+static void kill_now(struct actor *actor, struct worker *worker)
+{
+    actor_note_end(actor, "killed");
+    begin_code(worker);
+    take_in(actor, actor->behaviour->kill != NULL ? actor->behaviour->kill(actor) : VERDICT_ENDED);
+    actor->phase = PHASE_SHUTTING_DOWN;
+}
+
+/* Whether the actor ends of a stop of that kind; notes how. */
+static bool is_to_stop(struct actor *actor, const struct message *message)
+{
+    switch ((enum stop_how)message->reason) {
+    case STOP_ASKED:
+        incarnation_unwanted(actor);
+        actor->for_good = actor->for_good || !actor->supervised;
+        return true;
+    case STOP_FOR_GOOD:
+        actor->for_good = true;
+        return true;
+    case STOP_HALT:
+        incarnation_unwanted(actor);
+        return true;
+    case STOP_KILL:
+        return message->request ==
+               atomic_load_explicit(&actor->incarnation, memory_order_relaxed);
+    case STOP_DROP: /* it is not halted (any more) */
+        return false;
     }
+    UNREACHABLE();
 }
 
 static void stop(struct actor *actor, struct worker *worker, struct message *message)
 {
     bool drain = (message->flags & MESSAGE_DRAIN) != 0;
+    bool stops = is_to_stop(actor, message), kills = message->reason == STOP_KILL;
     message_free(message);
-    wind_down(actor, worker, drain);
+    if (!stops)
+        return;
+    if (kills)
+        kill_now(actor, worker);
+    else
+        wind_down(actor, worker, drain);
 }
 
-/* One that it is linked to has ended badly. */
+/* One that it is linked to has ended badly: so does this one, as when it is
+ * asked to stop. */
 static void fall(struct actor *actor, struct worker *worker, const char *why)
 {
     static struct log_limit limit = LOG_LIMIT(5);
+    if (actor->phase == PHASE_HALTED && actor->supervised)
+        return; /* it has ended; its supervisor decides */
     if (log_allowed(&limit))
         log_warn("%s: it ends: %s", actor->name, why);
+    incarnation_unwanted(actor);
+    actor->for_good = actor->for_good || !actor->supervised;
     actor_note_end(actor, why);
     actor->ended = ENDED_BY_ERROR;
-    wind_down(actor, worker, false);
+    if (actor->phase == PHASE_HALTED)
+        actor->phase = PHASE_SHUTTING_DOWN;
+    else
+        wind_down(actor, worker, false);
 }
 
 /* A notice of an end: true if it is to be handled. */
@@ -108,6 +161,43 @@ static bool hear(struct actor *actor, struct worker *worker, struct message **no
     if (heard == HEARD_FATAL)
         fall(actor, worker, why);
     return heard == HEARD_DOWN;
+}
+
+/* The START of an incarnation that begins now; NULL: none does. */
+static void begin(struct actor *actor, struct worker *worker, struct message *start)
+{
+    if (start == NULL)
+        return;
+    actor->phase = PHASE_RUNNING;
+    actor->appetite = APPETITE_ALL;
+    actor->starting = true;
+    begin_code(worker);
+    atomic_store_explicit(&actor->handling, TYPE_START, memory_order_relaxed);
+    take_in(actor, actor->behaviour->receive(actor, start));
+}
+
+/* True: it was one that the behaviour does not see. */
+static bool control(struct actor *actor, struct worker *worker, struct message *message)
+{
+    if (UNLIKELY(actor->phase == PHASE_HALTED)) {
+        begin(actor, worker, incarnation_halted_receive(actor, message));
+        return true;
+    }
+    switch (message->kind) {
+    case MESSAGE_STOP:
+        stop(actor, worker, message);
+        return true;
+    case MESSAGE_START:
+        begin(actor, worker, incarnation_start(actor, message));
+        return true;
+    case MESSAGE_FAIL:
+        incarnation_child_failed(actor, message);
+        if (actor->phase == PHASE_DRAINING)
+            cut(actor, worker);
+        return true;
+    default:
+        return false;
+    }
 }
 
 static void send_wakes(struct actor *actor, struct message *wakes)
@@ -133,15 +223,8 @@ static void receive(struct actor *actor, struct worker *worker, struct message *
     if (UNLIKELY(worker->kind == WORKER_STAGE) && actor->system->observe != NULL)
         actor->system->observe(actor->system, actor, message);
     if (UNLIKELY(message->lane == LANE_CONTROL)) {
-        if (message->kind == MESSAGE_STOP) {
-            stop(actor, worker, message);
+        if (control(actor, worker, message))
             return;
-        }
-        if (message->kind == MESSAGE_START) {
-            actor->phase = PHASE_RUNNING;
-            actor->appetite = APPETITE_ALL;
-            actor->starting = true;
-        }
     } else if (actor->phase == PHASE_DRAINING && actor->drain_left > 0 &&
                message->kind != MESSAGE_TIMER && message->lane != LANE_NOTICE) {
         /* (Those take no room: they were not counted.) */
@@ -161,11 +244,17 @@ static bool wind_up(struct actor *actor, struct worker *worker)
         begin_code(worker);
         atomic_store_explicit(&actor->handling, TYPE_SHUTDOWN, memory_order_relaxed);
         take_in(actor, actor->behaviour->shut_down(actor));
-        if (actor->busy)
+        if (actor->busy) {
+            incarnation_limit_shutdown(actor);
             return false;
+        }
     }
     if (actor->phase != PHASE_SHUTTING_DOWN)
         return false;
+    if (incarnation_halts(actor)) {
+        begin(actor, worker, incarnation_halt(actor));
+        return false;
+    }
     actor->phase = PHASE_GONE;
     atomic_store_explicit(&worker->running, NULL, memory_order_relaxed); /* nothing to interrupt */
     lifecycle_end(actor);
@@ -175,8 +264,12 @@ static bool wind_up(struct actor *actor, struct worker *worker)
 static enum actor_fate run(struct actor *actor, struct worker *worker, unsigned messages)
 {
     if (UNLIKELY(actor->preempted)) {
-        begin_code(worker);
-        take_in(actor, actor->behaviour->go_on(actor));
+        if (incarnation_is_condemned(actor)) {
+            kill_now(actor, worker);
+        } else {
+            begin_code(worker);
+            take_in(actor, actor->behaviour->go_on(actor));
+        }
         if (actor->preempted)
             return FATE_READY;
     }
@@ -189,8 +282,8 @@ static enum actor_fate run(struct actor *actor, struct worker *worker, unsigned 
 
         struct message *wakes;
         enum appetite appetite = actor->busy ? actor->appetite
-                                 : actor->phase == PHASE_BORN ? APPETITE_CONTROL
-                                                              : APPETITE_ALL;
+                                 : actor->phase <= PHASE_HALTED ? APPETITE_CONTROL
+                                                                : APPETITE_ALL;
         struct message *message =
             mailbox_take(&actor->box, appetite, actor->behaviour->chooses, actor, &wakes);
         if (UNLIKELY(wakes != NULL))

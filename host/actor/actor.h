@@ -8,6 +8,7 @@
  *
  * The life of an actor on its worker:
  *   born --START--> running --STOP--> draining --> shutting down --> gone
+ *                      ^--- START --- halted <----------'   (actor/incarnation.h)
  * Whatever a handler does (waits, is preempted), the next message is handled
  * only when it has ended; unless its behaviour takes others meanwhile, and then
  * the actor waits as long as any of them does.
@@ -21,6 +22,7 @@
 struct actor;
 struct membership;
 struct name_wait;
+struct rebirth;
 struct system;
 struct worker;
 
@@ -48,13 +50,35 @@ struct behaviour {
     enum verdict (*shut_down)(struct actor *actor); /* the last handler */
     mailbox_chooser *chooses;                      /* for APPETITE_CHOSEN; context is the actor */
     void (*end)(struct actor *actor);              /* free actor->state; the mailbox is closed */
+    /* The incarnation has ended and the actor is halted: free what belongs to it
+     * alone (again, if renew() failed). NULL: it cannot be started again. */
+    void (*halt)(struct actor *actor);
+    /* Make a fresh state after halt(). 0, or -errno and a sentence in `why`. */
+    int (*renew)(struct actor *actor, char *why, size_t room);
+    /* Drop the handlers in hand, which run no more; VERDICT_ENDED. NULL: it has
+     * none that wait or are preempted. */
+    enum verdict (*kill)(struct actor *actor);
     /* In a signal handler on the actor's worker, while its code runs. */
     void (*interrupt)(struct actor *actor, enum interrupt what);
     /* Same place, when an interrupt found the handler deaf: what it is stuck in. */
     bool (*stuck_in)(struct actor *actor, char *text, size_t room);
 };
 
-enum actor_phase { PHASE_BORN, PHASE_RUNNING, PHASE_DRAINING, PHASE_SHUTTING_DOWN, PHASE_GONE };
+enum actor_phase {
+    PHASE_BORN,
+    PHASE_HALTED, /* between two incarnations */
+    PHASE_RUNNING,
+    PHASE_DRAINING,
+    PHASE_SHUTTING_DOWN,
+    PHASE_GONE,
+};
+
+/* What comes when the incarnation has ended. (A supervised actor is halted.) */
+enum afterwards {
+    AFTERWARDS_END,
+    AFTERWARDS_RESTART,
+    AFTERWARDS_ESCALATE, /* it ends, and its parent fails with it */
+};
 
 /* How an actor ended. */
 enum ending {
@@ -87,6 +111,16 @@ struct actor {
     bool             hidden;          /* the host's own: keeps no host alive; fixed by the spawn */
     bool             vital;           /* ENDED_AT_START ends the host; set before it begins */
     bool             traps_exits;     /* a link's end is told to it; fixed by the spawn */
+    uint8_t          on_failure;      /* enum on_failure; fixed by the spawn */
+    uint8_t          afterwards;      /* enum afterwards */
+    bool             supervised;      /* its parent decides what comes when it ends; fixed by the spawn */
+    bool             for_good;        /* and not any more: the next end is the last */
+    bool             started;         /* on_start of this incarnation has ended well */
+    uint32_t         restarts;        /* how many incarnations came before this one */
+    uint32_t         parent_incarnation; /* of the parent, at the spawn */
+    actor_id         parent_id;       /* 0: it never had one; fixed by the spawn */
+    struct rebirth  *rebirth;         /* NULL: it cannot be started again */
+    char            *chain;           /* owned; of failures that have climbed up to it, or NULL */
     uint32_t         drain_left;      /* messages still to be handled while draining */
     uint32_t         waits;           /* number of the last wait: unique for this id */
 
@@ -95,6 +129,9 @@ struct actor {
     struct name_wait *_Atomic name_wait; /* the line it stands in; written under the names' lock */
     struct alarm     alarm;           /* the deadline of its wait */
     struct timer    *timers;          /* it owns, armed; guarded by the timers' lock */
+
+    _Atomic uint32_t incarnation;     /* from 1; written by its worker only */
+    _Atomic uint64_t condemned;       /* which incarnation is to be killed: generation, number */
 
     /* Between the watchdog and the worker: */
     _Atomic uint64_t slice_ns;        /* how long a handler may run; set by the spawn */
@@ -117,6 +154,9 @@ struct actor {
     struct actor    *children;        /* the youngest */
     uint32_t         children_count;
     uint32_t         children_limit;  /* 0: the host's; set by the spawn, before it begins */
+    actor_id         mourner;         /* who waits for its end, as its parent did before; or 0 */
+    uint32_t         mourned;         /* how many it waits for */
+    bool             mourns;          /* and it wants to be told of the last of them */
     struct actor    *older_sibling, *younger_sibling;
     struct actor    *born_before, *born_after; /* all actors, in order of birth */
     struct actor    *free_next;

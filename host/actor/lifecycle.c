@@ -68,6 +68,16 @@ static void count_hidden(struct system *system)
     lock_release(&system->lock);
 }
 
+/* One that nobody has seen yet. */
+static void unmake(struct actor *actor)
+{
+    struct registry *registry = &actor->system->registry;
+    rebirth_free(actor->rebirth);
+    actor->rebirth = NULL;
+    registry_remove(registry, actor);
+    registry_release(registry, actor);
+}
+
 int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *id, char *why,
                     size_t room)
 {
@@ -98,6 +108,18 @@ int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *
     actor->phase = PHASE_BORN;
     actor->ended = ENDED_NORMALLY;
     actor->end_reason = NULL;
+    actor->on_failure = (uint8_t)spawn->on_failure;
+    actor->afterwards = AFTERWARDS_END;
+    actor->supervised = spawn->supervised;
+    actor->for_good = actor->started = false;
+    actor->restarts = 0;
+    actor->chain = NULL;
+    actor->parent_id = spawn->parent;
+    const struct actor *parent = registry_find(&system->registry, spawn->parent);
+    actor->parent_incarnation =
+        parent != NULL ? atomic_load_explicit(&parent->incarnation, memory_order_relaxed) : 0;
+    atomic_store_explicit(&actor->incarnation, 1, memory_order_relaxed);
+    atomic_store_explicit(&actor->condemned, 0, memory_order_relaxed);
     actor->busy = actor->preempted = actor->starting = false;
     atomic_store_explicit(&actor->handling, TYPE_NONE, memory_order_relaxed);
     atomic_store_explicit(&actor->begun, false, memory_order_relaxed);
@@ -112,12 +134,15 @@ int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *
     actor->drain_left = 0;
     /* actor->waits runs on from tenant to tenant: see waits.h. */
     atomic_store_explicit(&actor->edge, 0, memory_order_relaxed);
+    if (rebirth_new(actor, spawn, &actor->rebirth) != 0) {
+        unmake(actor);
+        return refuse(-ENOMEM, why, room, "out of memory");
+    }
     actor->home = NULL;
     if (spawn->thread != NULL && strcmp(spawn->thread, "pool") != 0) {
         actor->home = scheduler_pin(system, spawn->thread, &error);
         if (actor->home == NULL) {
-            registry_remove(&system->registry, actor);
-            registry_release(&system->registry, actor);
+            unmake(actor);
             return refuse(error, why, room, "the thread could not be made");
         }
     }
@@ -172,7 +197,7 @@ void lifecycle_await_begun(struct system *system, actor_id id, uint64_t deadline
     lock_release(&system->lock);
 }
 
-bool lifecycle_stop(struct system *system, actor_id id, bool drain)
+bool lifecycle_tell(struct system *system, actor_id id, enum stop_how how, bool drain)
 {
     struct message *message = message_new(MESSAGE_STOP, TYPE_SHUTDOWN, NULL, 0);
     if (message == NULL) {
@@ -180,6 +205,7 @@ bool lifecycle_stop(struct system *system, actor_id id, bool drain)
         return false;
     }
     message->to = id;
+    message->reason = (uint8_t)how;
     if (drain)
         message->flags |= MESSAGE_DRAIN;
     bool there = router_send(system, &message, ROUTE_RESERVED) == ROUTER_OK;
@@ -187,17 +213,21 @@ bool lifecycle_stop(struct system *system, actor_id id, bool drain)
     return there;
 }
 
-/* Its children end with it: told while it is still there, in lots, for the
- * lock is not held while sending. */
-static void stop_children(struct actor *parent)
+bool lifecycle_stop(struct system *system, actor_id id, bool drain)
+{
+    return lifecycle_tell(system, id, STOP_ASKED, drain);
+}
+
+/* Told while it is still there, in lots, for the lock is not held while sending. */
+void lifecycle_end_children(struct actor *parent, bool mourned)
 {
     struct system *system = parent->system;
     actor_id lot[32];
     unsigned count;
     do {
-        count = registry_take_children(&system->registry, parent, lot, ARRAY_LENGTH(lot));
+        count = registry_take_children(&system->registry, parent, lot, ARRAY_LENGTH(lot), mourned);
         for (unsigned i = 0; i < count; i++)
-            lifecycle_stop(system, lot[i], false);
+            lifecycle_tell(system, lot[i], STOP_FOR_GOOD, false);
     } while (count == ARRAY_LENGTH(lot));
 }
 
@@ -228,6 +258,19 @@ static void refuse_all(struct system *system, struct message *messages, struct p
     }
 }
 
+/* The last of the children that somebody waits for has ended. */
+static void wake_mourner(struct system *system, actor_id mourner)
+{
+    if (mourner == 0)
+        return;
+    struct message *wake = message_new(MESSAGE_WAKE, TYPE_NONE, NULL, 0);
+    if (wake == NULL)
+        return; /* its patience will be over */
+    wake->to = mourner;
+    router_send(system, &wake, ROUTE_RESERVED);
+    message_free(wake);
+}
+
 void lifecycle_end(struct actor *actor)
 {
     struct system *system = actor->system;
@@ -239,18 +282,21 @@ void lifecycle_end(struct actor *actor)
     struct message *messages;
     struct parked *parked;
 
-    timers_cancel_owned(system->timers, id);
-    names_forget(actor);
+    incarnation_over(actor);
     groups_leave_all(actor);
     mailbox_close(&actor->box, &messages, &parked);
     /* Refused before the name is gone: the dead letters say whose they were. */
     refuse_all(system, messages, parked);
     actor->behaviour->end(actor);
-    stop_children(actor);
-    registry_remove(&system->registry, actor);
+    lifecycle_end_children(actor, false);
+    incarnation_escalate(actor);
+    wake_mourner(system, registry_remove(&system->registry, actor));
     watches_end(actor, actor_end_reason(actor)); /* its name is free when they hear of it */
     memory_free_text(actor->end_reason);
-    actor->end_reason = NULL;
+    memory_free_text(actor->chain);
+    actor->end_reason = actor->chain = NULL;
+    rebirth_free(actor->rebirth);
+    actor->rebirth = NULL;
     alarm_fini(actor);
     atomic_store_explicit(&actor->edge, 0, memory_order_relaxed);
     registry_release(&system->registry, actor); /* the structure may be somebody else's now */

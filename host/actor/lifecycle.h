@@ -4,7 +4,7 @@
 #ifndef TROUPE_ACTOR_LIFECYCLE_H
 #define TROUPE_ACTOR_LIFECYCLE_H
 
-#include "actor/actor.h"
+#include "actor/incarnation.h"
 
 struct spawn {
     const char *name;               /* NULL: `stem`#N */
@@ -19,6 +19,11 @@ struct spawn {
     bool        hidden;             /* the host's own: does not keep the host alive, has any name */
     bool        takes_any;          /* it has a use for messages of whatever type */
     bool        traps_exits;        /* the end of one it is linked to is told, and does not end it */
+    enum on_failure on_failure;
+    struct restart_options restart; /* of ON_FAILURE_RESTART */
+    bool        supervised;         /* its parent starts it, and decides when it has ended */
+    const void *config;             /* supervised: the payload of its START; copied */
+    size_t      config_size;
 };
 
 /* Makes an actor, registers its name and opens its mailbox; nothing runs until
@@ -31,7 +36,8 @@ int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *
  * answers, before anything was made for it. */
 int lifecycle_check_room(struct system *system, actor_id parent, char *why, size_t room);
 
-/* Sends START with `config` (packed map; size 0: none); its handler runs first. */
+/* Sends START with `config` (packed map; size 0: none), which it keeps for its
+ * restarts; its handler runs first. */
 int lifecycle_start(struct system *system, actor_id id, const void *config, size_t size);
 
 /* Waits until the handler of START has ended or waits itself, or the actor is
@@ -41,8 +47,24 @@ void lifecycle_await_begun(struct system *system, actor_id id, uint64_t deadline
 /* That it is so. Called by actor_run() only. */
 void lifecycle_begun(struct actor *actor);
 
-/* Asks an actor to end. False if it is gone already. */
+/* In what way an actor is to end: `reason` of a MESSAGE_STOP. */
+enum stop_how {
+    STOP_ASKED,    /* a supervised one is halted, any other ends */
+    STOP_FOR_GOOD, /* its parent has ended, or the host does */
+    STOP_HALT,     /* its supervisor halts it */
+    STOP_DROP,     /* its supervisor needs it no more: only if it is halted */
+    STOP_KILL,     /* the incarnation `request`, at once */
+};
+
+/* Tells an actor to end so. False if it is gone already. */
+bool lifecycle_tell(struct system *system, actor_id id, enum stop_how how, bool drain);
+
+/* Asks an actor to end (STOP_ASKED). False if it is gone already. */
 bool lifecycle_stop(struct system *system, actor_id id, bool drain);
+
+/* The children of an actor whose incarnation ends are told to end for good, the
+ * youngest first; with `mourned`, registry_mourns() tells when they have. */
+void lifecycle_end_children(struct actor *parent, bool mourned);
 
 /* The actor's last act, on its own worker: closes, refuses what is left, ends
  * children, frees. Called by actor_run() only. */

@@ -190,6 +190,9 @@ static void adopt_locked(struct registry *registry, actor_id parent, struct acto
     child->parent = registry_find(registry, parent);
     child->children = child->younger_sibling = child->older_sibling = NULL;
     child->children_count = child->children_limit = 0;
+    child->mourner = 0;
+    child->mourned = 0;
+    child->mourns = false;
     if (child->parent == NULL)
         return;
     child->parent->children_count++;
@@ -214,16 +217,55 @@ static void leave_parent_locked(struct actor *child)
 }
 
 unsigned registry_take_children(struct registry *registry, struct actor *actor,
-                                actor_id *children, unsigned room)
+                                actor_id *children, unsigned room, bool mourned)
 {
     unsigned count = 0;
     lock_acquire(&registry->lock);
     while (count < room && actor->children != NULL) {
-        children[count++] = actor_self(actor->children);
-        leave_parent_locked(actor->children);
+        struct actor *child = actor->children;
+        children[count++] = actor_self(child);
+        leave_parent_locked(child);
+        if (mourned) {
+            child->mourner = actor_self(actor);
+            actor->mourned++;
+        }
     }
     lock_release(&registry->lock);
     return count;
+}
+
+bool registry_mourns(struct registry *registry, struct actor *actor)
+{
+    lock_acquire(&registry->lock);
+    actor->mourns = actor->mourned > 0;
+    bool mourns = actor->mourns;
+    lock_release(&registry->lock);
+    return mourns;
+}
+
+unsigned registry_mourned(struct registry *registry, struct actor *actor, actor_id *children,
+                          unsigned room)
+{
+    unsigned count = 0;
+    actor_id mourner = actor_self(actor);
+    lock_acquire(&registry->lock);
+    for (struct actor *each = registry->newest; each != NULL && count < room;
+         each = each->born_before)
+        if (each->mourner == mourner)
+            children[count++] = actor_self(each);
+    lock_release(&registry->lock);
+    return count;
+}
+
+/* The actor ends: who has waited for that as the last, or 0. */
+static actor_id leave_mourner_locked(struct registry *registry, struct actor *actor)
+{
+    struct actor *mourner = actor->mourner != 0 ? registry_find(registry, actor->mourner) : NULL;
+    actor->mourner = 0;
+    if (mourner == NULL || --mourner->mourned > 0 || !mourner->mourns)
+        return 0;
+    mourner->mourns = false;
+    return actor_self(mourner);
 }
 
 int registry_add(struct registry *registry, const char *name, const char *stem, actor_id parent,
@@ -259,7 +301,7 @@ actor_id registry_publish(struct registry *registry, struct actor *actor)
     return id;
 }
 
-void registry_remove(struct registry *registry, struct actor *actor)
+actor_id registry_remove(struct registry *registry, struct actor *actor)
 {
     lock_acquire(&registry->lock);
     if (actor_self(actor) != 0) {
@@ -278,11 +320,13 @@ void registry_remove(struct registry *registry, struct actor *actor)
     memory_free_text((char *)(uintptr_t)actor->name);
     actor->name = NULL;
     leave_parent_locked(actor);
+    actor_id told = leave_mourner_locked(registry, actor);
     /* The edge first: actor/waits.c reads it and then the id, so an edge that is
      * seen with an id is this id's. */
     atomic_store_explicit(&actor->edge, 0, memory_order_seq_cst);
     atomic_store_explicit(&actor->id, 0, memory_order_seq_cst);
     lock_release(&registry->lock);
+    return told;
 }
 
 void registry_release(struct registry *registry, struct actor *actor)

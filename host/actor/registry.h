@@ -75,14 +75,22 @@ int  registry_check_room(struct registry *registry, actor_id parent);
 /* Makes a slot visible under its new id, which it returns, as the youngest actor. */
 actor_id registry_publish(struct registry *registry, struct actor *actor);
 /* Takes up to `room` children from an actor that ends, youngest first: their ids
- * in `children`; returns how many. They have no parent from then on. */
+ * in `children`; returns how many. They have no parent from then on; with
+ * `mourned` the actor can wait for their ends (registry_mourns). */
 unsigned registry_take_children(struct registry *registry, struct actor *actor,
-                                actor_id *children, unsigned room);
+                                actor_id *children, unsigned room, bool mourned);
+/* Whether children that were taken from the actor so have not yet ended: then
+ * registry_remove() of the last of them says whom to wake. */
+bool registry_mourns(struct registry *registry, struct actor *actor);
+/* Up to `room` of them. */
+unsigned registry_mourned(struct registry *registry, struct actor *actor, actor_id *children,
+                          unsigned room);
 
 /* The name is free again, the id finds nobody, and it waits for nobody; then,
  * when nothing refers to the structure any more, registry_release() gives the
- * slot back. An actor that was never published is taken back the same way. */
-void registry_remove(struct registry *registry, struct actor *actor);
+ * slot back. An actor that was never published is taken back the same way.
+ * Returns who waited for the end of this one (registry_mourns) as the last, or 0. */
+actor_id registry_remove(struct registry *registry, struct actor *actor);
 void registry_release(struct registry *registry, struct actor *actor);
 
 /* The name nearest to `name`, copied to `text` and returned; NULL if none is

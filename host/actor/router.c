@@ -174,7 +174,8 @@ static bool is_nobodys_business(const struct message *message)
     case MESSAGE_ORDINARY:
     case MESSAGE_ASK:
         return false;
-    case MESSAGE_TIMER: /* timers go with their actor */
+    case MESSAGE_TIMER:  /* timers go with their actor */
+    case MESSAGE_NOTICE: /* and so does what it wanted to know */
     default:
         return true;
     }

@@ -52,7 +52,7 @@ static void tell_next(struct system *system)
             signal_change(system);
             return;
         }
-        lifecycle_stop(system, id, true);
+        lifecycle_tell(system, id, STOP_FOR_GOOD, true);
         /* Either its end has seen that it was told, and goes on from there; or we
          * see that it has ended. */
         full_fence();
@@ -97,7 +97,7 @@ static void stop_all(struct system *system, bool drain)
     }
     lock_release(&registry->lock);
     for (uint32_t i = 0; i < count; i++)
-        lifecycle_stop(system, all[i], drain);
+        lifecycle_tell(system, all[i], STOP_FOR_GOOD, drain);
     memory_put(all, room * sizeof *all);
 }
 

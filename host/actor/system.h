@@ -53,6 +53,7 @@ struct system {
     struct system_limits limits;
     struct system_counters counters;
     void               *owner;    /* the roof's host */
+    struct incarnation_hook *incarnation_hooks; /* fixed before system_start() */
     /* The stage: sees every message that an actor is about to handle. */
     void (*observe)(struct system *system, const struct actor *actor,
                     const struct message *message);

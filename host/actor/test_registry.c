@@ -83,13 +83,13 @@ static void test_children(void)
     end(registry_find(&registry, children[5]));
     end(registry_find(&registry, children[2]));
 
-    assert(registry_take_children(&registry, parent, lot, 3) == 3);
+    assert(registry_take_children(&registry, parent, lot, 3, false) == 3);
     assert(lot[0] == children[4] && lot[1] == children[3] && lot[2] == children[1]);
-    assert(registry_take_children(&registry, parent, lot, 3) == 1 && lot[0] == children[0]);
-    assert(registry_take_children(&registry, parent, lot, 3) == 0);
+    assert(registry_take_children(&registry, parent, lot, 3, false) == 1 && lot[0] == children[0]);
+    assert(registry_take_children(&registry, parent, lot, 3, false) == 0);
     end(parent);
     end(registry_find(&registry, children[4]));
-    assert(registry_take_children(&registry, other, lot, 3) == 1 && lot[0] == foreign);
+    assert(registry_take_children(&registry, other, lot, 3, false) == 1 && lot[0] == foreign);
     end(registry_find(&registry, foreign));
     for (int i = 0; i < 6; i++)
         if (registry_find(&registry, children[i]) != NULL)

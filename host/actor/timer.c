@@ -15,9 +15,10 @@
 struct timer {
     struct timers *timers;
     atomic_uint    references;  /* the holder, the heap, each MESSAGE_TIMER under way */
-    actor_id       owner;       /* these three fixed by timer_start() */
+    actor_id       owner;       /* these four fixed by timer_start() */
     actor_id       target;
     uint64_t       interval_ns; /* 0: fires once */
+    uint32_t       incarnation; /* of the owner */
 
     /* Guarded by timers->lock: */
     struct timer_node node;
@@ -96,6 +97,11 @@ static void arm_locked(struct timer *timer, struct actor *owner, uint64_t due_ns
     owner->timers = timer;
 }
 
+static uint32_t incarnation_of(const struct actor *actor)
+{
+    return atomic_load_explicit(&actor->incarnation, memory_order_relaxed);
+}
+
 static struct timer *make_timer(struct timers *timers, struct message *message,
                                 uint64_t interval_ns, actor_id owner)
 {
@@ -138,10 +144,11 @@ int timer_start(struct timers *timers, struct message **message, uint64_t due_ns
         memory_put(made, sizeof *made);
         return -EAGAIN;
     }
+    made->incarnation = actor != NULL ? incarnation_of(actor) : 0;
     made->message = *message;
     *message = NULL;
-    if (made->target == owner && made->message->kind != MESSAGE_TIMER) {
-        assert(made->message->origin == NULL);
+    if (made->target == owner && made->message->kind != MESSAGE_STOP) {
+        assert(made->message->kind == MESSAGE_TIMER || made->message->origin == NULL);
         made->message->kind = MESSAGE_TIMER;
     }
     arm_locked(made, actor, due_ns);
@@ -188,18 +195,28 @@ bool timer_cancel(struct timer *timer, actor_id caller)
     return prevented;
 }
 
+/* Whether its owner made it for itself, in an incarnation that has ended since. */
+static bool is_left_over(struct timer *timer)
+{
+    if (timer->owner == 0 || timer->owner != timer->target)
+        return false;
+    const struct actor *owner = registry_find(&timer->timers->system->registry, timer->owner);
+    return owner != NULL && incarnation_of(owner) != timer->incarnation;
+}
+
 bool timer_deliver(struct message *message, const struct message **content, uint64_t *missed,
                    bool *periodic)
 {
     struct timer *timer = message->timer;
     struct message *next = NULL;
+    bool left_over = is_left_over(timer);
     *periodic = timer->interval_ns > 0;
     *content = *periodic ? timer->message : message;
     if (*periodic)
         next = make_carrier(timer->message); /* if not, the thread tries once more */
 
     lock_acquire(&timer->timers->lock);
-    bool wanted = !timer->cancelled;
+    bool wanted = !timer->cancelled && !left_over;
     timer->queued = false;
     *missed = timer->missed;
     timer->missed = 0;

@@ -70,10 +70,10 @@ void timers_close(struct timers *timers);
  * message of it under way. */
 struct timer;
 
-/* Arms a timer that sends `*message` (kind ORDINARY or TIMER, `to` set) at
+/* Arms a timer that sends `*message` (kind ORDINARY, TIMER or STOP, `to` set) at
  * `due_ns`, and then, if interval_ns > 0, each interval_ns after it. Never
- * early. Takes *message if it succeeds. A single message for another actor is
- * sent as it is; all else arrives as MESSAGE_TIMER, for timer_deliver(). When
+ * early. Takes *message if it succeeds. A stop, and a single message for another
+ * actor, is sent as it is; all else arrives as MESSAGE_TIMER, for timer_deliver(). When
  * `owner` (0: nobody) ends, so does the timer; and when its target has ended.
  * 0; -ENOMEM; -EAGAIN: too many timers (system->limits.timers); -ESRCH: the
  * owner has ended. The caller owns one reference. Any thread; no system call
@@ -95,8 +95,9 @@ void timer_unref(struct timer *timer);
 bool timer_deliver(struct message *message, const struct message **content, uint64_t *missed,
                    bool *periodic);
 
-/* The actor `owner` ends: what it still has armed is cancelled. While it can
- * still be found in the registry; it must not start another. */
+/* The actor `owner` ends, or its incarnation: what it still has armed is cancelled,
+ * and what it has sent itself will not be delivered. While it can still be found
+ * in the registry; it must not start another meanwhile. */
 void timers_cancel_owned(struct timers *timers, actor_id owner);
 
 /* Wakes the actor with its alarm message at `deadline_ns`; UINT64_MAX: never.

@@ -7,7 +7,7 @@
  */
 #include "actor/timer.h"
 
-#include "actor/actor.h"
+#include "actor/incarnation.h"
 #include "actor/router.h"
 #include "actor/system.h"
 #include "actor/timer_room.h"
@@ -51,6 +51,8 @@ static void fire_timer(struct timers *timers, struct shot *shot)
         /* A delayed send to another has no more right to room than a send; a
          * timer's own message lies there once at most. */
         unsigned how = message->kind == MESSAGE_TIMER ? ROUTE_RESERVED : 0;
+        if (message->kind == MESSAGE_STOP)
+            incarnation_condemn(timers->system, message);
         enum router_answer answer = router_send(timers->system, &message, how);
         if (answer == ROUTER_FULL) {
             router_refuse(timers->system, &message, FAILURE_FULL, "the mailbox was full", NULL);

@@ -143,7 +143,8 @@ static void look_at(struct watchdog *dog, struct worker *worker, struct sight *s
     uint64_t total_ns = sight->ran_ns + atomic_load_explicit(&actor->ran_ns, memory_order_relaxed);
     atomic_store_explicit(&actor->watched, true, memory_order_relaxed);
 
-    if (atomic_load_explicit(&dog->condemning, memory_order_relaxed)) {
+    if (atomic_load_explicit(&dog->condemning, memory_order_relaxed) ||
+        incarnation_is_condemned(actor)) {
         send_signal(worker, sight, INTERRUPT_STOP, false);
         return;
     }

@@ -42,9 +42,12 @@ enum message_kind {
     MESSAGE_FAILURE,  /* says why `request` of the receiver gets no answer: `reason`, payload is text */
     MESSAGE_TIMER,    /* from a timer: `timer` */
     MESSAGE_START,    /* always the first; payload is the config */
-    MESSAGE_STOP,     /* control: end; `drain` says whether to handle the rest first */
+    MESSAGE_STOP,     /* control: end; `drain` says whether to handle the rest first, `reason` is an
+                       * enum stop_how and `request` the incarnation meant (actor/lifecycle.h) */
     MESSAGE_WAKE,     /* control: wait number `request` is over (room, deadline): `reason` says how */
     MESSAGE_DOWN,     /* tells of an end: `request` is the number of the watch; actor/watches.h */
+    MESSAGE_FAIL,     /* control: a child's failure is the receiver's; payload is text (actor/incarnation.h) */
+    MESSAGE_NOTICE,   /* the host tells the incarnation `request` of its receiver something (0: any) */
 };
 
 /* In which lane it waits; see actor/mailbox.h. */
@@ -92,7 +95,7 @@ struct message_receipt {
 };
 
 /* A new message with a copy of `payload`; control and answer kinds and the
- * start are put into LANE_CONTROL, notices of an end into LANE_NOTICE, others into
+ * start are put into LANE_CONTROL, what the host tells of others into LANE_NOTICE, others into
  * LANE_ORDINARY. Change `flags` bit by bit only. NULL when there is no memory or 4 GiB of payload.
  * The macro notes the place for the ledger. Any thread. */
 #define message_new(kind, type, payload, size) \

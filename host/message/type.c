@@ -54,6 +54,8 @@ static const char *const built_in[TYPE_BUILT_IN_COUNT] = {
     [TYPE_NONE] = "",           [TYPE_START] = "Start",   [TYPE_SHUTDOWN] = "Shutdown",
     [TYPE_TIMEOUT] = "Timeout", [TYPE_REJECT] = "Reject", [TYPE_DOWN] = "Down",
     [TYPE_RELOAD] = "Reload",   [TYPE_ANY] = "Any",
+    [TYPE_CHILD_STARTED] = "ChildStarted",
+    [TYPE_CHILD_HALTED] = "ChildHalted",
 };
 
 static void *get_for_ever(size_t size)
@@ -323,8 +325,8 @@ type_id type_alike(type_id type)
 
 bool type_is_reserved(const char *name, size_t size)
 {
-    static const char *const reserved[] = { "start", "shutdown", "timeout",
-                                            "down",  "reload",   "any" };
+    static const char *const reserved[] = { "start",  "shutdown", "timeout",      "down",
+                                            "reload", "any",      "childstarted", "childhalted" };
     char   folded[16];
     size_t length = type_fold(name, size, folded, sizeof folded);
     if (length >= sizeof folded)

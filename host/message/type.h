@@ -32,6 +32,8 @@ enum {
     TYPE_DOWN,
     TYPE_RELOAD,
     TYPE_ANY,  /* names a handler, never a message */
+    TYPE_CHILD_STARTED,
+    TYPE_CHILD_HALTED,
     TYPE_BUILT_IN_COUNT,
 };
 
@@ -61,7 +63,7 @@ type_id type_alike(type_id type);
 size_t type_fold(const char *name, size_t size, char *folded, size_t room);
 
 /* Whether `name` is alike to a built-in type that only the host itself may
- * send (Start, Shutdown, Timeout, Down, Reload, Any; not Reject). */
+ * send (all that are built in, but not Reject). */
 bool type_is_reserved(const char *name, size_t size);
 
 #endif

@@ -132,6 +132,12 @@ static inline bool api_is_question(const struct message *message)
             strstr(address_name(message->origin), "/ask#") != NULL);
 }
 
+/* actor.spawn(script, options), called `what`; a supervised actor is not started. */
+int api_spawn_as(lua_State *L, const char *what, bool supervised);
+
+/* A vm_library opener: the module troupe.children. */
+int api_children_open(lua_State *L);
+
 /* ref:ask and ref:start_ask. */
 int api_ref_ask(lua_State *L);
 int api_ref_start_ask(lua_State *L);

@@ -265,6 +265,10 @@ int dispatch_push(lua_State *L, struct script *script, const struct handler_cach
         pack_lua_push(L, content->payload, content->size);
     else
         lua_createtable(L, 0, 0);
+    if (UNLIKELY(script->hand.type == TYPE_START)) {
+        lua_pushinteger(L, (lua_Integer)script->actor->restarts);
+        lua_setfield(L, -2, "restarts");
+    }
     if (UNLIKELY(script->hand.periodic)) {
         lua_pushinteger(L, (lua_Integer)script->hand.missed);
         lua_setfield(L, -2, "missed");

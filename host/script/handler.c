@@ -10,6 +10,10 @@
 
 #include <lauxlib.h>
 #include <stdio.h>
+#include <string.h>
+
+#define OUTCOME_ROOM     (ADDRESS_NAME_LIMIT + 240)
+#define REPORTS_A_SECOND 100
 
 enum verdict handler_end_actor(struct script *script, enum ending ending, const char *reason,
                                bool over)
@@ -83,14 +87,32 @@ static void note_death(struct script *script, enum vm_death death, const char *r
     }
 }
 
-static const char *describe_outcome(struct script *script, bool ends)
+/* Decides what comes of it, and says it in words. */
+static enum outcome judge(struct script *script, enum vm_death death, char *text, size_t room)
 {
-    if (script->hand.type == TYPE_SHUTDOWN && script->shutting)
-        return "the actor has ended";
-    if (script->hand.type == TYPE_START)
-        return "the actor ends: it could not start";
-    return ends ? "the actor ends, the message is a dead letter"
-                : "the actor goes on, the message is a dead letter";
+    struct actor *actor = script->actor;
+    if (script->shutting) {
+        snprintf(text, room, "%s", incarnation_halts(actor) ? "the actor is halted all the same"
+                                                            : "the actor has ended");
+        return OUTCOME_ENDS;
+    }
+    enum outcome outcome = OUTCOME_ENDS;
+    if (death == VM_STOPPED)
+        snprintf(text, room, "the actor ends");
+    else
+        outcome = incarnation_failed(actor, script->hand.type == TYPE_START, text, room);
+    size_t size = strlen(text);
+    if (script->hand.current != NULL && script->hand.type != TYPE_START)
+        snprintf(text + size, room - size, ", the message is a dead letter");
+    return outcome;
+}
+
+/* One report a failure: but of a storm of them only so many. On the stage all. */
+static void report(struct script *script, struct failure *failure, const char *outcome)
+{
+    static struct log_limit limit = LOG_LIMIT(REPORTS_A_SECOND);
+    if (script->world->stage || log_allowed(&limit))
+        script_report(script, failure, outcome);
 }
 
 /* Its actor is to stop, and it went on waiting: what is queued may be drained. */
@@ -114,8 +136,9 @@ enum verdict handler_failed(struct script *script)
 
     if (death == VM_SLOW && script->world->stage)
         script->world->over_budget++;
+    char text[OUTCOME_ROOM];
     bool started = script->hand.type != TYPE_START;
-    bool ends = script->ends_on_failure || !started || script->shutting || death == VM_STOPPED;
+    enum outcome outcome = judge(script, death, text, sizeof text);
     struct failure failure;
     struct bytes reason;
     script_failure_init(script, &failure);
@@ -125,7 +148,7 @@ enum verdict handler_failed(struct script *script)
         bytes_clear(&failure.own_text, 0);
         bytes_append(&failure.own_text, reason.data, reason.size);
     }
-    script_report(script, &failure, describe_outcome(script, ends));
+    report(script, &failure, text);
     script_failure_fini(&failure);
 
     handler_end_questions(script, FAILURE_FAILED, bytes_text(&reason));
@@ -138,13 +161,14 @@ enum verdict handler_failed(struct script *script)
 
     bool fit = recover(script);
     enum verdict verdict = VERDICT_DONE;
-    if (ends || !fit) {
+    if (outcome != OUTCOME_GOES_ON || !fit) {
+        bool full = death == VM_MEMORY && incarnation_halts(script->actor);
         note_death(script, death, bytes_text(&reason));
         verdict = handler_end_actor(script,
-                                    death == VM_STOPPED ? ENDED_NORMALLY
-                                    : started           ? ENDED_BY_ERROR
-                                                        : ENDED_AT_START,
-                                    NULL, !started || !fit || death == VM_STOPPED);
+                                    death == VM_STOPPED             ? ENDED_NORMALLY
+                                    : outcome == OUTCOME_NOT_BEGUN ? ENDED_AT_START
+                                                                   : ENDED_BY_ERROR,
+                                    NULL, !started || !fit || full || death == VM_STOPPED);
     }
     bytes_fini(&reason);
     return verdict;

@@ -121,12 +121,12 @@ void api_questions_over(struct script *script, enum failure_reason reason, const
     }
 }
 
-void api_deferred_end(struct script *script, const char *text)
+void api_deferred_end(struct script *script, enum failure_reason reason, const char *text)
 {
     while (script->deferred != NULL) {
         struct held *held = script->deferred;
         held_unlink(held);
-        held_tell(script, held, FAILURE_DOWN, text);
+        held_tell(script, held, reason, text);
         held_free(held);
     }
 }

@@ -140,13 +140,23 @@ int interleave_open(struct script *script, const struct script_options *options,
     return 0;
 }
 
-void interleave_close(struct script *script)
+void interleave_reset(struct script *script)
 {
     struct interleave *in = script->interleave;
     if (in == NULL)
         return;
     for (unsigned i = 0; i < in->spare_count; i++)
         memory_put(in->spares[i], sizeof *in->spares[i]);
+    in->spare_count = 0;
+    in->cutting = in->ended = in->choosing = false;
+}
+
+void interleave_close(struct script *script)
+{
+    struct interleave *in = script->interleave;
+    if (in == NULL)
+        return;
+    interleave_reset(script);
     memory_put(in->asides, in->room * sizeof *in->asides);
     memory_put(in, sizeof *in);
     script->interleave = NULL;

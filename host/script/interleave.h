@@ -36,6 +36,10 @@ int interleave_open(struct script *script, const struct script_options *options,
 /* Frees it; whatever is set aside is over already. NULL is fine. */
 void interleave_close(struct script *script);
 
+/* The state of the script has been closed, and nothing is set aside: fit for a new
+ * one. */
+void interleave_reset(struct script *script);
+
 /* ---- The rest only for scripts that interleave ---- */
 
 /* Takes up the handler that the message is for, if it is for one that waits. */

@@ -42,7 +42,20 @@ static int with_c_modules(lua_State *L)
     return lua_gettop(L);
 }
 
-/* __index(package.loaded, name): libraries that are globals, too. */
+/* Pushes the module of ours that is called so; false: there is none. */
+static bool push_module(lua_State *L, const char *name)
+{
+    const struct vm_library *module = vm_of(L)->options->modules;
+    while (module != NULL && module->name != NULL && strcmp(module->name, name) != 0)
+        module++;
+    if (module == NULL || module->name == NULL)
+        return false;
+    lua_pushcfunction(L, module->open);
+    lua_call(L, 0, 1);
+    return true;
+}
+
+/* __index(package.loaded, name): libraries that are globals, and modules of ours. */
 static int loaded_index(lua_State *L)
 {
     static const char *const names[] = { "string", "table", "math", "coroutine", "utf8", "os",
@@ -53,7 +66,7 @@ static int loaded_index(lua_State *L)
     bool standard = false;
     for (size_t i = 0; names[i] != NULL && !standard; i++)
         standard = strcmp(names[i], name) == 0;
-    if (!standard || !libraries_push(L, name))
+    if (standard ? !libraries_push(L, name) : !push_module(L, name))
         return 0;
     lua_pushvalue(L, 2);
     lua_pushvalue(L, -2);

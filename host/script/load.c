@@ -7,12 +7,13 @@
  * load: what has ended once ends again. (One that does not is still seen by
  * the watchdog, which reports the handler that spawned it.)
  */
-#include "script/script.h"
+#include "script/load.h"
 
 #include "actor/watchdog.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "script/arena_store.h"
+#include "script/api.h"
 #include "script/declared.h"
 #include "script/dispatch.h"
 #include "script/interleave.h"
@@ -42,6 +43,11 @@ static const struct vm_library libraries[] = {
     { "actor", api_actor_open },
     { "json", json_lua_open },
     { "log", api_log_open },
+    { NULL, NULL },
+};
+
+static const struct vm_library modules[] = {
+    { "troupe.children", api_children_open },
     { NULL, NULL },
 };
 
@@ -106,14 +112,15 @@ static bool is_known_to_end(const struct script *script)
                                 memory_order_relaxed) == hash;
 }
 
-static enum vm_result run_top_level(struct script *script)
+static enum vm_result run_top_level(struct script *script, bool trusted)
 {
     uint64_t hash = source_hash(script->source);
     _Atomic uint64_t *known = &known_to_end[hash % ARRAY_LENGTH(known_to_end)];
     struct vm *outer = loading_vm;
     uint64_t outer_until_ns = loading_until_ns;
     timer_t timer;
-    bool armed = !script->world->stage && !is_known_to_end(script) && arm(&timer, &script->vm);
+    bool armed = !script->world->stage && (!trusted || !is_known_to_end(script)) &&
+                 arm(&timer, &script->vm);
 
     script->vm.loading = true;
     enum vm_result result = vm_resume(&script->vm, script->hand.coroutine, 1);
@@ -147,7 +154,7 @@ static void read_version(lua_State *L, struct script *script)
  * script_read_option() knows but for that which only a spawner can give. */
 static const char *const settings[] = {
     "version", "mailbox", "thread", "failure", "slow", "memory", "slice", "interleave",
-    "children", "trap_exit", NULL,
+    "children", "trap_exit", "restart", NULL,
 };
 static const char *const no_settings[] = { NULL };
 
@@ -240,6 +247,29 @@ static void on_overdue(struct vm *vm, lua_State *active)
              script_slice_seconds(script), place, type_name(script->hand.type));
 }
 
+int load_open(struct script *script)
+{
+    struct script_world *world = script->world;
+    script->self_reference = LUA_NOREF;
+    script->handlers = LUA_NOREF;
+    dispatch_init(script);
+    if (world->stage) {
+        world->made++; /* one thread only */
+        script->vm_options.deterministic = true;
+        script->vm_options.seed = (world->seed * UINT64_C(0xd1b54a32d192ed03) +
+                                   world->made * UINT64_C(0x9e3779b97f4a7c15)) | 1;
+        script->vm_options.instruction_budget = STAGE_INSTRUCTIONS;
+    }
+    if (vm_open(&script->vm, &script->vm_options) != 0)
+        return -ENOMEM;
+    lua_atpanic(script->vm.L, script_panic);
+    script->hand.coroutine = vm_coroutine(&script->vm, &script->hand.coroutine_reference);
+    if (script->hand.coroutine != NULL)
+        return 0;
+    vm_close(&script->vm);
+    return -ENOMEM;
+}
+
 /* A script with a fresh state and nothing loaded; NULL: no memory. */
 static struct script *script_new(struct script_world *world, struct source *source,
                                  const struct script_options *options)
@@ -250,38 +280,19 @@ static struct script *script_new(struct script_world *world, struct source *sour
         return NULL;
     script->world = world;
     script->source = source_ref(source);
-    script->self_reference = LUA_NOREF;
-    script->handlers = LUA_NOREF;
-    dispatch_init(script);
     script->vm_options = (struct vm_options){
         .memory_limit = memory_bytes != 0 ? memory_bytes : world->defaults.memory_bytes,
         .libraries = libraries,
+        .modules = modules,
         .package_path = world->package_path,
         .sandbox = options->sandbox,
         .on_overdue = on_overdue,
         .actor_text = script_actor_text,
         .print = world->print != NULL ? print_line : NULL,
     };
-    if (world->stage) {
-        world->made++; /* one thread only */
-        script->vm_options.deterministic = true;
-        script->vm_options.seed = (world->seed * UINT64_C(0xd1b54a32d192ed03) +
-                                   world->made * UINT64_C(0x9e3779b97f4a7c15)) | 1;
-        script->vm_options.instruction_budget = STAGE_INSTRUCTIONS;
-    }
-    if (vm_open(&script->vm, &script->vm_options) != 0)
-        goto free_script;
-    lua_atpanic(script->vm.L, script_panic);
-    script->hand.coroutine = vm_coroutine(&script->vm, &script->hand.coroutine_reference);
-    if (script->hand.coroutine == NULL)
-        goto close_vm;
-    return script;
-
-close_vm:
-    vm_close(&script->vm);
-free_script:
+    if (load_open(script) == 0)
+        return script;
     source_unref(script->source);
-    memory_free_text(script->exit_reason);
     memory_put(script, sizeof *script);
     return NULL;
 }
@@ -297,13 +308,51 @@ void script_free(struct script *script)
     memory_put(script, sizeof *script);
 }
 
+/* What becomes of the actor when it fails. 0; -EINVAL: settings that do not fit
+ * together. */
+static int settle_failure(const struct script_options *given, const struct script_options *own,
+                          struct spawn *spawn, char *why, size_t room)
+{
+    static const struct script_options none;
+    if (given->supervised)
+        own = &none; /* its supervisor decides */
+    enum on_failure wanted = given->has_failure ? given->failure
+                             : own->has_failure ? own->failure
+                             : given->supervised ? ON_FAILURE_STOP
+                                                 : ON_FAILURE_CONTINUE;
+    bool restarts = wanted == ON_FAILURE_RESTART;
+    if (given->supervised && (restarts || wanted == ON_FAILURE_ESCALATE)) {
+        snprintf(why, room, "failure of a supervised child is \"stop\" or \"continue\": its "
+                            "supervisor restarts it");
+        return -EINVAL;
+    }
+    if (!restarts && (given->has_restart || (own->has_restart && !given->has_failure))) {
+        snprintf(why, room, "restart says how failure = \"restart\" goes about it, and that is "
+                            "not set");
+        return -EINVAL;
+    }
+    spawn->on_failure = wanted;
+    spawn->restart = RESTART_OPTIONS_DEFAULT;
+    const struct script_options *sets[] = { own, given };
+    for (size_t i = 0; i < ARRAY_LENGTH(sets); i++) {
+        const struct restart_options *set = &sets[i]->restart;
+        if (set->max != 0)
+            spawn->restart.max = set->max;
+        if (set->within_ns != 0)
+            spawn->restart.within_ns = set->within_ns;
+        if (set->backoff_ns != 0) {
+            spawn->restart.backoff_ns = set->backoff_ns;
+            spawn->restart.backoff_limit_ns = set->backoff_limit_ns;
+        }
+    }
+    return 0;
+}
+
 /* Joins the settings of the spawn with the script's own. */
 static void settle_options(struct script *script, const struct script_options *given,
                            const struct script_options *own, struct spawn *spawn)
 {
-    const char *failure = given->failure != NULL ? given->failure : own->failure;
     const char *slow = given->slow != NULL ? given->slow : own->slow;
-    script->ends_on_failure = failure != NULL && strcmp(failure, "stop") == 0;
     script->stops_when_slow = slow != NULL && strcmp(slow, "stop") == 0;
     if (given->memory_bytes == 0 && own->memory_bytes != 0) {
         script->vm_options.memory_limit = own->memory_bytes;
@@ -358,6 +407,23 @@ static int check_memory(struct script_world *world, char *why, size_t room)
     return -EAGAIN;
 }
 
+int load_run(struct script *script, struct script_options *own, bool trusted, char *why,
+             size_t room)
+{
+    lua_State *L = script->hand.coroutine;
+    lua_pushcfunction(L, load_entry);
+    lua_pushlightuserdata(L, own);
+    if (run_top_level(script, trusted) != VM_DONE) {
+        describe_failure(script, why, room);
+        return -EINVAL;
+    }
+    /* What loading left behind makes room for the first messages: an idle actor
+     * holds a KiB less, for less than what can be measured of a spawn. */
+    lua_settop(script->hand.coroutine, 0);
+    lua_gc(script->vm.L, LUA_GCCOLLECT);
+    return 0;
+}
+
 int script_spawn_source(struct script_world *world, struct source *source, actor_id parent,
                         const struct script_options *options, actor_id *id, char *why, size_t room)
 {
@@ -373,26 +439,16 @@ int script_spawn_source(struct script_world *world, struct source *source, actor
     }
 
     struct script_options own = { 0 };
-    lua_State *L = script->hand.coroutine;
-    lua_pushcfunction(L, load_entry);
-    lua_pushlightuserdata(L, &own);
-    if (run_top_level(script) != VM_DONE) {
-        describe_failure(script, why, room);
-        err = -EINVAL;
+    err = load_run(script, &own, true, why, room);
+    if (err != 0)
         goto free_script;
-    }
     if (options->sandbox && (err = sandbox_restrain(world, options, &own, why, room)) != 0)
         goto free_script;
-
     err = interleave_open(script, options->interleave != INTERLEAVE_UNSET ? options : &own, why,
                           room);
     if (err != 0)
         goto free_script;
 
-    /* What loading left behind makes room for the first messages: an idle actor
-     * holds a KiB less, for less than what can be measured of a spawn. */
-    lua_settop(script->hand.coroutine, 0);
-    lua_gc(script->vm.L, LUA_GCCOLLECT);
     struct spawn spawn = {
         .name = options->name,
         .stem = source_stem(source),
@@ -401,8 +457,14 @@ int script_spawn_source(struct script_world *world, struct source *source, actor
         .parent = parent,
         .hidden = options->hidden,
         .takes_any = script->takes_any,
+        .supervised = options->supervised,
+        .config = options->supervised ? options->config : NULL,
+        .config_size = options->supervised ? options->config_size : 0,
     };
     settle_options(script, options, &own, &spawn);
+    err = settle_failure(options, &own, &spawn, why, room);
+    if (err != 0)
+        goto free_script;
     err = lifecycle_spawn(world->system, &spawn, id, why, room);
     if (err == 0)
         return 0;

@@ -22,6 +22,7 @@
 #include "script/handler.h"
 #include "script/interleave.h"
 #include "script/pack_lua.h"
+#include "script/restart.h"
 
 #include <lauxlib.h>
 #include <setjmp.h>
@@ -51,6 +52,8 @@ static inline enum verdict settle(struct script *script, enum vm_result result)
                 dispatch_unhandled(script, &script->hand.current);
         }
         handler_end(script, FAILURE_NO_REPLY, NULL);
+        if (UNLIKELY(script->hand.type == TYPE_START))
+            incarnation_started(script->actor);
         return script->shutting ? handler_end_actor(script, ENDED_NORMALLY, NULL, true) : VERDICT_DONE;
     }
     switch (result) {
@@ -222,6 +225,22 @@ static struct message *admit(struct script *script, struct message *message)
     }
 }
 
+/* It may have been meant for an incarnation that has ended since. */
+static bool is_for_another(const struct script *script, const struct message *notice)
+{
+    uint32_t now = atomic_load_explicit(&script->actor->incarnation, memory_order_relaxed);
+    return notice->request != 0 && notice->request != now;
+}
+
+static enum verdict receive_notice(struct script *script, struct message *message)
+{
+    if (UNLIKELY(is_for_another(script, message))) {
+        message_free(message);
+        return script->hand.waiting ? VERDICT_WAITING : VERDICT_DONE;
+    }
+    return script->hand.waiting ? script_received(script, message) : handle(script, message);
+}
+
 /* For the handler in hand, if it waits; else one begins. */
 static inline enum verdict receive(struct script *script, struct message *message)
 {
@@ -241,6 +260,8 @@ static inline enum verdict receive(struct script *script, struct message *messag
     case MESSAGE_TIMER:
         return UNLIKELY(script->hand.waiting) ? script_received(script, message)
                                          : handle_timer(script, message);
+    case MESSAGE_NOTICE:
+        return receive_notice(script, message);
     case MESSAGE_WAKE:
         return script_woken(script, message);
     case MESSAGE_START:
@@ -309,9 +330,7 @@ static void script_end(struct actor *actor)
     struct script *script = begin(actor);
     char text[HANDLER_END_ROOM];
     handler_end_text(script, text, sizeof text);
-    script_drop_handlers(script, FAILURE_DOWN, text);
-    api_deferred_end(script, text);
-    api_timers_end(script);
+    restart_let_go(script, FAILURE_DOWN, text);
     script_free(script);
 }
 
@@ -358,6 +377,9 @@ const struct behaviour script_behaviour = {
     .shut_down = script_shut_down,
     .chooses = script_chooses,
     .end = script_end,
+    .halt = restart_halt,
+    .renew = restart_renew,
+    .kill = restart_kill,
     .interrupt = script_interrupt,
     .stuck_in = script_stuck_in,
 };

@@ -49,17 +49,22 @@ struct script_options {
     const uint8_t *config;        /* packed map; size 0: none */
     size_t      config_size;
     const char *thread;           /* NULL: the script's, else "pool" */
-    const char *failure;          /* NULL: the script's, else "continue"; "stop" */
     const char *slow;             /* NULL: the script's, else "report"; "stop" */
     size_t      memory_bytes;     /* 0: the script's, else the world's default */
     uint64_t    slice_ns;         /* likewise */
     bool        has_mailbox;      /* else the script's */
     struct mailbox_options mailbox; /* fields of 0 in limit and bytes: the script's */
     bool        has_overflow;
+    bool        has_failure;      /* else the script's, else ON_FAILURE_CONTINUE */
+    enum on_failure failure;
+    bool        has_restart;
+    struct restart_options restart; /* fields of 0: the script's, else the default */
     enum interleaving interleave; /* UNSET: the script's, else NONE */
     unsigned    interleaved_count;
     type_id     interleaved[INTERLEAVED_TYPES]; /* SOME: of these types */
     bool        hidden;           /* the host's own: does not keep the host alive */
+    bool        supervised;       /* its parent starts it, and decides when it has ended: then
+                                   * `config` is kept for its start */
     uint32_t    children;         /* at once; 0: the script's, else the host's limit */
     bool        sandbox;          /* the spawner's to say only; see script/sandbox.h */
     bool        says_sandbox;     /* it was said, whatever it was */
@@ -166,7 +171,6 @@ struct script {
 
     bool     over;                /* no handler runs any more, not even on_shutdown */
     bool     shutting;            /* on_shutdown has begun */
-    bool     ends_on_failure;     /* failure = "stop" */
     bool     stops_when_slow;     /* slow = "stop" */
     bool     refs_installed;      /* api_install_refs() has been here */
     bool     takes_any;           /* it has an on_any */
@@ -196,7 +200,7 @@ static inline struct script *script_of(lua_State *L)
 
 extern const struct behaviour script_behaviour;
 
-/* Frees a script that runs nothing, and its state. */
+/* Frees a script that runs nothing, and its state if it has one. */
 void script_free(struct script *script);
 /* Its lua_atpanic(). */
 int  script_panic(lua_State *L);
@@ -280,14 +284,21 @@ void script_report(struct script *script, struct failure *failure, const char *o
 /* The name of an actor (a json_actor_text); `context` is the script or its vm. */
 size_t script_actor_text(void *context, uint64_t id, char *text, size_t room);
 
+/* What a word for `failure` means; false: it is none of SCRIPT_FAILURES. */
+#define SCRIPT_FAILURES "\"continue\", \"stop\", \"restart\" or \"escalate\""
+bool script_find_failure(const char *word, enum on_failure *failure);
+
 /* One spawn option from the value at `index`, be it an option of actor.spawn
- * or a field of the script's table: name, config, if_absent, thread, failure, slow,
- * memory, slice, mailbox, trap_exit. Texts point into Lua strings that the caller keeps;
+ * or a field of the script's table: name, config, if_absent, thread, failure, restart,
+ * slow, memory, slice, mailbox, trap_exit. Texts point into Lua strings that the caller keeps;
  * config is packed into a Lua string that is pushed (the only one that
  * pushes, and the only one that may raise). 1: taken. 0: no such option.
  * -EINVAL: a sentence in `why`, which begins with the option's name. */
 int script_read_option(lua_State *L, const char *option, int index, struct script_options *options,
                        char *why, size_t room);
+/* After it has answered 0: the sentence that says so of the option's name at
+ * `index`, with the one that may have been meant. -EINVAL. */
+int script_refuse_option(lua_State *L, int index, char *why, size_t room);
 
 /* vm_library openers: the global `actor`, `log`. */
 int api_actor_open(lua_State *L);
@@ -341,8 +352,8 @@ void api_push_env(lua_State *L, struct script *script);
 void api_push_env_of(lua_State *L, struct script *script, struct message **message);
 /* The handler in hand has ended: what it owes is answered with `reason`. */
 void api_questions_over(struct script *script, enum failure_reason reason, const char *text);
-/* The actor ends: deferred questions too are answered. */
-void api_deferred_end(struct script *script, const char *text);
+/* The incarnation ends: deferred questions too are answered. */
+void api_deferred_end(struct script *script, enum failure_reason reason, const char *text);
 
 /* An answer to a start_ask()ed question: takes it, true. False: it is none. */
 bool api_asking_answer(struct script *script, struct message *message);

@@ -195,7 +195,7 @@ static void test_global_handlers(void)
                                "function on_marketdepth(self, msg, env) print(env.type, next(msg)) end\n");
     (void)id;
     run();
-    expect_printed("table\tnil\tnil\tnil\n");
+    expect_printed("table\tnil\trestarts\tnil\n");
     expect_printed("Market_Depth\tnil\n");
     close_stage();
 }
@@ -573,7 +573,7 @@ static void test_failures(void)
         "function F:on_shutdown() print(actor.name, 'shut down') end\n"
         "return F\n";
     spawn("tough", fragile);
-    spawn_with("brittle", fragile, &(struct script_options){ .failure = "stop" });
+    spawn_with("brittle", fragile, &(struct script_options){ .has_failure = true, .failure = ON_FAILURE_STOP });
     actor_id stillborn = spawn("stillborn", "return { on_start = function() error('no') end,\n"
                                             "  on_shutdown = function() print('never') end }");
     spawn("tester", "function on_start()\n"

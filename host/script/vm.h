@@ -63,6 +63,7 @@ struct vm_library {
 struct vm_options {
     size_t memory_limit;                /* bytes; 0: none */
     const struct vm_library *libraries; /* besides Lua's own and before them; ends with {NULL, NULL}; or NULL */
+    const struct vm_library *modules;   /* what require finds without a file; ends with {NULL, NULL}; or NULL */
     const char *const *package_path;    /* folders searched first by require, NULL-terminated, or NULL */
     /* For the stage: same seed, same run. */
     bool     deterministic;             /* pairs visits string keys in sorted order */

@@ -1,0 +1,20 @@
+/*
+ * load.h -- a script's Lua state made and its top level run, at the spawn and at
+ * every restart.
+ */
+#ifndef TROUPE_SCRIPT_LOAD_H
+#define TROUPE_SCRIPT_LOAD_H
+
+#include "script/script.h"
+
+/* Opens a state for a script whose world, source and vm_options are set, and in
+ * which nothing is left of another. 0 or -ENOMEM. */
+int load_open(struct script *script);
+
+/* Runs the top level; its settings go to *own, with texts that live as long as
+ * the state. Not `trusted`: it is watched although the same text has ended
+ * before. 0; -EINVAL, and `why` says what is wrong. */
+int load_run(struct script *script, struct script_options *own, bool trusted, char *why,
+             size_t room);
+
+#endif

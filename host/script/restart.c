@@ -1,0 +1,73 @@
+/*
+ * restart.c -- see restart.h.
+ */
+#include "script/restart.h"
+
+#include "script/declared.h"
+#include "script/dispatch.h"
+#include "script/handler.h"
+#include "script/interleave.h"
+#include "script/load.h"
+
+#include "base/memory.h"
+
+#include <stdio.h>
+
+void restart_let_go(struct script *script, enum failure_reason reason, const char *text)
+{
+    script_drop_handlers(script, reason, text);
+    api_deferred_end(script, reason, text);
+    api_timers_end(script);
+}
+
+void restart_halt(struct actor *actor)
+{
+    struct script *script = actor->state;
+    char text[ACTOR_REASON_ROOM + ADDRESS_NAME_LIMIT + 20];
+    bool failed = actor->end_reason != NULL;
+    if (failed)
+        snprintf(text, sizeof text, "%s has failed: %s", actor->name, actor->end_reason);
+    else
+        snprintf(text, sizeof text, "%s was halted", actor->name);
+    restart_let_go(script, failed ? FAILURE_FAILED : FAILURE_DOWN, text);
+    vm_close(&script->vm);
+    interleave_reset(script);
+    declared_free(script);
+    dispatch_fini(script);
+    memory_free_text(script->exit_reason);
+
+    struct script kept = *script;
+    *script = (struct script){
+        .actor = actor,
+        .world = kept.world,
+        .source = kept.source,
+        .interleave = kept.interleave,
+        .stops_when_slow = kept.stops_when_slow,
+        .vm_options = kept.vm_options,
+    };
+}
+
+int restart_renew(struct actor *actor, char *why, size_t room)
+{
+    struct script *script = actor->state;
+    struct script_options own = { 0 }; /* the spawn's and the first load's hold for life */
+    int error = load_open(script);
+    if (error != 0)
+        snprintf(why, room, "out of memory");
+    else
+        error = load_run(script, &own, false, why, room);
+    return error;
+}
+
+enum verdict restart_kill(struct actor *actor)
+{
+    struct script *script = actor->state;
+    char text[HANDLER_END_ROOM];
+    script->actor = actor;
+    snprintf(text, sizeof text, "%s was killed", actor->name);
+    script_drop_handlers(script, FAILURE_FAILED, text);
+    script->vm.dying = VM_STOPPED; /* what its __close variables do is cut short, too */
+    bool fit = vm_recover(&script->vm, script->hand.coroutine);
+    (void)fit; /* it runs nothing more */
+    return handler_end_actor(script, ENDED_NORMALLY, "killed", true);
+}
