@@ -149,6 +149,7 @@ static struct message *begin(struct actor *actor)
     actor->end_reason = actor->chain = NULL;
     actor->ended = ENDED_NORMALLY;
     actor->afterwards = AFTERWARDS_END;
+    actor->started = false;
     actor->restarts = rebirth->begun++;
     actor->phase = PHASE_RUNNING;
     rebirth->due_ns = UINT64_MAX;
@@ -242,9 +243,7 @@ struct message *incarnation_halt(struct actor *actor)
     rebirth->untold = actor->supervised;
     if (!actor->supervised)
         rebirth->due_ns = now_ns + rebirth->wait_ns;
-    struct message *start = consider(actor);
-    actor->started = false;
-    return start;
+    return consider(actor);
 }
 
 /* It is told to its supervisor again that the actor is halted. */
@@ -308,13 +307,13 @@ struct message *incarnation_halted_receive(struct actor *actor, struct message *
         atomic_fetch_add_explicit(&actor->system->counters.late_answers, 1, memory_order_relaxed);
         break;
     case MESSAGE_WAKE:
-        if ((message->flags & MESSAGE_KEPT) && !alarm_rang(actor))
-            return NULL;
+        if (message->flags & MESSAGE_KEPT) /* the alarm's, which is not to be touched again */
+            return alarm_rang(actor) ? consider(actor) : NULL;
         break;
     default:
         break;
     }
-    message_free(message); /* but not the alarm's */
+    message_free(message);
     return actor->phase == PHASE_HALTED ? consider(actor) : NULL;
 }
 

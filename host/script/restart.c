@@ -45,6 +45,7 @@ void restart_halt(struct actor *actor)
         .stops_when_slow = kept.stops_when_slow,
         .vm_options = kept.vm_options,
     };
+    dispatch_init(script);
 }
 
 int restart_renew(struct actor *actor, char *why, size_t room)
