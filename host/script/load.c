@@ -310,8 +310,9 @@ void script_free(struct script *script)
 
 /* What becomes of the actor when it fails. 0; -EINVAL: settings that do not fit
  * together. */
-static int settle_failure(const struct script_options *given, const struct script_options *own,
-                          struct spawn *spawn, char *why, size_t room)
+static int settle_failure(const struct script *script, const struct script_options *given,
+                          const struct script_options *own, struct spawn *spawn, char *why,
+                          size_t room)
 {
     static const struct script_options none;
     if (given->supervised)
@@ -327,8 +328,9 @@ static int settle_failure(const struct script_options *given, const struct scrip
         return -EINVAL;
     }
     if (!restarts && (given->has_restart || (own->has_restart && !given->has_failure))) {
-        snprintf(why, room, "restart says how failure = \"restart\" goes about it, and that is "
-                            "not set");
+        snprintf(why, room, "%s%srestart says how failure = \"restart\" goes about it, and failure is "
+                            "not that", given->has_restart ? "" : source_path(script->source),
+                 given->has_restart ? "" : ": ");
         return -EINVAL;
     }
     spawn->on_failure = wanted;
@@ -462,7 +464,7 @@ int script_spawn_source(struct script_world *world, struct source *source, actor
         .config_size = options->supervised ? options->config_size : 0,
     };
     settle_options(script, options, &own, &spawn);
-    err = settle_failure(options, &own, &spawn, why, room);
+    err = settle_failure(script, options, &own, &spawn, why, room);
     if (err != 0)
         goto free_script;
     err = lifecycle_spawn(world->system, &spawn, id, why, room);
