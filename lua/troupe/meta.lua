@@ -31,14 +31,15 @@
 ---@field version? integer|string  shown in reports
 ---@field mailbox? troupe.MailboxOptions
 ---@field thread? "pool"|"own"|string  default "pool"; "group:NAME" shares one thread
----@field failure? "continue"|"stop"  default "continue": a failed handler is reported, the actor goes on
+---@field failure? troupe.Failure  default "continue"
+---@field restart? troupe.RestartOptions  of failure = "restart"
 ---@field memory? string|integer  bytes, or "256MiB" (the default): what its Lua state may hold
 ---@field slice? troupe.Duration  default 5 s: how long a handler may run before it is reported
 ---@field slow? "report"|"stop"  default "report"; "stop" fails a handler that outruns its slice
 ---@field children? integer  how many there may be at once; default the host's --children
 ---@field trap_exit? boolean  default false; true: the end of an actor it is linked to is told, and does not end it
----@field on_start? fun(self: troupe.Self, msg: troupe.Message, env: troupe.Env)  the first of all
----@field on_shutdown? fun(self: troupe.Self, msg: troupe.Message, env: troupe.Env)  the last
+---@field on_start? fun(self: troupe.Self, msg: troupe.Start, env: troupe.Env)  the first of all, and of every restart
+---@field on_shutdown? fun(self: troupe.Self, msg: troupe.Message, env: troupe.Env)  the last, also before a restart
 ---@field on_timeout? fun(self: troupe.Self, msg: troupe.Timeout, env: troupe.Env)
 ---@field on_reject? fun(self: troupe.Self, msg: troupe.Reject, env: troupe.Env)
 ---@field on_down? fun(self: troupe.Self, msg: troupe.Down, env: troupe.Env)  see actor.watch
@@ -48,6 +49,21 @@
 ---@class troupe.Self
 ---@field config table  what the spawner passed; never nil
 ---@field [string] any
+
+--- What comes of a handler that fails, when the report is printed and the message is
+--- a dead letter. "continue": the actor goes on with its state. "stop": it ends.
+--- "restart": it begins again with a fresh state, and keeps its ref, name and mail.
+--- "escalate": it ends, and its parent fails with it; without a parent, the host ends.
+---@alias troupe.Failure "continue"|"stop"|"restart"|"escalate"
+
+--- How often an actor restarts by itself; past that it does as with "escalate".
+---@class troupe.RestartOptions
+---@field max? integer  1 to 1000 restarts; default 3
+---@field within? troupe.Duration  in any such span; default "10s"
+---@field backoff? troupe.Duration  the first and the longest wait before one, "100ms..5s" (the default); or one for all
+
+---@class troupe.Start
+---@field restarts integer  how often this actor has begun before: 0 the first time
 
 ---@class troupe.MailboxOptions
 ---@field limit? integer  messages, 1 to 4000000; default 1024
@@ -139,7 +155,8 @@ function actor.message(name, fields) end
 ---@class troupe.ScriptOptions
 ---@field mailbox? troupe.MailboxOptions
 ---@field thread? "pool"|"own"|string
----@field failure? "continue"|"stop"
+---@field failure? troupe.Failure
+---@field restart? troupe.RestartOptions
 ---@field memory? string|integer
 ---@field slice? troupe.Duration
 ---@field slow? "report"|"stop"
