@@ -58,12 +58,26 @@ end
 describe("the example", function()
   after_each(process.end_all)
 
-  local list <close> = assert(io.popen("ls examples/*.lua"))
+  local list <close> = assert(io.popen("ls examples/*.lua examples/patterns/*.lua examples/vm/*.lua"))
   for path in list:lines() do
     it(path .. " prints what it says", function()
       assert_prints(path, troupe("run", path))
     end)
   end
+
+  it("examples/users.lua serves the session in its comment", function()
+    local _, endpoint = serve("examples/users.lua", "--", "serve")
+    local file <close> = assert(io.open("examples/users.lua"))
+    local played = 0
+    for words, answer in file:read("a"):gmatch("%-%-   %$ troupe ask users@:5001 ([^\n]*)\n%-%-   ([^\n]*)\n") do
+      local asked = { "ask", "users@" .. endpoint }
+      for word in words:gmatch("%S+") do table.insert(asked, word) end
+      local ended = troupe(table.unpack(asked))
+      assert.equal(answer .. "\n", ended.out .. ended.err)
+      played = played + 1
+    end
+    assert.equal(6, played)
+  end)
 
   it("examples/timer.lua ticks on time, on the stage", function()
     local stage = Stage.new()
