@@ -378,3 +378,44 @@ describe("machines on two hosts", function()
     assert.equal('Done {"top": 3}\n', ask(vm, "Expression", "text=(+ 1 2)"))
   end)
 end)
+
+describe("docs/vm.md", function()
+  local folder
+
+  before_each(function() folder = process.make_folder() end)
+  after_each(function()
+    process.end_all()
+    process.remove_folder(folder)
+  end)
+
+  local function page()
+    local file <close> = assert(io.open("docs/vm.md"))
+    return file:read("a")
+  end
+
+  it("has scripts that print what they say", function()
+    local names = {}
+    for name, block in page():gmatch("\n```lua\n%-%- (%l+)%.lua: (.-)```\n") do
+      local says = {}
+      for text in block:gmatch("%-%->%s*([^\n]*)") do table.insert(says, (text:gsub("%s%s+", "\t"))) end
+      local path = process.write_file(("%s/%s.lua"):format(folder, name), "-- " .. block)
+      local ended = process.run(process.troupe { "run", path })
+      assert.same({ 0, "", table.concat(says, "\n") .. "\n" }, { ended.code, ended.err, ended.out })
+      table.insert(names, name)
+    end
+    assert.same({ "machines", "routine", "ring" }, names)
+  end)
+
+  it("has a session at the prompt that goes as it says", function()
+    local host = process.start(process.troupe { "run", "vm", "--name", "calc", "--bind", ":0" })
+    local endpoint = host:error_line("listening on"):match("tcp://%S+$")
+    local played = 0
+    for type, field, answer in page():gmatch("%$ troupe ask calc@:5001 (%u%l+) ?'?([^\n]-)'?\n([^\n]*)\n") do
+      local words = { "ask", "calc@" .. endpoint, type, field ~= "" and field or nil }
+      local ended = process.run(process.troupe(words))
+      assert.equal(answer .. "\n", ended.out .. ended.err)
+      played = played + 1
+    end
+    assert.equal(5, played)
+  end)
+end)
