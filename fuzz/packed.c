@@ -130,6 +130,10 @@ static const uint8_t *convert(const uint8_t *at, unsigned depth, struct bytes *o
         survey->actor = survey->foreign = true;
         pack_put_string(out, text, packed_actor_text(NULL, item.actor, text, sizeof text));
         return at;
+    case PACK_STREAM:
+        survey->not_finite = survey->foreign = true;
+        pack_put_null(out);
+        return at;
     case PACK_ARRAY:
     case PACK_MARKED_ARRAY:
     case PACK_MAP:

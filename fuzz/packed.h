@@ -11,7 +11,7 @@
 /* What json_write() must refuse, and what it must not find behind json_read(). */
 struct packed_survey {
     bool     bad_text;     /* a string or key that is not UTF-8 */
-    bool     not_finite;   /* NaN or an infinity */
+    bool     not_finite;   /* NaN, an infinity, or a stream: no JSON form */
     bool     actor;        /* a reference to an actor of this host */
     bool     foreign;      /* a tag that json_read() never writes */
     bool     duplicate;    /* a map with the same key twice */

@@ -94,8 +94,8 @@ static const char *no_endpoint(void *context)
 static void observe(struct system *system, const struct actor *actor, const struct message *message)
 {
     struct stage *stage = system->remote.context;
-    const char *kinds[] = { "", "", "reply ", "failure ",     "timer ",
-                            "", "", "wake ", "failed child ", "" };
+    const char *kinds[] = { "", "", "reply ", "failure ",     "timer ", "",
+                            "", "wake ", "", "failed child ", "", "", "" };
     char name[ADDRESS_NAME_LIMIT + 1];
     registry_name(&system->registry, actor_self(actor), name, sizeof name);
     bytes_printf(&stage->trace, "%s %s%s\n", name, kinds[message->kind],

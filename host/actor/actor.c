@@ -226,7 +226,8 @@ static void receive(struct actor *actor, struct worker *worker, struct message *
         if (control(actor, worker, message))
             return;
     } else if (actor->phase == PHASE_DRAINING && actor->drain_left > 0 &&
-               message->kind != MESSAGE_TIMER && message->lane != LANE_NOTICE) {
+               message->kind != MESSAGE_TIMER && message->kind != MESSAGE_STREAM &&
+               message->lane != LANE_NOTICE) {
         /* (Those take no room: they were not counted.) */
         actor->drain_left--;
     }

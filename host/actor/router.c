@@ -32,7 +32,8 @@ static enum router_answer put_when_full(struct system *system, struct actor *tar
         return ROUTER_FULL;
 
     struct message *wake = NULL;
-    if ((*message)->kind != MESSAGE_ASK) { /* who asks waits for the answer anyway */
+    /* Who asks waits for the answer anyway; a stream hears by its receipt. */
+    if ((*message)->kind != MESSAGE_ASK && (*message)->from != 0) {
         wake = message_new(MESSAGE_WAKE, TYPE_NONE, NULL, 0);
         if (wake == NULL)
             return ROUTER_FULL;
@@ -168,12 +169,14 @@ static struct address *origin_of(const struct message *message)
                                                                              : NULL;
 }
 
-static bool is_nobodys_business(const struct message *message)
+static bool is_nobodys_business(const struct message *message, enum failure_reason reason)
 {
     switch (message->kind) {
     case MESSAGE_ORDINARY:
     case MESSAGE_ASK:
         return false;
+    case MESSAGE_ITEM: /* streams go with their actor; but a poisonous item is shown */
+        return reason == FAILURE_DOWN;
     case MESSAGE_TIMER:  /* timers go with their actor */
     case MESSAGE_NOTICE: /* and so does what it wanted to know */
     default:
@@ -186,7 +189,7 @@ void router_refuse(struct system *system, struct message **message, enum failure
 {
     struct message *refused = *message;
     *message = NULL;
-    if (is_nobodys_business(refused)) {
+    if (is_nobodys_business(refused, reason)) {
         message_free(refused);
         return;
     }

@@ -18,6 +18,7 @@
 #include "actor/router.h"
 #include "actor/scheduler.h"
 #include "actor/shutdown.h"
+#include "actor/streams.h"
 #include "actor/timer.h"
 #include "actor/waits.h"
 #include "base/clock.h"
@@ -50,6 +51,7 @@ struct system {
     struct timers      *timers;
     struct lock         waits_lock;
     struct remote_port  remote;   /* all NULL: no way out */
+    struct stream_port  streams;  /* all NULL: there are none */
     struct system_limits limits;
     struct system_counters counters;
     void               *owner;    /* the roof's host */

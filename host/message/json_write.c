@@ -365,6 +365,8 @@ static const uint8_t *write_value(struct writer *writer, const uint8_t *at)
         if (!write_actor(writer, item.actor))
             return NULL;
         break;
+    case PACK_STREAM:
+        return refuse(writer, "a stream stays on its host");
     case PACK_ARRAY:
     case PACK_MARKED_ARRAY:
     case PACK_MAP:

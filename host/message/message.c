@@ -65,6 +65,8 @@ static enum message_lane lane_of(enum message_kind kind)
     case MESSAGE_ORDINARY:
     case MESSAGE_ASK:
     case MESSAGE_TIMER:
+    case MESSAGE_ITEM:
+    case MESSAGE_STREAM:
         return LANE_ORDINARY;
     case MESSAGE_REPLY:
     case MESSAGE_FAILURE:

@@ -48,6 +48,8 @@ enum message_kind {
     MESSAGE_DOWN,     /* tells of an end: `request` is the number of the watch; actor/watches.h */
     MESSAGE_FAIL,     /* control: a child's failure is the receiver's; payload is text (actor/incarnation.h) */
     MESSAGE_NOTICE,   /* the host tells the incarnation `request` of its receiver something (0: any) */
+    MESSAGE_ITEM,     /* what a stream has brought; tracked, see actor/streams.h */
+    MESSAGE_STREAM,   /* that a stream has opened or ended; tracked likewise */
 };
 
 /* In which lane it waits; see actor/mailbox.h. */

@@ -69,6 +69,7 @@ static bool head_fits(const uint8_t *at, size_t left)
     case PACK_INT64:
     case PACK_DOUBLE:
     case PACK_ACTOR:
+    case PACK_STREAM:
         return left >= 9;
     case PACK_ARRAY:
     case PACK_MARKED_ARRAY:

@@ -15,6 +15,7 @@
  *   0x0b address of an actor: u32 length, text
  *   0x0c map whose keys lie in the order in which they are to be written (a
  *        declared type's); read as any map
+ *   0x0d stream of this host: u64 id
  *   0x40-0x7f integers 0 to 63     0x80-0xff strings of 0 to 127 bytes
  *
  * Numbers lie in the machine's own byte order: packed bytes never leave the
@@ -41,6 +42,7 @@ enum pack_tag {
     PACK_ACTOR = 0x0a,
     PACK_ADDRESS = 0x0b,
     PACK_ORDERED_MAP = 0x0c,
+    PACK_STREAM = 0x0d,
     PACK_SMALL_INT = 0x40,    /* | value */
     PACK_SHORT_STRING = 0x80, /* | length */
 };
@@ -101,6 +103,11 @@ static inline void pack_put_actor(struct bytes *out, uint64_t id)
     pack_put_sized(out, PACK_ACTOR, &id, sizeof id);
 }
 
+static inline void pack_put_stream(struct bytes *out, uint64_t id)
+{
+    pack_put_sized(out, PACK_STREAM, &id, sizeof id);
+}
+
 static inline void pack_put_address(struct bytes *out, const char *text, size_t size)
 {
     if (size > UINT32_MAX) {
@@ -143,6 +150,7 @@ struct pack_item {
         int64_t     integer;
         double      number;
         uint64_t    actor;
+        uint64_t    stream;
         uint32_t    count;  /* of array, map */
         struct {
             const char *text; /* STRING, ADDRESS; inside the packed bytes */
@@ -175,6 +183,7 @@ static inline const uint8_t *pack_read(const uint8_t *at, struct pack_item *item
         return at + 1;
     case PACK_INT64:
     case PACK_ACTOR:
+    case PACK_STREAM:
         memcpy(&item->integer, at, 8);
         return at + 8;
     case PACK_DOUBLE:

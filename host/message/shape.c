@@ -130,6 +130,8 @@ static const char *found_name(const struct pack_item *item, char *text, size_t r
     case PACK_ACTOR:
     case PACK_ADDRESS:
         return "ref";
+    case PACK_STREAM:
+        return "stream";
     case PACK_MAP:
         return "table";
     default:

@@ -160,7 +160,7 @@ static void test_check(void)
     bytes_fini(&bytes);
 
     static const uint8_t bad[][9] = {
-        { 0x0d }, { 0x3f }, { 0x0f },                  /* no such tags */
+        { 0x0e }, { 0x3f }, { 0x0f },                  /* no such tags */
         { 0x0c, 0x01, 0, 0, 0, 0x41, 0x41, 0, 0 },     /* a key that is no string */
         { 0x06, 0xff, 0xff, 0xff, 0xff },              /* a string beyond the end */
         { 0x07, 0xff, 0xff, 0xff, 0xff },              /* an array of 4 billion */

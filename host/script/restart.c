@@ -25,6 +25,7 @@ void restart_halt(struct actor *actor)
     struct script *script = actor->state;
     char text[ACTOR_REASON_ROOM + ADDRESS_NAME_LIMIT + 20];
     bool failed = actor->end_reason != NULL;
+    script->actor = actor; /* it may never have begun */
     if (failed)
         snprintf(text, sizeof text, "%s has failed: %s", actor->name, actor->end_reason);
     else
