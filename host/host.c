@@ -184,12 +184,19 @@ int host_make(struct host **out, const struct host_options *options, char *why, 
         snprintf(why, room, "the host cannot be made: %s", strerror(-error));
         goto close_system;
     }
+    error = io_open(&host->io, &host->system, NULL);
+    if (error != 0) {
+        snprintf(why, room, "the host cannot be made: %s", strerror(-error));
+        goto close_world;
+    }
     error = open_gateway(host, options, why, room);
     if (error != 0)
-        goto close_world;
+        goto close_io;
     *out = host;
     return 0;
 
+close_io:
+    io_close(host->io);
 close_world:
     close_world(host);
 close_system:
@@ -229,9 +236,11 @@ static void run_stepped(struct host *host)
         lock_release(&system->lock);
         if (over)
             return;
-        if (scheduler_step(system))
+        if (host_step(host))
             continue;
         uint64_t next_ns = timers_next(system->timers);
+        if (next_ns == UINT64_MAX && system->streams.step(system->streams.context, 1000))
+            continue;
         if (next_ns == UINT64_MAX)
             return; /* nothing will ever happen again */
         timers_advance(system->timers, next_ns);
@@ -266,7 +275,8 @@ void host_stop(struct host *host, int code)
 
 bool host_step(struct host *host)
 {
-    return scheduler_step(&host->system);
+    struct system *system = &host->system;
+    return scheduler_step(system) || system->streams.step(system->streams.context, 0);
 }
 
 void host_advance(struct host *host, uint64_t ns)
@@ -274,7 +284,7 @@ void host_advance(struct host *host, uint64_t ns)
     struct system *system = &host->system;
     uint64_t end_ns = clock_now(&system->clock) + ns;
     for (;;) {
-        while (scheduler_step(system))
+        while (host_step(host))
             continue;
         uint64_t next_ns = timers_next(system->timers);
         if (next_ns > end_ns)
@@ -296,7 +306,9 @@ bool host_free(struct host *host)
     if (host->stuck)
         return false;
     gateway_close(host->gateway);
+    io_stop(host->io, HOST_LINGER_NS); /* of a host that was stepped */
     system_close(system);
+    io_close(host->io);
     while (host->held != NULL) {
         struct held_config *held = host->held;
         host->held = held->next;

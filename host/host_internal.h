@@ -7,6 +7,7 @@
 #include "host.h"
 
 #include "actor/system.h"
+#include "io/io.h"
 #include "message/json.h"
 #include "message/pack.h"
 #include "net/gateway.h"
@@ -20,10 +21,14 @@ struct held_config {
     uint8_t  packed[];
 };
 
+/* Frames, and what was written to streams, may take that long to leave. */
+#define HOST_LINGER_NS NS_PER_SEC
+
 struct host {
     struct system       system;
     struct script_world world;
     struct gateway     *gateway;      /* NULL: a stepped host, which has no way out of its own */
+    struct io          *io;           /* streams */
     uint64_t            shutdown_ns;  /* budget */
     bool                started;      /* or tried to */
     int                 start_error;

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-#define LINGER_NS           NS_PER_SEC        /* frames may take that long to leave */
+#define STREAMS_PATIENCE_NS (100 * NS_PER_MS) /* for what actors have written to streams, likewise */
 #define THREADS_PATIENCE_NS (100 * NS_PER_MS) /* for threads to end, whatever is left of the budget */
 
 bool host_has_living(const struct host *host)
@@ -65,14 +65,16 @@ void host_shut_down(struct host *host, uint64_t budget_ns)
         return;
     host->shut_down = true;
     /* The last fifth is for frames that are to leave, but a second is enough. */
-    uint64_t last_ns = budget_ns / 5 < LINGER_NS ? budget_ns / 5 : LINGER_NS;
+    uint64_t last_ns = budget_ns / 5 < HOST_LINGER_NS ? budget_ns / 5 : HOST_LINGER_NS;
     lifecycle_shut_down(system, began_ns + budget_ns - last_ns, &account);
     host->left = account.left;
     uint64_t now_ns = clock_now(&system->clock);
-    uint64_t end_ns = began_ns + budget_ns < now_ns + LINGER_NS ? began_ns + budget_ns
-                                                                 : now_ns + LINGER_NS;
+    uint64_t end_ns = began_ns + budget_ns < now_ns + HOST_LINGER_NS ? began_ns + budget_ns
+                                                                 : now_ns + HOST_LINGER_NS;
     if (host->gateway != NULL && host->start_error == 0)
         gateway_stop(host->gateway, end_ns);
+    now_ns = clock_now(&system->clock);
+    io_stop(host->io, end_ns > now_ns + STREAMS_PATIENCE_NS ? end_ns - now_ns : STREAMS_PATIENCE_NS);
     if (budget_ns > 0)
         say_what_was_lost(host, &account, budget_ns);
     now_ns = clock_now(&system->clock);

@@ -1,8 +1,8 @@
 -- Keeps the map of host/ true: includes go down the house, never up; each
 -- language is spoken on its own floor; files are short and say what they are.
 
--- script/ and net/ are neighbours that never meet: the same floor, other rooms.
-local FLOOR = { base = 0, message = 1, actor = 2, script = 3, net = 3, roof = 4 }
+-- script/, net/ and io/ are neighbours that never meet: the same floor, other rooms.
+local FLOOR = { base = 0, message = 1, actor = 2, script = 3, net = 3, io = 3, roof = 4 }
 
 local LINES_LIMIT = 520
 
