@@ -218,7 +218,7 @@ static int stage_send(lua_State *L)
 static unsigned run_until_idle(lua_State *L, struct stage *stage, bool until_answer)
 {
     unsigned steps = 0;
-    while (!(until_answer && stage->answer != NULL) && scheduler_step(stage_system(stage)))
+    while (!(until_answer && stage->answer != NULL) && host_step(stage->host))
         if (++steps == (unsigned)STEP_LIMIT)
             luaL_error(L, "the stage is still busy after %d steps: do actors send to each other "
                           "without end?", (int)steps);
@@ -228,6 +228,18 @@ static unsigned run_until_idle(lua_State *L, struct stage *stage, bool until_ans
 static int stage_run(lua_State *L)
 {
     lua_pushinteger(L, run_until_idle(L, stage_check(L), false));
+    return 1;
+}
+
+static int stage_poll(lua_State *L)
+{
+    struct stage *stage = stage_check(L);
+    const struct stream_port *streams = &stage_system(stage)->streams;
+    unsigned wait_ms = (unsigned)(luaL_checknumber(L, 2) * 1000 + 0.5);
+    run_until_idle(L, stage, false);
+    bool any = streams->step(streams->context, wait_ms);
+    run_until_idle(L, stage, false);
+    lua_pushboolean(L, any);
     return 1;
 }
 
@@ -405,6 +417,7 @@ int stage_core_open(struct lua_State *L)
     static const luaL_Reg methods[] = {
         { "spawn", stage_spawn },   { "send", stage_send },
         { "ask", stage_ask },       { "run", stage_run },
+        { "poll", stage_poll },
         { "advance", stage_advance }, { "outbox", stage_outbox },
         { "output", stage_output }, { "log", stage_log },
         { "dead_letters", stage_dead_letters }, { "trace", stage_trace },

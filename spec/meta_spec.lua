@@ -48,12 +48,14 @@ local INSPECTOR = [[
     return {
       actor = actor, json = json, log = log,
       Ref = actor.self, Env = env, Timer = actor.after("1h", "Never"), Registry = actor.registry(),
+      Stream = actor.stream(actor.process { "cat" }),
     }
   end
 
   local function thing(name, env)
     local all = things(env)
     all.Timer:cancel()
+    all.Stream:close()
     return all[name]
   end
 
@@ -101,7 +103,7 @@ describe("meta.lua", function()
     assert.is_true(meta.Timer.cancel and meta.json.null and meta.log.info and meta.Stage.close)
   end)
 
-  for _, owner in ipairs { "actor", "json", "log", "Ref", "Env", "Timer", "Registry" } do
+  for _, owner in ipairs { "actor", "json", "log", "Ref", "Env", "Timer", "Registry", "Stream" } do
     it("names nothing of " .. owner .. " that is not there", function()
       assert.same({}, ask("Resolve", { of = owner, names = sorted(meta[owner]) }).names)
     end)

@@ -268,6 +268,12 @@ static const struct field {
     { "now", actor_now, NULL },
     { "time", actor_time, NULL },
     { "metrics", api_metrics, NULL },
+    { "stream", api_stream, NULL },
+    { "lines", api_lines, NULL },
+    { "process", api_process, NULL },
+    { "listen", api_listen, NULL },
+    { "connect", api_connect, NULL },
+    { "subscribe", api_subscribe, NULL },
 };
 
 /* Pushes the field's value and keeps it in the table at index 1. */

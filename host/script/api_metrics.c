@@ -59,7 +59,18 @@ static void push_limits(lua_State *L, struct system *system)
     lua_setfield(L, -2, "refused");
 }
 
-/* actor.metrics() -> { actors=, ended=, ..., limits={...}, refused={...}, wire={...} } */
+static void push_streams(lua_State *L, struct system *system)
+{
+    struct bytes *packed = scratch_take(SCRATCH_PACK);
+    if (system->streams.measure != NULL)
+        system->streams.measure(system->streams.context, packed);
+    if (packed->failed)
+        luaL_error(L, "metrics: out of memory");
+    pack_lua_push(L, packed->data, packed->size);
+}
+
+/* actor.metrics() -> { actors=, ended=, ..., limits={...}, refused={...}, wire={...},
+ * streams={...} } */
 int api_metrics(lua_State *L)
 {
     struct system *system = script_of(L)->world->system;
@@ -70,7 +81,7 @@ int api_metrics(lua_State *L)
     lock_release(&system->lock);
     uint64_t living = atomic_load_explicit(&system->registry.living, memory_order_relaxed);
 
-    lua_createtable(L, 0, 12);
+    lua_createtable(L, 0, 13);
     set(L, "actors", living > hidden ? living - hidden : 0);
     set(L, "ended", value_of(&system->registry.ended));
     set(L, "dead_letters", dead_letters_total(&system->letters));
@@ -83,5 +94,7 @@ int api_metrics(lua_State *L)
     push_limits(L, system);
     push_wire(L, system);
     lua_setfield(L, -2, "wire");
+    push_streams(L, system);
+    lua_setfield(L, -2, "streams");
     return 1;
 }

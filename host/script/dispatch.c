@@ -403,7 +403,7 @@ void dispatch_unhandled(struct script *script, struct message **message)
     if (type_alike(type) == TYPE_REJECT)
         warn_rejected(script, *message);
     if (((*message)->kind != MESSAGE_ORDINARY && (*message)->kind != MESSAGE_ASK &&
-         (*message)->kind != MESSAGE_TIMER) || type_alike(type) < TYPE_BUILT_IN_COUNT) {
+         (*message)->kind != MESSAGE_TIMER && (*message)->kind != MESSAGE_ITEM) || type_alike(type) < TYPE_BUILT_IN_COUNT) {
         message_free(*message);
         *message = NULL;
         return;

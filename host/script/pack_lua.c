@@ -12,6 +12,7 @@
 #include "script/identifier.h"
 #include "script/ref.h"
 #include "script/scratch.h"
+#include "script/stream_handle.h"
 
 #include <inttypes.h>
 #include <lauxlib.h>
@@ -318,8 +319,11 @@ static void pack_userdata(struct packing *p, int index, const struct level *at)
 {
     actor_id        id;
     struct address *address;
+    stream_id       stream;
     char            text[REF_TEXT_ROOM];
-    if (!ref_get(p->L, index, &id, &address)) {
+    if (stream_get(p->L, index, &stream)) {
+        pack_put_stream(p->out, stream);
+    } else if (!ref_get(p->L, index, &id, &address)) {
         if (!lua_islightuserdata(p->L, index))
             refuse_type(p, index, at);
         pack_put_null(p->out);

@@ -18,6 +18,7 @@ void restart_let_go(struct script *script, enum failure_reason reason, const cha
     script_drop_handlers(script, reason, text);
     api_deferred_end(script, reason, text);
     api_timers_end(script);
+    api_streams_end(script);
 }
 
 void restart_halt(struct actor *actor)

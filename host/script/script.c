@@ -250,6 +250,14 @@ static inline enum verdict receive(struct script *script, struct message *messag
             return script->hand.waiting ? VERDICT_WAITING : VERDICT_DONE;
     }
     switch (message->kind) {
+    case MESSAGE_ITEM:
+    case MESSAGE_STREAM:
+        if (!api_stream_admits(script, message)) {
+            message_free(message);
+            return script->hand.waiting ? VERDICT_WAITING : VERDICT_DONE;
+        }
+        return UNLIKELY(script->hand.waiting) ? script_received(script, message)
+                                              : handle(script, message);
     case MESSAGE_ORDINARY:
     case MESSAGE_ASK:
         return UNLIKELY(script->hand.waiting) ? script_received(script, message)

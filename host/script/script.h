@@ -174,6 +174,7 @@ struct script {
     bool     stops_when_slow;     /* slow = "stop" */
     bool     refs_installed;      /* api_install_refs() has been here */
     bool     takes_any;           /* it has an on_any */
+    bool     has_streams;         /* or had */
     struct declared_types *declared; /* by actor.message(); NULL: none; declared.h */
     struct held *deferred;        /* questions kept open by env:defer(); api_env.c */
 
@@ -321,6 +322,19 @@ int api_publish(lua_State *L);
 int api_message(lua_State *L);
 int api_spawn(lua_State *L);
 int api_metrics(lua_State *L);
+/* actor.stream, and its sources: api_stream.c. */
+int api_stream(lua_State *L);
+int api_lines(lua_State *L);
+int api_process(lua_State *L);
+int api_listen(lua_State *L);
+int api_connect(lua_State *L);
+int api_subscribe(lua_State *L);
+/* Whether what a stream has sent is still wanted. */
+bool api_stream_admits(struct script *script, const struct message *message);
+/* The incarnation ends, and its streams with it. */
+void api_streams_end(struct script *script);
+/* A size at `index`: "64KiB", or a number of bytes; 1 to `limit`. Never raises. */
+bool script_read_bytes(lua_State *L, int index, uint64_t limit, uint64_t *bytes);
 int api_registry(lua_State *L);
 int api_after(lua_State *L);
 int api_every(lua_State *L);

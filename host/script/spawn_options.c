@@ -98,6 +98,12 @@ static bool bytes_of(const struct reading *reading, uint64_t limit, uint64_t *by
     return true;
 }
 
+bool script_read_bytes(lua_State *L, int index, uint64_t limit, uint64_t *bytes)
+{
+    struct reading reading = { .L = L, .index = index };
+    return bytes_of(&reading, limit, bytes);
+}
+
 /* ---- One reader for each option ---------------------------------------- */
 
 static int read_name(const struct reading *reading, struct script_options *options)

@@ -5,6 +5,7 @@
 
 #include "message/pack.h"
 #include "script/ref.h"
+#include "script/stream_handle.h"
 
 #include <lauxlib.h>
 
@@ -72,6 +73,9 @@ static const uint8_t *push_value(lua_State *L, const uint8_t *at)
         return push_array(L, at, item.count, item.tag == PACK_MARKED_ARRAY);
     case PACK_ACTOR:
         ref_push_actor(L, item.actor);
+        return at;
+    case PACK_STREAM:
+        stream_push(L, item.stream);
         return at;
     case PACK_ADDRESS:
         ref_push_text(L, item.text, item.size);

@@ -402,9 +402,56 @@ function actor.time() end
 ---@field limits troupe.Limits  what there may be (docs/operations.md)
 ---@field refused { actors: integer, children: integer, timers: integer, memory: integer }  because of these
 ---@field wire troupe.WireMetrics  on the stage only with `frames_bad`, `rejected`, `late_answers`
+---@field streams troupe.StreamMetrics
+
+---@class troupe.StreamMetrics
+---@field open integer       now
+---@field opened integer     since the host began; connections are streams, too
+---@field items integer      lines and the like, handed to actors
+---@field bytes_in integer   read
+---@field bytes_out integer  written
 
 ---@return troupe.Metrics
 function actor.metrics() end
+
+--- Opens a source: its items come to this actor as messages, and at last one
+--- notice of its end. It is never more than its window ahead of what the actor
+--- has handled. Ends with the actor. See docs/streams.md.
+---@param source troupe.Source
+---@param options? troupe.StreamOptions
+---@return troupe.Stream? stream
+---@return troupe.Why? why
+function actor.stream(source, options) end
+
+--- The lines of a file, or with "-" of the standard input, which one stream at a
+--- time may read.
+---@param path string  relative to the current folder
+---@return troupe.Source
+function actor.lines(path) end
+
+--- A child process: its output comes as lines, send() writes to its input. It
+--- leads a process group of its own, which ends with the stream.
+---@param command { [integer]: string, cwd?: string, stderr?: "inherit"|"lines"|"none" }
+---  the program, found as the shell does, and its arguments; cwd: where it runs;
+---  stderr: default "inherit": the host's; "lines": among its output
+---@return troupe.Source
+function actor.process(command) end
+
+--- TCP connections that come in, each a stream of its own.
+---@param endpoint string  "tcp://127.0.0.1:5001", ":5001"; port 0: any, see stream:address()
+---@return troupe.Source
+function actor.listen(endpoint) end
+
+--- One TCP connection to elsewhere.
+---@param endpoint string
+---@return troupe.Source
+function actor.connect(endpoint) end
+
+--- The messages of a ZeroMQ publisher that begin with the prefix (default: all).
+---@param endpoint string
+---@param prefix? string
+---@return troupe.Source
+function actor.subscribe(endpoint, prefix) end
 
 --------------------------------------------------------------- registry ----
 
@@ -531,6 +578,83 @@ function Env:fail(reason) end
 ---@return troupe.Env env  the same
 function Env:defer() end
 
+---------------------------------------------------------------- streams ----
+
+--- What a stream is made of; see actor.lines and its neighbours.
+---@class troupe.Source
+
+---@class troupe.StreamOptions
+---@field as? string  the type of its messages, default "Line": handlers on_line, on_line_end,
+---  and for connections on_line_open
+---@field window? integer  items that may be on their way and not yet handled; default 256
+---@field limit? string|integer  bytes of one line; default "1MiB". A longer one is an error
+---@field buffer? string|integer  bytes that may wait to be written; default "1MiB"
+---@field chunks? boolean  bytes as they come, instead of lines; default false
+---@field half_open? boolean  a connection can still be written to when the other side has ended;
+---  default false: until the handler of its end has ended
+---@field connections? integer  of a listener, at once; default 10000
+
+--- A message of a stream: an item.
+---@class troupe.Line
+---@field stream troupe.Stream  which it is from: the connection, not the listener
+---@field text string  without its line end; of a subscription the first part
+---@field parts? string[]  of a subscription, if the message had several parts
+
+--- A connection has opened. Nothing is read from it before the handler has ended.
+---@class troupe.LineOpen
+---@field stream troupe.Stream
+---@field peer string  "tcp://127.0.0.1:40001"
+---@field listener? troupe.Stream  through which it came in
+
+--- The last message of each stream. "normal": it came to its end; "closed": this
+--- actor closed it; else "error: ...".
+---@class troupe.LineEnd
+---@field stream troupe.Stream
+---@field reason string
+---@field code? integer  of a process: its exit status
+---@field signal? integer  of a process: what ended it
+
+--- An open stream. Handles of one stream are equal by `==` and as table keys, and
+--- may be sent to other actors of this host. `tostring` says what it is.
+---@class troupe.Stream
+local Stream = {}
+
+--- Writes to a connection, or to a process's input: all of it, in order. When the
+--- buffer is full it waits for room: the actor, not its thread.
+---@param text string
+---@param options? { timeout?: troupe.Duration }  how long it waits; default 5 s
+---@return true? sent
+---@return troupe.Why? why  "full": the other side does not read; "down": it cannot be written to any more
+function Stream:send(text, options) end
+
+--- The same, but never waits.
+---@param text string
+---@return true? sent
+---@return troupe.Why? why
+function Stream:try_send(text) end
+
+--- Nothing more will be written: the other side reads the end after all that was
+--- sent. It can go on sending.
+---@return true? done
+---@return troupe.Why? why
+function Stream:shutdown() end
+
+--- Closes it: no item of it is handled from now on, its end comes with "closed".
+--- What was sent still leaves, for 5 s at most; a process is ended.
+---@return boolean open  whether it was
+function Stream:close() end
+
+--- Its messages go to another actor of this host from now on. Done in on_line_open,
+--- that actor gets every line of it.
+---@param to troupe.Ref
+---@return true? done
+---@return troupe.Why? why
+function Stream:hand_to(to) end
+
+--- Where it listens, or where the connection leads.
+---@return string? endpoint  "tcp://127.0.0.1:5001"; nil for other streams, and for ended ones
+function Stream:address() end
+
 ----------------------------------------------------------------- timers ----
 
 ---@class troupe.Timer
@@ -637,6 +761,11 @@ function Stage:ask(to, type, msg, timeout) end
 --- Runs until nobody has anything to do; the clock stands.
 ---@return integer steps  how many times an actor ran
 function Stage:run() end
+
+--- Waits, in real time, until a stream has something to do; then runs until idle.
+---@param duration troupe.Duration  at most so long
+---@return boolean any  false: nothing has come
+function Stage:poll(duration) end
 
 --- Moves the clock on; timers fire at their time, in order. Until idle.
 ---@param duration troupe.Duration

@@ -92,6 +92,15 @@ function Stage:run()
   return open(self):run()
 end
 
+--- Waits, in real time, until a stream has something to do: a child has written
+--- a line, or a client has connected. Then runs until idle, as run() does, which
+--- takes what is there but waits for nothing outside.
+---@param duration string|number  at most so long
+---@return boolean any  false: nothing has come
+function Stage:poll(duration)
+  return open(self):poll(seconds(duration, 2))
+end
+
 --- Moves the clock on; timers fire in order, at their time. Until idle.
 ---@param duration string|number
 function Stage:advance(duration)
