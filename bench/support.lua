@@ -3,13 +3,10 @@ local support = {}
 
 local files = {}
 
---- Spawns an actor from a script text (written to a file once, so that the
---- second spawn finds it compiled, as in real use).
----@param stem string
+--- The path of a file with this script text, written once.
 ---@param text string
----@param config? table
----@return userdata ref
-function support.spawn(stem, text, config)
+---@return string path
+function support.script(text)
   local path = files[text]
   if not path then
     path = os.tmpname()
@@ -18,7 +15,17 @@ function support.spawn(stem, text, config)
     file:close()
     files[text] = path
   end
-  return assert(actor.spawn(path, { config = config }))
+  return path
+end
+
+--- Spawns an actor from a script text (the second spawn finds it compiled, as in
+--- real use).
+---@param stem string
+---@param text string
+---@param config? table
+---@return userdata ref
+function support.spawn(stem, text, config)
+  return assert(actor.spawn(support.script(text), { config = config }))
 end
 
 --- Removes the files of spawn().

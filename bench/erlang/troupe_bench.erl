@@ -2,7 +2,7 @@
 %% beside them:  erl -noshell -s troupe_bench main NAME
 %% Prints `workload metric value unit`, as bench/run expects.
 -module(troupe_bench).
--export([main/1, echo/0, member/1, idle/1]).
+-export([main/1, echo/0, member/1, idle/1, talker/2, creature/2, fib/2]).
 
 main([Name]) ->
     run(Name),
@@ -69,6 +69,30 @@ run(ring) ->
     [Each ! {link, Next} || {Each, Next} <- lists:zip(All, tl(All) ++ [First])],
     Time = timed(fun() -> First ! {token, #{count => Hops}}, receive done -> ok end end),
     report("ring", "hop", Time / Hops * 1.0e9, "ns");
+run(big) ->
+    Count = 20000, Size = 64, Boss = self(),
+    All = list_to_tuple([spawn(?MODULE, talker, [Boss, Count]) || _ <- lists:seq(1, Size)]),
+    Time = timed(fun() ->
+        [Each ! {go, All} || Each <- tuple_to_list(All)],
+        await(done, Size)
+    end),
+    report("big", "msg_cost", Time / (2 * Size * Count) * 1.0e9, "ns");
+run(chameneos) ->
+    Meetings = 500000, Size = 100, Mall = self(),
+    Time = timed(fun() ->
+        [spawn(?MODULE, creature, [Mall, I rem 3]) || I <- lists:seq(1, Size)],
+        meetings(Meetings),
+        Met = 2 * Meetings,
+        Met = count_met(Size, 0)
+    end),
+    report("chameneos", "meeting", Time / Meetings * 1.0e9, "ns");
+run(fib) ->
+    Number = 18, Boss = self(),
+    Time = timed(fun() ->
+        spawn(?MODULE, fib, [Boss, Number]),
+        receive {value, Value} -> Value = plain_fib(Number) end
+    end),
+    report("fib", "actor", Time / fib_actors(Number) * 1.0e6, "us");
 run(timers) ->
     Count = 100000,
     rand:seed(exsss, 1),
@@ -142,6 +166,51 @@ member(Boss, Next) ->
         {token, #{count := 0}} -> Boss ! done;
         {token, #{count := Count}} -> Next ! {token, #{count => Count - 1}}, member(Boss, Next)
     end.
+
+talker(Boss, Count) -> receive {go, All} -> ping_any(All, Count), talker(Boss, All, Count) end.
+talker(Boss, All, Left) ->
+    receive
+        {ping, From, #{count := Count}} -> From ! {pong, #{count => Count}}, talker(Boss, All, Left);
+        {pong, #{count := _}} when Left > 1 -> ping_any(All, Left - 1), talker(Boss, All, Left - 1);
+        {pong, #{count := _}} -> Boss ! done, talker(Boss, All, 0)
+    end.
+ping_any(All, Left) -> element(rand:uniform(tuple_size(All)), All) ! {ping, self(), #{count => Left}}.
+
+creature(Mall, Color) -> Mall ! {meet, self(), #{color => Color}}, creature(Mall, Color, 0).
+creature(Mall, Color, Met) ->
+    receive
+        {met, #{color := Other}} ->
+            New = if Other =:= Color -> Color; true -> 3 - Color - Other end,
+            Mall ! {meet, self(), #{color => New}},
+            creature(Mall, New, Met + 1);
+        closed -> Mall ! {count, #{met => Met}}
+    end.
+meetings(0) -> ok;
+meetings(Left) ->
+    receive {meet, First, #{color := FirstColor}} ->
+        receive {meet, Second, #{color := SecondColor}} ->
+            Second ! {met, #{color => FirstColor}},
+            First ! {met, #{color => SecondColor}},
+            meetings(Left - 1)
+        end
+    end.
+count_met(0, Met) -> Met;
+count_met(Size, Met) ->
+    receive
+        {meet, From, #{color := _}} -> From ! closed, count_met(Size, Met);
+        {count, #{met := More}} -> count_met(Size - 1, Met + More)
+    end.
+
+fib(Parent, Number) when Number < 2 -> Parent ! {value, Number};
+fib(Parent, Number) ->
+    Self = self(),
+    spawn(?MODULE, fib, [Self, Number - 1]),
+    spawn(?MODULE, fib, [Self, Number - 2]),
+    receive {value, One} -> receive {value, Other} -> Parent ! {value, One + Other} end end.
+plain_fib(Number) when Number < 2 -> Number;
+plain_fib(Number) -> plain_fib(Number - 1) + plain_fib(Number - 2).
+fib_actors(Number) when Number < 2 -> 1;
+fib_actors(Number) -> 1 + fib_actors(Number - 1) + fib_actors(Number - 2).
 
 arm(0) -> ok;
 arm(Left) ->
