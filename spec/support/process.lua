@@ -144,10 +144,16 @@ function Child:signal(signal)
   assert(os.execute(("kill -%s %s"):format(signal, self.pid)))
 end
 
+--- Sends a signal to the program itself: some `timeout`, its parent, does not pass on.
+---@param signal string  "USR1", "KILL"
+function Child:signal_directly(signal)
+  assert(os.execute(("pkill -%s -P %s"):format(signal, self.pid)))
+end
+
 --- Kills the program itself, which can do nothing about it, and waits for its end.
 ---@return process.Ended
 function Child:kill()
-  assert(os.execute("pkill -KILL -P " .. self.pid)) -- `timeout` is its parent
+  self:signal_directly("KILL")
   return self:wait()
 end
 
