@@ -21,6 +21,7 @@ describe("a field of a script's table", function()
     assert.equal("warn hero.lua: interleav is no setting: did you mean interleave?", warned "interleav = true")
     assert.equal("warn hero.lua: Memory is no setting: did you mean memory?", warned "Memory = '1MiB'")
     assert.equal("warn hero.lua: trhead is no setting: did you mean thread?", warned "trhead = 'own'")
+    assert.equal("warn hero.lua: cpus is no setting: did you mean cpu?", warned "cpus = { 0 }")
     assert.equal("warn hero.lua: sliec is no setting: did you mean slice?", warned "sliec = '1s'")
   end)
 

@@ -78,6 +78,11 @@ static void unmake(struct actor *actor)
     registry_release(registry, actor);
 }
 
+static bool has_own_thread(const char *thread)
+{
+    return thread != NULL && strcmp(thread, "pool") != 0;
+}
+
 int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *id, char *why,
                     size_t room)
 {
@@ -88,6 +93,11 @@ int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *
         return refuse(-EINVAL, why, room, "a name is made of letters, digits, '_', '.' and '-'");
     if (!thread_is_valid(spawn->thread))
         return refuse(-EINVAL, why, room, "thread must be \"pool\", \"own\" or \"group:NAME\"");
+
+    if (!has_own_thread(spawn->thread) && spawn->cpus != NULL && !cpus_is_empty(spawn->cpus))
+        return refuse(-EINVAL, why, room, "cpu needs thread = \"own\" or \"group:NAME\"");
+    if (!has_own_thread(spawn->thread) && spawn->priority != 0)
+        return refuse(-EINVAL, why, room, "priority needs thread = \"own\" or \"group:NAME\"");
 
     struct actor *actor;
     int error = registry_add(&system->registry, spawn->name, spawn->stem, spawn->parent, &actor);
@@ -139,11 +149,11 @@ int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *
         return refuse(-ENOMEM, why, room, "out of memory");
     }
     actor->home = NULL;
-    if (spawn->thread != NULL && strcmp(spawn->thread, "pool") != 0) {
-        actor->home = scheduler_pin(system, spawn->thread, &error);
+    if (has_own_thread(spawn->thread)) {
+        actor->home = scheduler_pin(system, spawn, actor->name, &error, why, room);
         if (actor->home == NULL) {
             unmake(actor);
-            return refuse(error, why, room, "the thread could not be made");
+            return error;
         }
     }
     mailbox_open(&actor->box, &spawn->mailbox);

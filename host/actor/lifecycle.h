@@ -5,6 +5,7 @@
 #define TROUPE_ACTOR_LIFECYCLE_H
 
 #include "actor/incarnation.h"
+#include "base/cpus.h"
 
 struct spawn {
     const char *name;               /* NULL: `stem`#N */
@@ -16,6 +17,8 @@ struct spawn {
     uint32_t    children;           /* at once; 0: the host's limit */
     uint64_t    slice_ns;           /* a handler that runs longer is reported; 0: 5 s */
     const char *thread;             /* NULL or "pool", "own", "group:NAME" */
+    const struct cpus *cpus;        /* its thread runs there only; NULL or empty: anywhere */
+    int         priority;           /* of its thread, 1 to 99; 0: that of any thread */
     bool        hidden;             /* the host's own: does not keep the host alive, has any name */
     bool        takes_any;          /* it has a use for messages of whatever type */
     bool        traps_exits;        /* the end of one it is linked to is told, and does not end it */

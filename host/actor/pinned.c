@@ -5,6 +5,7 @@
 #include "actor/system.h"
 #include "actor/watchdog.h"
 #include "actor/workers.h"
+#include "base/memory.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -37,44 +38,141 @@ static void *pinned_main(void *argument)
     return NULL;
 }
 
-struct worker *scheduler_pin(struct system *system, const char *thread, int *error)
+/* ---- Where the thread runs, and how urgently -------------------------------- */
+
+/* What the actors of a thread wish, and whose wish it was. */
+struct placement {
+    struct cpus cpus;     /* empty: nobody has one */
+    int         priority; /* 0: nobody has one */
+    char        cpus_of[ADDRESS_NAME_LIMIT + 1];
+    char        priority_of[ADDRESS_NAME_LIMIT + 1];
+};
+
+static int pin_to_cpus(struct worker *worker, const struct cpus *cpus, const char *name, char *why,
+                       size_t room)
+{
+    struct placement *placement = worker->placement;
+    char there[80], wanted[80], reason[120];
+    if (cpus_equal(cpus, &placement->cpus))
+        return 0;
+    if (!cpus_is_empty(&placement->cpus)) {
+        snprintf(why, room, "cpu: the thread of group '%s' runs on CPUs %s, as %s wants it, and "
+                            "%s wants %s", worker->group,
+                 cpus_text(&placement->cpus, there, sizeof there), placement->cpus_of, name,
+                 cpus_text(cpus, wanted, sizeof wanted));
+        return -EINVAL;
+    }
+    int error = cpus_pin(&worker->thread, cpus, reason, sizeof reason);
+    if (error != 0) {
+        snprintf(why, room, "cpu: %s", reason);
+        return error;
+    }
+    placement->cpus = *cpus;
+    snprintf(placement->cpus_of, sizeof placement->cpus_of, "%s", name);
+    return 0;
+}
+
+static int check_priority(const struct worker *worker, int priority, const char *name, char *why,
+                          size_t room)
+{
+    const struct placement *placement = worker->placement;
+    if (placement->priority == 0 || placement->priority == priority)
+        return 0;
+    snprintf(why, room, "priority: the thread of group '%s' has %d, as %s wants it, and %s wants %d",
+             worker->group, placement->priority, placement->priority_of, name, priority);
+    return -EINVAL;
+}
+
+/* As the actor wishes it, unless another of its group wishes otherwise. */
+static int place_locked(struct worker *worker, const struct spawn *spawn, const char *name,
+                        char *why, size_t room)
+{
+    bool pins = spawn->cpus != NULL && !cpus_is_empty(spawn->cpus);
+    if (!pins && spawn->priority == 0)
+        return 0;
+    if (worker->placement == NULL)
+        worker->placement = memory_get_zeroed(sizeof *worker->placement);
+    if (worker->placement == NULL) {
+        snprintf(why, room, "out of memory");
+        return -ENOMEM;
+    }
+    struct placement *placement = worker->placement;
+    int error = 0;
+    if (spawn->priority != 0)
+        error = check_priority(worker, spawn->priority, name, why, room);
+    if (error == 0 && pins)
+        error = pin_to_cpus(worker, spawn->cpus, name, why, room);
+    if (error == 0 && spawn->priority != 0 && placement->priority == 0) {
+        urgency_grant(worker->system, &worker->thread, spawn->priority, name);
+        placement->priority = spawn->priority;
+        snprintf(placement->priority_of, sizeof placement->priority_of, "%s", name);
+    }
+    return error;
+}
+
+/* ---- Making and ending them ---------------------------------------------------- */
+
+static struct worker *find_group_locked(struct scheduler *scheduler, const char *group)
+{
+    struct worker *worker = scheduler->pinned;
+    while (worker != NULL && (group[0] == '\0' || strcmp(worker->group, group) != 0))
+        worker = worker->pinned_next;
+    return worker;
+}
+
+static struct worker *start_locked(struct system *system, const char *group, int *error)
 {
     struct scheduler *scheduler = &system->scheduler;
-    const char *group = strncmp(thread, "group:", 6) == 0 ? thread + 6 : "";
-    struct worker *worker = NULL;
-
-    if (scheduler->regular == 0) { /* the stage has but one thread */
-        *error = 0;
-        return &scheduler->stage;
+    void *block;
+    *error = -posix_memalign(&block, CACHE_LINE, sizeof(struct worker));
+    if (*error != 0)
+        return NULL;
+    struct worker *worker = block;
+    worker_init(worker, system, WORKER_PINNED, 0);
+    snprintf(worker->group, sizeof worker->group, "%s", group);
+    *error = thread_start(&worker->thread, group[0] != '\0' ? group : "own", WORKER_STACK,
+                          pinned_main, worker);
+    if (*error != 0) {
+        free(worker);
+        return NULL;
     }
-    lock_acquire(&scheduler->lock);
-    if (group[0] != '\0')
-        for (worker = scheduler->pinned; worker != NULL; worker = worker->pinned_next)
-            if (strcmp(worker->group, group) == 0)
-                break;
-    if (worker == NULL) {
-        void *block;
-        if (posix_memalign(&block, CACHE_LINE, sizeof *worker) != 0) {
-            *error = -ENOMEM;
-            goto release;
-        }
-        worker = block;
-        worker_init(worker, system, WORKER_PINNED, 0);
-        snprintf(worker->group, sizeof worker->group, "%s", group);
-        *error = thread_start(&worker->thread, group[0] != '\0' ? group : "own", WORKER_STACK,
-                              pinned_main, worker);
-        if (*error != 0) {
-            free(worker);
-            worker = NULL;
-            goto release;
-        }
-        worker->pinned_next = scheduler->pinned;
-        scheduler->pinned = worker;
-    }
-    worker->users++;
-release:
-    lock_release(&scheduler->lock);
+    worker->pinned_next = scheduler->pinned;
+    scheduler->pinned = worker;
     return worker;
+}
+
+/* No name finds it any more; it is joined at the latest when the host stops. */
+static void retire_locked(struct worker *worker)
+{
+    worker->group[0] = '\0';
+    atomic_store_explicit(&worker->retired, true, memory_order_release);
+    atomic_fetch_add_explicit(&worker->parking, 1, memory_order_relaxed);
+    park_wake(&worker->parking, 1);
+}
+
+struct worker *scheduler_pin(struct system *system, const struct spawn *spawn, const char *name,
+                             int *error, char *why, size_t room)
+{
+    struct scheduler *scheduler = &system->scheduler;
+    const char *group = strncmp(spawn->thread, "group:", 6) == 0 ? spawn->thread + 6 : "";
+
+    *error = 0;
+    if (scheduler->regular == 0) /* the stage has but one thread */
+        return &scheduler->stage;
+    lock_acquire(&scheduler->lock);
+    struct worker *worker = find_group_locked(scheduler, group);
+    if (worker == NULL)
+        worker = start_locked(system, group, error);
+    if (worker == NULL)
+        snprintf(why, room, "the thread could not be made: %s", strerror(-*error));
+    else
+        *error = place_locked(worker, spawn, name, why, room);
+    if (*error == 0)
+        worker->users++;
+    else if (worker != NULL && worker->users == 0)
+        retire_locked(worker);
+    lock_release(&scheduler->lock);
+    return *error == 0 ? worker : NULL;
 }
 
 void scheduler_unpin(struct system *system, struct worker *worker)
@@ -83,13 +181,8 @@ void scheduler_unpin(struct system *system, struct worker *worker)
     if (worker->kind != WORKER_PINNED)
         return;
     lock_acquire(&scheduler->lock);
-    if (--worker->users == 0) {
-        /* No name finds it any more; it is joined at the latest when the host stops. */
-        worker->group[0] = '\0';
-        atomic_store_explicit(&worker->retired, true, memory_order_release);
-        atomic_fetch_add_explicit(&worker->parking, 1, memory_order_relaxed);
-        park_wake(&worker->parking, 1);
-    }
+    if (--worker->users == 0)
+        retire_locked(worker);
     lock_release(&scheduler->lock);
 }
 
@@ -109,6 +202,7 @@ static void reap_locked(struct scheduler *scheduler, bool all)
         *link = worker->pinned_next;
         thread_join(&worker->thread);
         watchdog_forget(worker);
+        memory_put(worker->placement, sizeof *worker->placement);
         free(worker);
     }
 }

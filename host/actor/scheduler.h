@@ -71,6 +71,7 @@ struct worker {
     unsigned users;                       /* pinned: its actors; guarded by scheduler->lock */
     char     group[ADDRESS_NAME_LIMIT + 1]; /* pinned: "NAME" of the group, "" for an own thread */
     struct worker *pinned_next;           /* guarded by scheduler->lock */
+    struct placement *placement;          /* pinned: as its actors wish it; guarded by scheduler->lock */
 };
 
 struct scheduler {
@@ -103,9 +104,12 @@ void scheduler_close(struct system *system);
 /* Queues an actor whose mailbox answered WOKE. Any thread. */
 void scheduler_ready(struct actor *actor);
 
-/* The worker for `thread` ("own", "group:NAME"), made if need be; counts one
- * user. NULL with -errno in *error. */
-struct worker *scheduler_pin(struct system *system, const char *thread, int *error);
+/* The worker for spawn->thread ("own", "group:NAME"), made if need be, on the CPUs
+ * and with the priority that the spawn of the actor called `name` asks for; counts
+ * one user. NULL with -errno in *error, and a sentence in `why`. */
+struct spawn;
+struct worker *scheduler_pin(struct system *system, const struct spawn *spawn, const char *name,
+                             int *error, char *why, size_t room);
 void           scheduler_unpin(struct system *system, struct worker *worker);
 
 /* After each send from a handler: an activation that sends much lets another

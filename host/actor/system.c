@@ -15,6 +15,7 @@ int system_open(struct system *system, unsigned workers, uint64_t seed,
     clock_init(&system->clock, workers == 0);
     lock_init(&system->lock);
     lock_init(&system->waits_lock);
+    urgency_init(&system->urgency);
     signal_init(&system->changed);
     names_open(&system->names);
     groups_open(&system->groups);
@@ -44,6 +45,7 @@ fini_locks:
     groups_close(&system->groups);
     names_close(&system->names);
     signal_fini(&system->changed);
+    urgency_fini(&system->urgency);
     lock_fini(&system->waits_lock);
     lock_fini(&system->lock);
     return error;
@@ -70,6 +72,7 @@ void system_close(struct system *system)
     groups_close(&system->groups);
     names_close(&system->names);
     signal_fini(&system->changed);
+    urgency_fini(&system->urgency);
     lock_fini(&system->waits_lock);
     lock_fini(&system->lock);
 }

@@ -3,9 +3,9 @@
  *
  * Built by the roof (host.c) and by tests; each part has its own header and
  * its own locks. Locks nest in this order only: scheduler, names, registry,
- * mailbox (spin), run queue (spin), dead letters, log. Timers' and groups' locks
- * are leaves, and so are the watch locks (spin) of actors, of which two may be
- * held, the lower slot's first.
+ * mailbox (spin), run queue (spin), dead letters, log. The locks of timers, groups
+ * and urgency are leaves, and so are the watch locks (spin) of actors, of which two
+ * may be held, the lower slot's first.
  */
 #ifndef TROUPE_ACTOR_SYSTEM_H
 #define TROUPE_ACTOR_SYSTEM_H
@@ -20,6 +20,7 @@
 #include "actor/shutdown.h"
 #include "actor/streams.h"
 #include "actor/timer.h"
+#include "actor/urgency.h"
 #include "actor/waits.h"
 #include "base/clock.h"
 
@@ -50,6 +51,7 @@ struct system {
     struct dead_letters letters;
     struct timers      *timers;
     struct lock         waits_lock;
+    struct urgency      urgency;
     struct remote_port  remote;   /* all NULL: no way out */
     struct stream_port  streams;  /* all NULL: there are none */
     struct system_limits limits;

@@ -94,6 +94,7 @@ static void *timers_main(void *argument)
 {
     struct timers *timers = argument;
     prctl(PR_SET_TIMERSLACK, 1UL); /* wake as late as need be, not 50 us later */
+    urgency_enter(timers->system);
 
     lock_acquire(&timers->lock);
     while (!timers->stopping) {
@@ -110,6 +111,7 @@ static void *timers_main(void *argument)
         timers->asleep_until = 0;
     }
     lock_release(&timers->lock);
+    urgency_leave(timers->system);
     return NULL;
 }
 

@@ -203,6 +203,7 @@ static void *watchdog_main(void *argument)
     struct system *system = dog->system;
     unsigned quiet = 0;
 
+    urgency_enter(system);
     while (!atomic_load_explicit(&dog->stopping, memory_order_acquire)) {
         uint64_t now_ns = clock_now(&system->clock);
         atomic_store_explicit(&system->born_ms, (uint32_t)(now_ns / NS_PER_MS),
@@ -213,6 +214,7 @@ static void *watchdog_main(void *argument)
                                                  : TICK_IDLE_NS;
         park_wait(&dog->word, 0, now_ns + tick_ns);
     }
+    urgency_leave(system);
     return NULL;
 }
 

@@ -174,6 +174,16 @@ static void *run(void *argument)
     return start.body(start.argument);
 }
 
+/* A thread inherits the CPUs of the one that makes it, which may have been pinned. */
+static void free_of_cpus(pthread_attr_t *attributes)
+{
+    cpu_set_t here, all;
+    if (sched_getaffinity(getpid(), sizeof all, &all) != 0 ||
+        sched_getaffinity(0, sizeof here, &here) != 0 || CPU_EQUAL(&here, &all))
+        return;
+    pthread_attr_setaffinity_np(attributes, sizeof all, &all);
+}
+
 static int create(struct thread *thread, size_t stack_bytes, struct start *start)
 {
     pthread_attr_t attributes;
@@ -184,6 +194,7 @@ static int create(struct thread *thread, size_t stack_bytes, struct start *start
         size_t least = (size_t)PTHREAD_STACK_MIN;
         err = pthread_attr_setstacksize(&attributes, stack_bytes > least ? stack_bytes : least);
     }
+    free_of_cpus(&attributes);
     if (err == 0)
         err = pthread_create(&thread->handle, &attributes, run, start);
     must(pthread_attr_destroy(&attributes), "thread_start");

@@ -77,7 +77,8 @@ struct thread { pthread_t handle; };
 
 /* Starts `body(argument)` on a thread called `name` (cut to 15 bytes), with a
  * stack of `stack_bytes` (0: the system's default) and all signals blocked but
- * those a fault raises and SIGURG. 0 or -errno. */
+ * those a fault raises and SIGURG, on all CPUs of the process, wherever its
+ * maker runs. 0 or -errno. */
 int  thread_start(struct thread *thread, const char *name, size_t stack_bytes,
                   void *(*body)(void *), void *argument);
 void thread_join(struct thread *thread);

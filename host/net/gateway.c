@@ -127,6 +127,7 @@ static void *gateway_main(void *argument)
     struct gateway    *gateway = argument;
     struct epoll_event events[EVENTS_AT_ONCE];
 
+    urgency_enter(gateway->system);
     while (!atomic_load_explicit(&gateway->ending, memory_order_relaxed)) {
         bool busy = inbound_serve_busy(gateway);
         int  patience_ms = sooner(look_for_kept(gateway), streams_timeout_ms(&gateway->streams));
@@ -137,6 +138,7 @@ static void *gateway_main(void *argument)
         streams_tick(&gateway->streams);
         peers_bury(&gateway->peers);
     }
+    urgency_leave(gateway->system);
     return NULL;
 }
 

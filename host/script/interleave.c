@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "script/api.h"
 #include "script/dispatch.h"
+#include "script/handler.h"
 #include "script/held.h"
 
 #include <errno.h>
@@ -423,6 +424,13 @@ static void choose_appetite(struct script *script)
                                    : APPETITE_CONTROL;
 }
 
+/* Nothing of theirs runs any more. */
+static void drop_all(struct script *script)
+{
+    char text[HANDLER_END_ROOM];
+    script_drop_handlers(script, FAILURE_DOWN, handler_end_text(script, text, sizeof text));
+}
+
 /* ---- How they end ------------------------------------------------------------- */
 
 /* All that wait go on, one after the other, with nothing to wait for. */
@@ -430,7 +438,7 @@ static enum verdict cut_all(struct script *script)
 {
     struct interleave *in = script->interleave;
     if (script->over)
-        script_drop_handlers(script, FAILURE_DOWN, "the actor has ended");
+        drop_all(script);
     while (script->hand.waiting || interleave_take_any(script)) {
         actor_next_handler(script->actor);
         script->hand.stopping = true;
@@ -439,7 +447,7 @@ static enum verdict cut_all(struct script *script)
             return verdict;
         in->ended = in->ended || verdict == VERDICT_ENDED;
         if (script->over)
-            script_drop_handlers(script, FAILURE_DOWN, "the actor has ended");
+            drop_all(script);
     }
     bool ended = in->ended;
     in->cutting = in->ended = in->choosing = false;

@@ -154,7 +154,7 @@ static void read_version(lua_State *L, struct script *script)
  * script_read_option() knows but for that which only a spawner can give. */
 static const char *const settings[] = {
     "version", "mailbox", "thread", "failure", "slow", "memory", "slice", "interleave",
-    "children", "trap_exit", "restart", NULL,
+    "children", "trap_exit", "restart", "cpu", "priority", NULL,
 };
 static const char *const no_settings[] = { NULL };
 
@@ -367,6 +367,11 @@ static void settle_options(struct script *script, const struct script_options *g
     spawn->children = given->children != 0 ? given->children : own->children;
     spawn->traps_exits = given->has_trap_exit ? given->trap_exit : own->trap_exit;
     spawn->thread = given->thread != NULL ? given->thread : own->thread;
+    /* A spawner who wants it on the pool's threads wants nothing of its own one. */
+    bool to_pool = given->thread != NULL && strcmp(given->thread, "pool") == 0;
+    const struct script_options *owner = to_pool || !cpus_is_empty(&given->cpus) ? given : own;
+    spawn->cpus = &owner->cpus;
+    spawn->priority = to_pool || given->priority != 0 ? given->priority : own->priority;
     spawn->mailbox = MAILBOX_OPTIONS_DEFAULT;
     const struct script_options *sets[] = { own, given };
     for (size_t i = 0; i < ARRAY_LENGTH(sets); i++) {

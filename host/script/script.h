@@ -49,6 +49,8 @@ struct script_options {
     const uint8_t *config;        /* packed map; size 0: none */
     size_t      config_size;
     const char *thread;           /* NULL: the script's, else "pool" */
+    struct cpus cpus;             /* of that thread; empty: the script's, else any */
+    int         priority;         /* likewise; 0: the script's, else none */
     const char *slow;             /* NULL: the script's, else "report"; "stop" */
     size_t      memory_bytes;     /* 0: the script's, else the world's default */
     uint64_t    slice_ns;         /* likewise */

@@ -8,8 +8,8 @@
 #include "message/pack.h"
 #include "script/interleave.h"
 #include "script/pack_lua.h"
-#include "script/ref.h"
 #include "script/sandbox.h"
+#include "script/thread_options.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -271,6 +271,17 @@ static int read_interleave(const struct reading *reading, struct script_options 
     return interleave_read(reading->L, reading->index, options, reading->why, reading->room);
 }
 
+static int read_cpu(const struct reading *reading, struct script_options *options)
+{
+    return thread_options_cpu(reading->L, reading->index, options, reading->why, reading->room);
+}
+
+static int read_priority(const struct reading *reading, struct script_options *options)
+{
+    return thread_options_priority(reading->L, reading->index, options, reading->why,
+                                   reading->room);
+}
+
 static int read_children(const struct reading *reading, struct script_options *options)
 {
     int whole = 0;
@@ -353,6 +364,7 @@ static const struct option spawn_options[] = {
     { "slice", read_slice },     { "slow", read_slow },     { "restart", read_restart },
     { "interleave", read_interleave }, { "children", read_children },
     { "sandbox", read_sandbox }, { "if_absent", read_if_absent }, { "trap_exit", read_trap_exit },
+    { "cpu", read_cpu },         { "priority", read_priority },
     { NULL, NULL },
 };
 

@@ -157,6 +157,8 @@ function actor.message(name, fields) end
 ---@field thread? "pool"|"own"|string
 ---@field failure? troupe.Failure
 ---@field restart? troupe.RestartOptions
+---@field cpu? integer[]  CPUs that its own or its group's thread runs on, as {0, 1}; default all
+---@field priority? integer  1 to 99: asks SCHED_FIFO for that thread; if the system refuses, that is logged
 ---@field memory? string|integer
 ---@field slice? troupe.Duration
 ---@field slow? "report"|"stop"

@@ -41,10 +41,11 @@ end
 ---@field seconds number  it took
 
 --- Runs `troupe run SCRIPT... FLAGS -- ARGS` to its end.
----@param options {[integer]: string, flags: string?, args: string[]?}  scripts, and what goes with them
+---@param options {[integer]: string, flags: string?, args: string[]?, before: string?}  scripts, and what goes
+--- with them; before: a command that starts the program
 ---@return program.Ended
 function program.run(options)
-  local words = { "exec timeout --foreground -k 5", LIMIT_SECONDS, quote(program.path), "run" }
+  local words = { "exec timeout --foreground -k 5", LIMIT_SECONDS, options.before or "", quote(program.path), "run" }
   for _, script in ipairs(options) do table.insert(words, quote(script)) end
   table.insert(words, options.flags or "--workers 2")
   if options.args then
