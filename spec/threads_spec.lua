@@ -109,6 +109,27 @@ describe("a handler that is preempted", function()
   end)
 end)
 
+describe("handlers that interleave", function()
+  it("are answered each its own, in a crowd of actors that all ask each other", function()
+    local ended = program.run { "spec/hostile/interleaved.lua", args = { "case=mesh" }, flags = "--workers 3" }
+    local found = program.findings(ended.out)
+    assert.equal(0, ended.code, ended.err)
+    assert.equal("", ended.err)
+    assert.equal("nil", found.why)
+    assert.equal(found.asked, found.right)
+  end)
+
+  it_interrupts("make way when they are preempted, but not to each other; and all end with their actor", function()
+    local ended = program.run { "spec/hostile/interleaved.lua", args = { "case=spin" }, flags = "--workers 1" }
+    local found = program.findings(ended.out)
+    assert.equal(0, ended.code, ended.err)
+    assert.is_true(tonumber(found.probes) >= 3, "only " .. found.probes .. " probes")
+    assert.equal("20", found.naps)
+    assert.equal("20", found.cut)
+    assert.equal("0", found.inside)
+  end)
+end)
+
 describe("a worker that is blocked in C", function()
   for _, count in ipairs { "2", "6" } do
     it_interrupts("has a spare one beside it, also if " .. count .. " actors sit there", function()

@@ -37,7 +37,7 @@ static void be_quiet(void *context, enum log_level level, const char *line)
 }
 
 static const char child[] =
-    "local Child = { mailbox = { limit = 2 }, version = 1 }\n"
+    "local Child = { mailbox = { limit = 2 }, version = 1, interleave = { 'Mull', 'Hear' } }\n"
     "local Pong = actor.message('Pong', { { 'list', 'any[]?' }, { 'from', { { 'ref', 'ref?' } } } })\n"
     "for i = 1, 5 do actor.message('Add' .. i, { n = 'integer' }) end\n"
     "function Child:on_add1(msg, env) env:reply('Sum', { n = msg.n + 1 }) end\n"
@@ -50,6 +50,13 @@ static const char child[] =
     "  setmetatable({}, { __tostring = function() return 'burst' end })) end)\n"
     "  local _, why = coroutine.resume(co) error(why) end)() end\n"
     "function Child:on_tick(msg) for _, env in ipairs(self.kept) do env:reply('Now', msg) end self.kept = {} end\n"
+    "function Child:on_mull(msg, env)\n"
+    "  if msg.later then env = env:defer() end\n"
+    "  print(actor.self:start_ask('Hear'))\n"
+    "  print(actor.sleep(msg.for_ms / 1000))\n"
+    "  env:reply('Mulled')\n"
+    "end\n"
+    "function Child:on_hear(msg, env) print(actor.receive({ 'Word', 'Note' }, { timeout = '1s' })) end\n"
     "function Child:on_shutdown() self.kept = nil end\n"
     "return Child\n";
 
@@ -75,6 +82,9 @@ static const char parent[] =
     "  print(pcall(coroutine.wrap(function() actor.sleep('1ms') error('inside') end)))\n"
     "  print(coroutine.resume(coroutine.create(function() error('inside') end)))\n"
     "  print(child:ask('Burst'))\n"
+    "  local mulled = { child:start_ask('Mull', { for_ms = 5 }), child:start_ask('Mull', { for_ms = 2, later = true }) }\n"
+    "  print(actor.all(mulled))\n"
+    "  for _ = 1, 2 do child:try_send('Mull', { for_ms = 3600000 }) child:try_send('Hear') end\n"
     "  actor.self:send('Word')\n"
     "  actor.receive('Word', { timeout = '1s' })\n"
     "end\n"
