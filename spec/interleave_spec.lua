@@ -309,6 +309,20 @@ describe("an actor that interleaves", function()
         tell({ "Note", { n = 1 } }, { "B", { n = 2 } }, { "Note", { n = 3 } }, { "Note", { n = 4 } }))
     end)
 
+    it("keeps to that when what came was not for anybody", function()
+      spawn("hero", [[
+        actor.message("Note", { n = "integer" })
+        return {
+          interleave = true,
+          on_go = function(self, msg) print(msg.name, actor.receive("Note").n) end,
+        }
+      ]])
+      assert.same({}, tell({ "Go", { name = "a" } }, { "Go", { name = "b" } }, { "Note", { n = "none" } }))
+      assert.same({ "a 1", "b 2" }, tell({ "Note", { n = 1 } }, { "Note", { n = 2 } }))
+      stage:dead_letters()
+      stage:log()
+    end)
+
     it("takes what is listed for no handler", function()
       spawn("hero", [[
         return {

@@ -217,11 +217,15 @@ static bool grow(struct interleave *in)
     return true;
 }
 
+/* There is room for it. One that was taken up for nothing keeps its place. */
 static void add(struct script *script, struct activation *activation)
 {
     struct interleave *in = script->interleave;
     const struct wait *wait = &activation->wait;
-    in->asides[in->count++] = (struct aside){
+    unsigned place = in->count++;
+    for (; place > 0 && (int32_t)(in->asides[place - 1].number - wait->number) > 0; place--)
+        in->asides[place] = in->asides[place - 1];
+    in->asides[place] = (struct aside){
         .activation = activation,
         .deadline_ns = wait->deadline_ns,
         .instructions = script->vm.instructions,
@@ -257,14 +261,15 @@ static void set_aside(struct script *script)
     if (alone || in->count + 1 >= INTERLEAVE_HANDLERS || !grow(in))
         return;
     struct activation *spare = take_spare(script);
-    if (spare == NULL)
+    if (spare == NULL) {
+        script->vm.arena.refused = false; /* that was not the handler's doing */
         return;
+    }
     exchange(&script->hand, spare);
     add(script, spare);
 }
 
-/* Puts the one at `place` in hand; what is there and waits takes its place,
- * as the last. */
+/* Puts the one at `place` in hand; what is there and waits is set aside. */
 static void take_up(struct script *script, unsigned place)
 {
     struct interleave *in = script->interleave;
