@@ -267,9 +267,9 @@ static void forget_failure(struct actor *actor)
     actor->ended = ENDED_NORMALLY;
 }
 
-static void stop_halted(struct actor *actor, enum stop_how how)
+static void stop_halted(struct actor *actor, const struct message *message)
 {
-    switch (how) {
+    switch ((enum stop_how)message->reason) {
     case STOP_ASKED:
         forget_failure(actor);
         if (actor->supervised)
@@ -283,7 +283,10 @@ static void stop_halted(struct actor *actor, enum stop_how how)
         break;
     case STOP_HALT:
         timers_cancel_owned(actor->system->timers, actor_self(actor)); /* which would kill it */
-        say_again(actor);
+        if (message->request == incarnation_number(actor))
+            say_again(actor); /* else it was said when that incarnation ended */
+        else
+            incarnation_unwanted(actor);
         break;
     case STOP_DROP:
         end_halted(actor);
@@ -297,7 +300,7 @@ struct message *incarnation_halted_receive(struct actor *actor, struct message *
 {
     switch (message->kind) {
     case MESSAGE_STOP:
-        stop_halted(actor, (enum stop_how)message->reason);
+        stop_halted(actor, message);
         break;
     case MESSAGE_START:
         actor->rebirth->due_ns = 0;

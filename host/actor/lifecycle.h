@@ -54,7 +54,7 @@ void lifecycle_begun(struct actor *actor);
 enum stop_how {
     STOP_ASKED,    /* a supervised one is halted, any other ends */
     STOP_FOR_GOOD, /* its parent has ended, or the host does */
-    STOP_HALT,     /* its supervisor halts it */
+    STOP_HALT,     /* its supervisor halts it; it was in the incarnation `request` then */
     STOP_DROP,     /* its supervisor needs it no more: only if it is halted */
     STOP_KILL,     /* the incarnation `request`, at once */
 };

@@ -1,0 +1,2 @@
+-- For storm_prober.lua.
+function on_ping(self, msg, env) env:reply("Pong") end
