@@ -54,12 +54,12 @@ describe("a stream", function()
   -- Polls until `text` was printed; all lines since the last call.
   local function printed_until(text)
     local lines = {}
-    for _ = 1, 200 do
+    for _ = 1, 300 do
       for _, line in ipairs(stage:output()) do
         table.insert(lines, line)
         if line:find(text, 1, true) then return lines end
       end
-      stage:poll("1s")
+      stage:poll("0.1s")
     end
     error("no '" .. text .. "' came, but:\n" .. table.concat(lines, "\n"))
   end
