@@ -184,19 +184,19 @@ int host_make(struct host **out, const struct host_options *options, char *why, 
         snprintf(why, room, "the host cannot be made: %s", strerror(-error));
         goto close_system;
     }
-    error = io_open(&host->io, &host->system, NULL);
+    error = host_open_streams(host, options->stepped);
     if (error != 0) {
         snprintf(why, room, "the host cannot be made: %s", strerror(-error));
         goto close_world;
     }
     error = open_gateway(host, options, why, room);
     if (error != 0)
-        goto close_io;
+        goto close_streams;
     *out = host;
     return 0;
 
-close_io:
-    io_close(host->io);
+close_streams:
+    host_close_streams(host);
 close_world:
     close_world(host);
 close_system:
@@ -306,9 +306,9 @@ bool host_free(struct host *host)
     if (host->stuck)
         return false;
     gateway_close(host->gateway);
-    io_stop(host->io, HOST_LINGER_NS); /* of a host that was stepped */
+    host_stop_streams(host, HOST_LINGER_NS); /* if it was only stepped */
     system_close(system);
-    io_close(host->io);
+    host_close_streams(host);
     while (host->held != NULL) {
         struct held_config *held = host->held;
         host->held = held->next;

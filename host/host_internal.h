@@ -11,6 +11,7 @@
 #include "message/json.h"
 #include "message/pack.h"
 #include "net/gateway.h"
+#include "net/subscriptions.h"
 #include "script/script.h"
 
 /* The config of an actor that is registered but held back. */
@@ -28,7 +29,8 @@ struct host {
     struct system       system;
     struct script_world world;
     struct gateway     *gateway;      /* NULL: a stepped host, which has no way out of its own */
-    struct io          *io;           /* streams */
+    struct io          *io;           /* streams; and those from publishers: */
+    struct subscriptions *subscriptions; /* NULL: a stepped host has none */
     uint64_t            shutdown_ns;  /* budget */
     bool                started;      /* or tried to */
     int                 start_error;
@@ -61,6 +63,11 @@ int host_pack(const char *json, struct bytes *packed, char *why, size_t room);
 /* Appends the payload of a message as JSON. False: it has no JSON form; why. */
 bool host_write_json(const struct host *host, const struct message *message, struct bytes *json,
                      char *why, size_t room);
+
+/* Streams, in this order; to stop twice is fine. 0 or -errno. */
+int  host_open_streams(struct host *host, bool stepped);
+void host_stop_streams(struct host *host, uint64_t patience_ns);
+void host_close_streams(struct host *host);
 
 /* What router_send*() says, as an errno. */
 int host_error_of(enum router_answer answer);

@@ -74,7 +74,8 @@ void host_shut_down(struct host *host, uint64_t budget_ns)
     if (host->gateway != NULL && host->start_error == 0)
         gateway_stop(host->gateway, end_ns);
     now_ns = clock_now(&system->clock);
-    io_stop(host->io, end_ns > now_ns + STREAMS_PATIENCE_NS ? end_ns - now_ns : STREAMS_PATIENCE_NS);
+    host_stop_streams(host, end_ns > now_ns + STREAMS_PATIENCE_NS ? end_ns - now_ns
+                                                                  : STREAMS_PATIENCE_NS);
     if (budget_ns > 0)
         say_what_was_lost(host, &account, budget_ns);
     now_ns = clock_now(&system->clock);

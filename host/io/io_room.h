@@ -259,6 +259,7 @@ int  io_open_packets(struct io_stream *stream, const struct stream_request *requ
                      size_t room);
 /* Delivers one message, if there is one and there is credit. True: there may be more. */
 bool io_take_packets(struct io_stream *stream);
-void io_close_packets(struct io_stream *stream);
+/* Its descriptor is watched no more, but the source's to close. */
+void io_close_packets(struct io_stream *stream, int descriptor);
 
 #endif

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #define MESSAGES_AT_ONCE 64
 
@@ -94,10 +95,9 @@ bool io_take_packets(struct io_stream *stream)
     return true;
 }
 
-void io_close_packets(struct io_stream *stream)
+void io_close_packets(struct io_stream *stream, int descriptor)
 {
-    if (stream->packets == NULL)
-        return;
+    epoll_ctl(stream->io->epoll, EPOLL_CTL_DEL, descriptor, NULL);
     stream->io->packets.close(stream->packets);
     stream->packets = NULL;
 }

@@ -159,8 +159,10 @@ void io_release(struct io_stream *stream)
     stream->unsent_at = 0;
     lock_release(&stream->lock);
 
-    io_close_packets(stream); /* whose descriptor is not ours */
-    io_unwatch(io, in);
+    if (stream->packets != NULL)
+        io_close_packets(stream, in);
+    else
+        io_unwatch(io, in);
     if (out != in)
         io_unwatch(io, out);
     io_wake_writers(stream);
