@@ -142,7 +142,7 @@ struct actor {
 
     /* actor/watches.h, which says what it guards: */
     struct spin      watch_lock;
-    struct watch    *watchers;        /* of this actor, in order; guarded by it */
+    struct actor_watch *watchers;     /* of this actor, in order; guarded by it */
     struct watches  *watches;         /* that it has begun, and links; likewise. NULL: none yet */
 
     /* Guarded by the registry's lock: */

@@ -9,13 +9,13 @@
 
 /* One half of a link: what `watcher` has of `target`. *spare is used and NULL if
  * there was nothing yet. Both locks are held, both live. */
-static void tie_locked(struct actor *watcher, struct actor *target, struct watch **spare,
+static void tie_locked(struct actor *watcher, struct actor *target, struct actor_watch **spare,
                        const struct watch_target *whom, unsigned flags)
 {
     if (watcher->traps_exits)
         flags |= TRAPPED;
-    struct watch **known = watch_place_locked(watcher, whom);
-    struct watch *watch = known != NULL ? *known : *spare;
+    struct actor_watch **known = watch_place_locked(watcher, whom);
+    struct actor_watch *watch = known != NULL ? *known : *spare;
     if (known == NULL) {
         *spare = NULL;
         watch_add_locked(watcher, watch, whom);
@@ -26,12 +26,12 @@ static void tie_locked(struct actor *watcher, struct actor *target, struct watch
 
 /* The other end is gone: our half alone. Its notice, to be sent; NULL: it is on
  * its way. */
-static struct message *tie_to_nobody_locked(struct actor *actor, struct watch **spare,
+static struct message *tie_to_nobody_locked(struct actor *actor, struct actor_watch **spare,
                                             const struct watch_target *target)
 {
     struct message *notice = NULL;
-    struct watch **known = watch_place_locked(actor, target);
-    struct watch *watch = known != NULL ? *known : *spare;
+    struct actor_watch **known = watch_place_locked(actor, target);
+    struct actor_watch *watch = known != NULL ? *known : *spare;
     if (known == NULL) {
         *spare = NULL;
         watch_add_locked(actor, watch, target);
@@ -54,8 +54,8 @@ int link_begin(struct actor *actor, const struct watch_target *target)
         error = watches_prepare(other, target->id);
     if (error != 0)
         return error;
-    struct watch *ours = watch_new(system, self, target, 0);
-    struct watch *theirs = other != NULL ? watch_new(system, target->id, &back, 0) : NULL;
+    struct actor_watch *ours = watch_new(system, self, target, 0);
+    struct actor_watch *theirs = other != NULL ? watch_new(system, target->id, &back, 0) : NULL;
     if (ours == NULL || (theirs == NULL && other != NULL)) {
         watch_free(ours);
         watch_free(theirs);
@@ -79,17 +79,17 @@ int link_begin(struct actor *actor, const struct watch_target *target)
 
 /* Takes half a link back. An entry that is nothing any more is the caller's,
  * out of the table and, if `target` lives, of its list. Both locks are held. */
-static struct watch *untie_locked(struct actor *watcher, struct actor *target,
+static struct actor_watch *untie_locked(struct actor *watcher, struct actor *target,
                                   const struct watch_target *whom)
 {
-    struct watch **place = watch_place_locked(watcher, whom);
+    struct actor_watch **place = watch_place_locked(watcher, whom);
     if (place == NULL || (watch_flags(*place) & LINK) == 0)
         return NULL;
     unsigned flags = watch_flags(*place) & WATCH;
     watch_set_flags(*place, flags);
     if (flags != 0)
         return NULL;
-    struct watch *gone = watch_take_locked(watcher->watches, place);
+    struct actor_watch *gone = watch_take_locked(watcher->watches, place);
     if (gone->listed)
         watch_unlist_locked(target, gone);
     return gone;
@@ -100,7 +100,7 @@ static bool find_linked(struct actor *actor, const struct watch_target *target, 
                         struct address **address)
 {
     spin_acquire(&actor->watch_lock);
-    struct watch **place = watch_called_locked(actor, target, LINK);
+    struct actor_watch **place = watch_called_locked(actor, target, LINK);
     if (place != NULL) {
         *id = (*place)->target;
         *address = (*place)->address != NULL ? address_ref((*place)->address) : NULL;
@@ -112,7 +112,7 @@ static bool find_linked(struct actor *actor, const struct watch_target *target, 
 /* Whether the other one has begun this link, too. Both locks are held. */
 static bool is_theirs_locked(struct actor *other, const struct watch_target *back)
 {
-    struct watch **place = watch_place_locked(other, back);
+    struct actor_watch **place = watch_place_locked(other, back);
     return place != NULL && (watch_flags(*place) & OURS) != 0;
 }
 
@@ -120,12 +120,12 @@ static void untie(struct actor *actor, const struct watch_target *target, bool u
 {
     struct watch_target back = { .id = actor_self(actor) };
     struct actor *other = watch_slot(actor->system, target->id);
-    struct watch *ours = NULL, *theirs = NULL;
+    struct actor_watch *ours = NULL, *theirs = NULL;
 
     watch_lock_both(actor, other);
     bool lives = other != NULL && watch_target_lives_locked(other, target->id);
     if (unless_theirs && lives && is_theirs_locked(other, &back)) {
-        struct watch **place = watch_place_locked(actor, target);
+        struct actor_watch **place = watch_place_locked(actor, target);
         if (place != NULL)
             watch_set_flags(*place, watch_flags(*place) & ~(unsigned)OURS);
     } else {

@@ -14,7 +14,7 @@
 
 static size_t table_size(unsigned buckets)
 {
-    return sizeof(struct watches) + buckets * sizeof(struct watch *);
+    return sizeof(struct watches) + buckets * sizeof(struct actor_watch *);
 }
 
 static uint32_t hash_of(const struct watch_target *target)
@@ -29,7 +29,7 @@ static uint32_t hash_of(const struct watch_target *target)
     return (uint32_t)(hash >> 32 ^ hash);
 }
 
-static bool is_called(const struct watch *watch, const struct address *other)
+static bool is_called(const struct actor_watch *watch, const struct address *other)
 {
     const struct address *one = watch->address;
     return one != NULL && other != NULL && one->name_size == other->name_size &&
@@ -37,27 +37,27 @@ static bool is_called(const struct watch *watch, const struct address *other)
            memcmp(one->text, other->text, (size_t)one->name_size + one->endpoint_size + 1) == 0;
 }
 
-static bool is_target(const struct watch *watch, const struct watch_target *target)
+static bool is_target(const struct actor_watch *watch, const struct watch_target *target)
 {
     return watch->target == target->id && (target->id != 0 || is_called(watch, target->address));
 }
 
 /* ---- The table of the watcher -------------------------------------------- */
 
-struct watch **watch_place_locked(struct actor *actor, const struct watch_target *target)
+struct actor_watch **watch_place_locked(struct actor *actor, const struct watch_target *target)
 {
     if (actor->watches == NULL)
         return NULL;
-    struct watch **place = &actor->watches->buckets[hash_of(target) & actor->watches->mask];
+    struct actor_watch **place = &actor->watches->buckets[hash_of(target) & actor->watches->mask];
     while (*place != NULL && !is_target(*place, target))
         place = &(*place)->next;
     return *place != NULL ? place : NULL;
 }
 
-struct watch **watch_called_locked(struct actor *actor, const struct watch_target *target,
+struct actor_watch **watch_called_locked(struct actor *actor, const struct watch_target *target,
                                    unsigned flags)
 {
-    struct watch **place = watch_place_locked(actor, target);
+    struct actor_watch **place = watch_place_locked(actor, target);
     struct watches *table = actor->watches;
     if (place != NULL && (watch_flags(*place) & flags))
         return place;
@@ -70,34 +70,34 @@ struct watch **watch_called_locked(struct actor *actor, const struct watch_targe
     return NULL;
 }
 
-struct watch **watch_numbered_locked(struct actor *actor, uint64_t number)
+struct actor_watch **watch_numbered_locked(struct actor *actor, uint64_t number)
 {
     if (actor->watches == NULL)
         return NULL;
-    struct watch **place = &actor->watches->buckets[(uint32_t)number & actor->watches->mask];
+    struct actor_watch **place = &actor->watches->buckets[(uint32_t)number & actor->watches->mask];
     while (*place != NULL && (*place)->number != number)
         place = &(*place)->next;
     return *place != NULL ? place : NULL;
 }
 
-static void put_in(struct watches *table, struct watch *watch)
+static void put_in(struct watches *table, struct actor_watch *watch)
 {
-    struct watch **bucket = &table->buckets[(uint32_t)watch->number & table->mask];
+    struct actor_watch **bucket = &table->buckets[(uint32_t)watch->number & table->mask];
     watch->next = *bucket;
     *bucket = watch;
     table->count++;
 }
 
-void watch_add_locked(struct actor *actor, struct watch *watch, const struct watch_target *target)
+void watch_add_locked(struct actor *actor, struct actor_watch *watch, const struct watch_target *target)
 {
     watch->number = (uint64_t)++actor->watches->serial << 32 | hash_of(target);
     watch->notice->request = watch->number;
     put_in(actor->watches, watch);
 }
 
-struct watch *watch_take_locked(struct watches *table, struct watch **place)
+struct actor_watch *watch_take_locked(struct watches *table, struct actor_watch **place)
 {
-    struct watch *watch = *place;
+    struct actor_watch *watch = *place;
     *place = watch->next;
     table->count--;
     return watch;
@@ -165,9 +165,9 @@ void watch_unlock_both(struct actor *one, struct actor *other)
 
 /* ---- The list of the target ---------------------------------------------- */
 
-void watch_list_locked(struct actor *target, struct watch *watch)
+void watch_list_locked(struct actor *target, struct actor_watch *watch)
 {
-    struct watch *first = target->watchers;
+    struct actor_watch *first = target->watchers;
     watch->listed = true;
     if (first == NULL) {
         watch->before = watch->after = watch;
@@ -180,7 +180,7 @@ void watch_list_locked(struct actor *target, struct watch *watch)
     first->before = watch;
 }
 
-void watch_unlist_locked(struct actor *target, struct watch *watch)
+void watch_unlist_locked(struct actor *target, struct actor_watch *watch)
 {
     watch->listed = false;
     if (watch->after == watch) {
@@ -195,7 +195,7 @@ void watch_unlist_locked(struct actor *target, struct watch *watch)
 
 /* ---- Single watches -------------------------------------------------------- */
 
-void watch_free(struct watch *watch)
+void watch_free(struct actor_watch *watch)
 {
     if (watch == NULL)
         return;
@@ -213,11 +213,11 @@ static const char *name_of(struct system *system, const struct watch_target *tar
     return registry_name(&system->registry, target->id, text, room);
 }
 
-struct watch *watch_new(struct system *system, actor_id watcher, const struct watch_target *target,
+struct actor_watch *watch_new(struct system *system, actor_id watcher, const struct watch_target *target,
                         unsigned flags)
 {
     char name[ADDRESS_NAME_LIMIT + 1];
-    struct watch *watch = memory_get_zeroed(sizeof *watch);
+    struct actor_watch *watch = memory_get_zeroed(sizeof *watch);
     if (watch == NULL)
         return NULL;
     watch->watcher = watcher;

@@ -15,7 +15,7 @@
 #define LOT 64 /* notices taken under the lock at once */
 
 /* Frees a watch that was taken out of its watcher's table. */
-static void forget(struct system *system, struct watch *watch)
+static void forget(struct system *system, struct actor_watch *watch)
 {
     const struct remote_port *remote = &system->remote;
     struct actor *target = watch_slot(system, watch->target);
@@ -53,12 +53,12 @@ int watch_begin(struct actor *watcher, const struct watch_target *target)
     int error = watches_prepare(watcher, actor_self(watcher));
     if (error != 0)
         return error;
-    struct watch *watch = watch_new(system, actor_self(watcher), target, WATCH);
+    struct actor_watch *watch = watch_new(system, actor_self(watcher), target, WATCH);
     if (watch == NULL)
         return -ENOMEM;
 
     watch_lock_both(watcher, other);
-    struct watch **known = watch_place_locked(watcher, target);
+    struct actor_watch **known = watch_place_locked(watcher, target);
     if (known != NULL) {
         watch_set_flags(*known, watch_flags(*known) | WATCH);
     } else {
@@ -84,9 +84,9 @@ bool watch_end(struct actor *watcher, const struct watch_target *target)
 {
     bool was = false;
     for (;;) {
-        struct watch *gone = NULL;
+        struct actor_watch *gone = NULL;
         spin_acquire(&watcher->watch_lock);
-        struct watch **place = watch_called_locked(watcher, target, WATCH);
+        struct actor_watch **place = watch_called_locked(watcher, target, WATCH);
         if (place != NULL) {
             watch_set_flags(*place, watch_flags(*place) & ~(unsigned)WATCH);
             if ((watch_flags(*place) & LINK) == 0)
@@ -112,7 +112,7 @@ static bool next_begun(struct actor *actor, unsigned *bucket, struct watch_targe
     spin_acquire(&actor->watch_lock);
     struct watches *table = actor->watches;
     while (table != NULL && *bucket <= table->mask) {
-        struct watch *each = table->buckets[*bucket];
+        struct actor_watch *each = table->buckets[*bucket];
         while (each != NULL && (watch_flags(each) & (WATCH | OURS)) == 0)
             each = each->next;
         if (each != NULL) {
@@ -143,7 +143,7 @@ void watches_drop(struct actor *actor)
     }
 }
 
-static bool is_fatal(const struct watch *watch, bool normal)
+static bool is_fatal(const struct actor_watch *watch, bool normal)
 {
     return !normal && (watch_flags(watch) & (LINK | TRAPPED)) == LINK;
 }
@@ -158,7 +158,7 @@ static void tell(struct actor *actor, const char *reason)
         count = 0;
         spin_acquire(&actor->watch_lock);
         while (actor->watchers != NULL && count < LOT) {
-            struct watch *watch = actor->watchers;
+            struct actor_watch *watch = actor->watchers;
             watch_unlist_locked(actor, watch);
             urgent[count] = is_fatal(watch, normal);
             notices[count++] = watch->notice;
@@ -199,7 +199,7 @@ static enum heard meaning_of(const struct actor *actor, uint8_t flags, bool norm
 enum heard watches_hear(struct actor *actor, struct message **notice, char *why, size_t room)
 {
     struct message *message = *notice;
-    struct watch *heard = NULL;
+    struct actor_watch *heard = NULL;
     enum heard meaning = HEARD_NOTHING;
     const char *name, *reason;
     size_t name_size, reason_size;
@@ -209,7 +209,7 @@ enum heard watches_hear(struct actor *actor, struct message **notice, char *why,
     bool again = false;
 
     spin_acquire(&actor->watch_lock);
-    struct watch **place = watch_numbered_locked(actor, message->request);
+    struct actor_watch **place = watch_numbered_locked(actor, message->request);
     if (place != NULL) {
         meaning = meaning_of(actor, watch_flags(*place), normal);
         /* It came as one that ends the actor, and the link is gone since then: a

@@ -20,15 +20,15 @@ enum {
     TRAPPED = 8, /* of a link: we want to hear of it, and not to end */
 };
 
-struct watch {
-    struct watch   *next;           /* in a bucket; guarded by the watcher's lock */
+struct actor_watch {
+    struct actor_watch *next;       /* in a bucket; guarded by the watcher's lock */
     uint64_t        number;         /* low half: the hash of its target */
     actor_id        watcher;
     actor_id        target;         /* 0: whoever has the address */
     struct address *address;        /* by which it was watched, or NULL; counted */
     _Atomic uint8_t flags;          /* written under the watcher's lock */
     bool            listed;         /* these guarded by the target's lock */
-    struct watch   *before, *after;
+    struct actor_watch *before, *after;
     struct message *notice;         /* NULL: sent, or the way out has it */
 };
 
@@ -36,15 +36,15 @@ struct watches {
     unsigned      mask;
     unsigned      count;
     uint32_t      serial;
-    struct watch *buckets[];
+    struct actor_watch *buckets[];
 };
 
-static inline uint8_t watch_flags(const struct watch *watch)
+static inline uint8_t watch_flags(const struct actor_watch *watch)
 {
     return atomic_load_explicit(&watch->flags, memory_order_relaxed);
 }
 
-static inline void watch_set_flags(struct watch *watch, unsigned flags)
+static inline void watch_set_flags(struct actor_watch *watch, unsigned flags)
 {
     atomic_store_explicit(&watch->flags, (uint8_t)flags, memory_order_relaxed);
 }
@@ -67,9 +67,9 @@ static inline bool watch_target_lives_locked(const struct actor *actor, actor_id
 }
 
 /* A watch with its notice, in no table and no list yet, and without a number; frees it. */
-struct watch *watch_new(struct system *system, actor_id watcher, const struct watch_target *target,
+struct actor_watch *watch_new(struct system *system, actor_id watcher, const struct watch_target *target,
                         unsigned flags);
-void          watch_free(struct watch *watch); /* NULL is fine */
+void          watch_free(struct actor_watch *watch); /* NULL is fine */
 
 /* Sees to it that the living actor `id` has a table with room for one more
  * entry. 0, -ENOMEM or -EMFILE. */
@@ -78,20 +78,20 @@ void watches_free_table(struct watches *table);
 
 /* The table of `actor`, under its lock. Where the entry for that target, or of
  * that number, hangs; NULL: there is none. */
-struct watch **watch_place_locked(struct actor *actor, const struct watch_target *target);
+struct actor_watch **watch_place_locked(struct actor *actor, const struct watch_target *target);
 /* The same, or one that was begun by that address, with one of these flags. */
-struct watch **watch_called_locked(struct actor *actor, const struct watch_target *target,
+struct actor_watch **watch_called_locked(struct actor *actor, const struct watch_target *target,
                                    unsigned flags);
-struct watch **watch_numbered_locked(struct actor *actor, uint64_t number);
-void           watch_add_locked(struct actor *actor, struct watch *watch,
+struct actor_watch **watch_numbered_locked(struct actor *actor, uint64_t number);
+void           watch_add_locked(struct actor *actor, struct actor_watch *watch,
                                 const struct watch_target *target); /* numbers it, too */
-struct watch  *watch_take_locked(struct watches *table, struct watch **place);
+struct actor_watch  *watch_take_locked(struct watches *table, struct actor_watch **place);
 
 /* Takes back the link that `actor` has begun, unless the other one has, too. */
 void link_drop(struct actor *actor, const struct watch_target *target);
 
 /* The list of `target`, under its lock. */
-void watch_list_locked(struct actor *target, struct watch *watch);
-void watch_unlist_locked(struct actor *target, struct watch *watch);
+void watch_list_locked(struct actor *target, struct actor_watch *watch);
+void watch_unlist_locked(struct actor *target, struct actor_watch *watch);
 
 #endif

@@ -61,10 +61,12 @@ static void told(struct gateway *gateway, struct watch *watch)
     case WATCH_MONITOR:
         peer_monitor_told(watch->owner);
         streams_stir(&gateway->streams);
+        gateway->stirred = true;
         break;
     case WATCH_ROOM:
         peer_room_told(watch->owner);
         streams_stir(&gateway->streams);
+        gateway->stirred = true;
         break;
     case WATCH_FLAT_CLIENT:
         flat_client_told(watch->owner);
@@ -131,13 +133,17 @@ static void *gateway_main(void *argument)
     while (!atomic_load_explicit(&gateway->ending, memory_order_relaxed)) {
         bool busy = inbound_serve_busy(gateway);
         int  patience_ms = sooner(look_for_kept(gateway), streams_timeout_ms(&gateway->streams));
+        patience_ms = sooner(patience_ms, vigils_timeout_ms(&gateway->vigils));
         busy |= serve_flat(gateway, &patience_ms);
         int  ready = epoll_wait(gateway->epoll, events, EVENTS_AT_ONCE, busy ? 0 : patience_ms);
         for (int i = 0; i < ready; i++)
             told(gateway, events[i].data.ptr);
         streams_tick(&gateway->streams);
+        vigils_tick(&gateway->vigils, gateway->stirred);
+        gateway->stirred = false;
         peers_bury(&gateway->peers);
     }
+    vigils_tick(&gateway->vigils, false); /* the last ends */
     urgency_leave(gateway->system);
     return NULL;
 }
@@ -227,6 +233,11 @@ int gateway_open(struct gateway **out, struct system *system,
                                             .lost = outbound_lost,
                                             .look_up = look_up,
                                             .context = gateway });
+    vigils_init(&gateway->vigils, &(struct vigils_options){ .system = system,
+                                                            .peers = &gateway->peers,
+                                                            .wake = gateway->wake,
+                                                            .look_up = look_up,
+                                                            .context = gateway });
     flat_clients_init(&gateway->flat_clients, system, gateway->zmq, gateway->epoll, gateway->wake);
     flat_server_init(&gateway->flat_server, system, gateway->epoll, gateway->wake);
     err = gateway_open_ways(gateway, options, why, room);
@@ -281,6 +292,7 @@ void gateway_stop(struct gateway *gateway, uint64_t deadline_ns)
         now = clock_now(&gateway->system->clock);
         inbound_read_last(gateway, now + READ_LAST_NS);
     }
+    vigils_close(&gateway->vigils);
     streams_close(&gateway->streams, "not acknowledged in time: it may have been handled");
     now = clock_now(&gateway->system->clock);
     if (gateway->errands != NULL)
@@ -300,6 +312,7 @@ void gateway_close(struct gateway *gateway)
     gateway_stop(gateway, 0);
     if (gateway->system->remote.context == gateway)
         gateway->system->remote = (struct remote_port){ 0 };
+    vigils_fini(&gateway->vigils);
     streams_fini(&gateway->streams);
     errands_free(gateway->errands);
     peers_fini(&gateway->peers);

@@ -13,6 +13,7 @@
 #include "net/inlets.h"
 #include "net/policy.h"
 #include "net/streams.h"
+#include "net/vigils.h"
 
 #include <string.h>
 #include <zmq.h>
@@ -25,6 +26,8 @@ struct gateway {
     struct inlets  inlets;
     struct peers   peers;
     struct streams streams;
+    struct vigils  vigils;
+    bool           stirred; /* connections have changed; the gateway's thread */
     struct flat_clients flat_clients;
     struct flat_server  flat_server;
     struct keyring *keys;                            /* fixed; NULL: no CURVE */

@@ -188,6 +188,36 @@ static void stream_word_in(struct gateway *gateway)
     }
 }
 
+/* A word about watches, likewise. */
+static void vigil_word_in(struct gateway *gateway)
+{
+    const struct wire_envelope *envelope = &gateway->envelope;
+    const char         *type = envelope->message_type;
+    struct vigils      *vigils = &gateway->vigils;
+    struct vigil_pulse  pulse;
+    struct vigil_alive  alive;
+    struct vigil_reader list;
+
+    if (strcmp(type, VIGIL_PULSE) == 0 && vigil_read_pulse(envelope->message.data, &pulse)) {
+        if (accept_sender(gateway, pulse.to))
+            vigils_pulse_in(vigils, &pulse, gateway->known_normalised);
+        else
+            count(&gateway->senders_refused);
+    } else if (strcmp(type, VIGIL_ALIVE) == 0 && vigil_read_alive(envelope->message.data, &alive)) {
+        vigils_alive_in(vigils, &alive);
+    } else if (!vigil_read_list(envelope->message.data, &list)) {
+        count(&gateway->system->counters.frames_bad);
+    } else if (strcmp(type, VIGIL_WATCH) == 0) {
+        vigils_watch_in(vigils, &list);
+    } else if (strcmp(type, VIGIL_UNWATCH) == 0) {
+        vigils_unwatch_in(vigils, &list);
+    } else if (strcmp(type, VIGIL_DOWN) == 0) {
+        vigils_down_in(vigils, &list);
+    } else {
+        count(&gateway->system->counters.frames_bad);
+    }
+}
+
 static void frame_in(struct gateway *gateway, const uint8_t *frame, size_t size)
 {
     struct wire_envelope *envelope = &gateway->envelope;
@@ -208,6 +238,10 @@ static void frame_in(struct gateway *gateway, const uint8_t *frame, size_t size)
     }
     if (UNLIKELY(strcmp(envelope->receiver, STREAM_RECEIVER) == 0)) {
         stream_word_in(gateway);
+        return;
+    }
+    if (UNLIKELY(strcmp(envelope->receiver, VIGIL_RECEIVER) == 0)) {
+        vigil_word_in(gateway);
         return;
     }
     struct message_receipt receipt;

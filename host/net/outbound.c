@@ -6,6 +6,8 @@
  */
 #include "net/gateway_room.h"
 
+#include "actor/notice.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -289,6 +291,37 @@ static enum router_answer carry(void *context, const struct address *to, const c
     return ROUTER_OK;
 }
 
+/* To be told of its end (net/vigils.h). */
+static bool watch(void *context, const struct address *to, struct message **notice)
+{
+    struct gateway *gateway = context;
+    const char     *endpoint = address_endpoint(to);
+    char            why[160];
+
+    if (is_our_own(gateway, endpoint)) {
+        notice_send(gateway->system, notice, REASON_NOBODY, false);
+        return true;
+    }
+    if (atomic_load_explicit(&gateway->stopping, memory_order_relaxed) ||
+        strncmp(endpoint, NODE_PREFIX, strlen(NODE_PREFIX)) == 0)
+        return false;
+    struct peer *peer = peers_get(&gateway->peers, endpoint, why, sizeof why);
+    if (peer == NULL)
+        return false;
+    const char *reply =
+        reply_endpoint(&(struct passage){ gateway, peer, false }, why, sizeof why);
+    bool begun = reply != NULL && vigils_watch(&gateway->vigils, peer, reply, address_name(to), notice);
+    peer_unref(peer);
+    return begun;
+}
+
+static void unwatch(void *context, const struct address *to, actor_id watcher, uint64_t number)
+{
+    struct gateway *gateway = context;
+    (void)to;
+    vigils_unwatch(&gateway->vigils, (struct vigil_key){ watcher, number });
+}
+
 static bool await_room(void *context, const struct address *to, actor_id waiter, uint64_t wait)
 {
     struct gateway *gateway = context;
@@ -371,6 +404,8 @@ struct remote_port outbound_port(struct gateway *gateway)
         .carry = carry,
         .flush = flush,
         .await_room = await_room,
+        .watch = watch,
+        .unwatch = unwatch,
         .reject = reject,
         .measure = measure,
         .own_endpoint = own_endpoint,

@@ -26,7 +26,7 @@ static struct watch_target check_watch_target(lua_State *L, const char *what, ch
             luaL_error(L, "%s: the address is too long", what);
         if (address_flat_endpoint(address_endpoint(address)) != NULL)
             luaL_error(L, "%s: %s is where flat JSON is spoken, which knows no watching", what, text);
-        if (address->endpoint_size == 0)
+        if (address->endpoint_size == 0 || api_is_own_endpoint(script, address_endpoint(address)))
             target.id = registry_find_name(&script->world->system->registry, address_name(address),
                                            address->name_size);
     }
@@ -37,7 +37,7 @@ static struct watch_target check_watch_target(lua_State *L, const char *what, ch
 
 static void refuse_elsewhere(lua_State *L, const struct watch_target *target, const char *what)
 {
-    if (target->address != NULL && target->address->endpoint_size > 0)
+    if (target->id == 0 && target->address->endpoint_size > 0)
         luaL_error(L, "%s: %s is elsewhere, and a link ties actors of one host (watch it)", what,
                    target->text);
 }
