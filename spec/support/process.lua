@@ -157,6 +157,15 @@ function Child:kill()
   return self:wait()
 end
 
+--- Suspends the program itself, as SIGSTOP does; or lets it go on.
+function Child:hold()
+  assert(os.execute("pkill -STOP -P " .. self.pid))
+end
+
+function Child:go_on()
+  assert(os.execute("pkill -CONT -P " .. self.pid))
+end
+
 --- Waits until it has ended by itself.
 ---@return process.Ended
 function Child:wait()
