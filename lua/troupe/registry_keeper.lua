@@ -42,6 +42,7 @@ end
 function Keeper:on_keep(msg, env)
   if is_for_others(env) then return end
   self.kept[msg.name] = { name = msg.name, endpoint = msg.endpoint, ref = msg.ref }
+  actor.watch(msg.ref)
   if not self.timer then
     self.timer = actor.every("500ms", "Beat")
     self.unanswered, self.silent = 0, false -- heartbeats since it was last heard; that is too many
@@ -52,6 +53,7 @@ end
 
 local function drop(self, name)
   local kept = self.kept[name] ~= nil
+  if kept then actor.unwatch(self.kept[name].ref) end
   self.kept[name] = nil
   if self.timer and next(self.kept) == nil then
     self.timer:cancel()
@@ -70,14 +72,14 @@ local function tell(self, type, msg)
   return self.registry:try_send(type, msg)
 end
 
-local function drop_ended(self)
-  local ended = {}
+-- One of ours has ended; a later one of that name is another's business.
+function Keeper:on_down(msg)
   for name, entry in pairs(self.kept) do
-    if actor.ref(name) ~= entry.ref then table.insert(ended, name) end
-  end
-  for _, name in ipairs(ended) do
-    drop(self, name)
-    tell(self, "UnregisterActor", { actor_name = name })
+    if entry.ref == msg.who then
+      drop(self, name)
+      tell(self, "UnregisterActor", { actor_name = name })
+      return
+    end
   end
 end
 
@@ -110,8 +112,6 @@ end
 
 function Keeper:on_beat(_, env)
   if is_for_others(env) then return end
-  drop_ended(self)
-  if not self.timer then return end
   local now = actor.now()
   register_lost(self)
   if now < self.next_beat then return end
