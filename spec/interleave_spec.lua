@@ -854,4 +854,70 @@ describe("an actor that interleaves", function()
       it:close()
     end
   end)
+
+  describe("and may be started again", function()
+    local HERO = [[
+      return {
+        interleave = { "Wait", "Look", "Fail", "Say" }, failure = "restart",
+        on_start = function(self, msg) print("start", msg.restarts) end,
+        on_wait = function(self, msg, env)
+          local _, why = actor.receive("Never", { timeout = "1s" })
+          env:reply("Waited", { why = why.reason })
+        end,
+        on_look = function(self, msg) print(msg.name, actor.lookup(msg.name, { wait = msg.wait })) end,
+        on_fail = function() error("spoilt") end,
+        on_say = function(self, msg) print("said", msg.n) end,
+      }
+    ]]
+    local ASKER = [[
+      return { on_go = function(self, msg)
+        local answer, why = actor.ref("hero"):ask("Wait", { n = msg.n })
+        print(msg.n, answer.why)
+      end }
+    ]]
+
+    it("cuts the waits of the others when a handler's failure ends its incarnation", function()
+      spawn("hero", HERO)
+      for i = 1, 3 do
+        spawn("asker" .. i, ASKER)
+        assert(stage:send("asker" .. i, "Go", { n = i }))
+      end
+      stage:run()
+      assert.same({ "start 0" }, printed())
+      assert.same({ "1 stopping", "2 stopping", "3 stopping" }, tell { "Fail" })
+      send("Say", { n = 1 })
+      stage:advance "6s"
+      assert.same({ "start 1", "said 1" }, printed())
+      assert(stage:send("asker1", "Go", { n = 4 }))
+      stage:advance "2s"
+      assert.same({ "4 timeout" }, printed())
+      assert.equal(1, #stage:log())
+    end)
+
+    it("waits for several names at once, each in its own time", function()
+      spawn("hero", HERO)
+      stage:run()
+      printed()
+      tell({ "Look", { name = "a", wait = "1s" } }, { "Look", { name = "b", wait = "5s" } },
+        { "Look", { name = "c", wait = "5s" } })
+      spawn("c", "return {}")
+      stage:run()
+      assert.same({ "c c" }, printed())
+      stage:advance "2s"
+      assert.matches("^a nil no actor is named 'a', nor was in 1.0 s", printed()[1])
+      spawn("b", "return {}")
+      stage:run()
+      assert.same({ "b b" }, printed())
+    end)
+
+    it("waits for no name any more when its incarnation has ended", function()
+      spawn("hero", HERO)
+      tell({ "Look", { name = "a", wait = "1m" } }, { "Look", { name = "b", wait = "1m" } }, { "Fail" })
+      stage:advance "6s"
+      spawn("a", "return {}")
+      stage:run()
+      assert.same({ "start 1" }, printed())
+      assert.equal(1, #stage:log())
+    end)
+  end)
 end)

@@ -126,7 +126,7 @@ struct actor {
 
     struct membership *memberships;   /* of groups: actor/groups.h */
 
-    struct name_wait *_Atomic name_wait; /* the line it stands in; written under the names' lock */
+    struct name_wait *_Atomic name_wait; /* those of its waits that stand in lines; written under the names' lock */
     struct alarm     alarm;           /* the deadline of its wait */
     struct timer    *timers;          /* it owns, armed; guarded by the timers' lock */
 

@@ -90,7 +90,7 @@ void incarnation_listen(struct system *system, struct incarnation_hook *hook)
 void incarnation_over(struct actor *actor)
 {
     timers_cancel_owned(actor->system->timers, actor_self(actor));
-    names_forget(actor);
+    names_forget(actor, 0);
     for (struct incarnation_hook *hook = actor->system->incarnation_hooks; hook != NULL;
          hook = hook->next)
         hook->over(hook->context, actor);

@@ -17,11 +17,12 @@ struct line {
     char   name[];
 };
 
-/* An actor in a line; actor->name_wait. All guarded by names->lock. */
+/* An actor in a line. All guarded by names->lock. */
 struct name_wait {
     struct actor     *waiter;
     struct line      *line;
     struct name_wait *before, *behind;
+    struct name_wait *next_own; /* in actor->name_wait: an actor that interleaves may have many */
     struct message   *wake;
 };
 
@@ -92,6 +93,23 @@ static void drop_if_empty_locked(struct names *names, struct line *line)
     memory_put(line, sizeof *line + line->size);
 }
 
+static struct name_wait *first_own(const struct actor *waiter)
+{
+    return atomic_load_explicit(&waiter->name_wait, memory_order_relaxed);
+}
+
+static void disown_locked(struct name_wait *wait)
+{
+    struct name_wait *each = first_own(wait->waiter);
+    if (each == wait) {
+        atomic_store_explicit(&wait->waiter->name_wait, wait->next_own, memory_order_relaxed);
+        return;
+    }
+    while (each->next_own != wait)
+        each = each->next_own;
+    each->next_own = wait->next_own;
+}
+
 /* Takes it out of its line and frees it: its wake is the caller's. */
 static struct message *leave_locked(struct names *names, struct name_wait *wait)
 {
@@ -106,7 +124,7 @@ static struct message *leave_locked(struct names *names, struct name_wait *wait)
     else
         line->last = wait->before;
     drop_if_empty_locked(names, line);
-    atomic_store_explicit(&wait->waiter->name_wait, NULL, memory_order_relaxed);
+    disown_locked(wait);
     atomic_fetch_sub_explicit(&names->waiting, 1, memory_order_relaxed);
     memory_put(wait, sizeof *wait);
     return wake;
@@ -124,6 +142,7 @@ static int join_locked(struct names *names, struct name_wait *wait, const char *
     else
         line->first = wait;
     line->last = wait;
+    wait->next_own = first_own(wait->waiter);
     atomic_store_explicit(&wait->waiter->name_wait, wait, memory_order_relaxed);
     /* Relaxed: the registry's lock, which names_find() takes after this and
      * registry_publish() before names_announce() reads it, orders the two. */
@@ -136,8 +155,6 @@ int names_await(struct actor *waiter, const char *name, size_t size, uint64_t wa
 {
     struct system *system = waiter->system;
     struct names *names = &system->names;
-    names_forget(waiter);
-
     struct name_wait *wait = memory_get_zeroed(sizeof *wait);
     struct message *wake = message_new(MESSAGE_WAKE, TYPE_NONE, NULL, 0);
     if (wait == NULL || wake == NULL) {
@@ -165,17 +182,28 @@ int names_await(struct actor *waiter, const char *name, size_t size, uint64_t wa
     return error;
 }
 
-void names_forget(struct actor *waiter)
+void names_forget(struct actor *waiter, uint64_t wait_number)
 {
-    /* It is set on this very worker: NULL means that there is none. */
-    if (LIKELY(atomic_load_explicit(&waiter->name_wait, memory_order_relaxed) == NULL))
+    /* Set on this very worker: NULL means that there is none. */
+    if (LIKELY(first_own(waiter) == NULL))
         return;
     struct names *names = &waiter->system->names;
+    struct message *wakes = NULL;
     lock_acquire(&names->lock);
-    struct name_wait *wait = atomic_load_explicit(&waiter->name_wait, memory_order_relaxed);
-    struct message *wake = wait != NULL ? leave_locked(names, wait) : NULL;
+    for (struct name_wait *each = first_own(waiter), *next; each != NULL; each = next) {
+        next = each->next_own;
+        if (wait_number != 0 && each->wake->request != wait_number)
+            continue;
+        struct message *wake = leave_locked(names, each);
+        atomic_store_explicit(&wake->next, wakes, memory_order_relaxed);
+        wakes = wake;
+    }
     lock_release(&names->lock);
-    message_free(wake);
+    while (wakes != NULL) {
+        struct message *wake = wakes;
+        wakes = atomic_load_explicit(&wake->next, memory_order_relaxed);
+        message_free(wake);
+    }
 }
 
 /* The wakes of the first in line, linked by next; NULL: nobody waits. */

@@ -8,8 +8,8 @@
  * found or listed here, and neither are names that nobody gave ("counter#7").
  *
  * Waiting. An actor that waits for a name stands in the line of that name, with
- * the message that will wake it ready made; each actor stands in one line at
- * most, and leaves it when it is woken, gives up or ends. The one that takes the
+ * the message that will wake it ready made (an actor that interleaves may stand in
+ * many), and leaves it when it is woken, gives up or ends. The one that takes the
  * name wakes them all, in the order in which they came. No wake-up is lost: who
  * waits joins the line and then looks whether the name is there, who takes the
  * name publishes it and then looks whether somebody waits; each of the two steps
@@ -41,13 +41,13 @@ actor_id names_holder(struct system *system, const char *name, size_t size);
 
 /* The same as names_find(); but if there is nobody, `waiter` stands in line: it is
  * sent a MESSAGE_WAKE for its wait `wait` when an actor of that name is born (who
- * may be gone again when it looks). 0 and *id, 0 if it waits now; -ENOMEM. Leaves
- * the line in which it stood before. Only on the worker that runs `waiter`. */
+ * may be gone again when it looks). 0 and *id, 0 if it waits now; -ENOMEM. Only on
+ * the worker that runs `waiter`. */
 int names_await(struct actor *waiter, const char *name, size_t size, uint64_t wait, actor_id *id);
 
-/* It waits for no name any more. Harmless if it does not; a wake may still be on
- * its way, with the number of a wait that is over. Only on the worker that runs it. */
-void names_forget(struct actor *waiter);
+/* Its wait of that number (0: any) is for no name any more. Harmless if it was not; a
+ * wake may still be on its way. Only on the worker that runs it. */
+void names_forget(struct actor *waiter, uint64_t wait);
 
 /* `actor` has been published: whoever waits for its name is woken. By
  * lifecycle_spawn() only, before the actor can run. */

@@ -166,8 +166,9 @@ static void test_order(void)
     shut_down(); /* also the one that waits for y */
 }
 
-/* Whoever waits for a name that is there does not wait; who gives up, ends, or
- * waits for another name has left the line, and leaves nothing behind. */
+/* Whoever waits for a name that is there does not wait; who gives up or ends has left
+ * the line, and leaves nothing behind; one that gives up one of its waits goes on with
+ * the others. */
 static void test_forget(void)
 {
     open_with(0);
@@ -177,13 +178,18 @@ static void test_forget(void)
         kick(ids[i] = spawn(NULL, &waiters[i]));
     run();
     size_t used = memory_used();
-    names_forget(registry_find(&here.registry, ids[1]));
-    names_forget(registry_find(&here.registry, ids[1]));
+    names_forget(registry_find(&here.registry, ids[1]), 0);
+    names_forget(registry_find(&here.registry, ids[1]), 0);
     lifecycle_stop(&here, ids[0], false);
     run();
+    uint64_t first = waiters[2].wait;
     waiters[2].name = "y";
     kick(ids[2]);
     run();
+    assert(atomic_load(&here.names.waiting) == 3);
+    names_forget(registry_find(&here.registry, ids[2]), first + 7);
+    assert(atomic_load(&here.names.waiting) == 3);
+    names_forget(registry_find(&here.registry, ids[2]), first);
     assert(atomic_load(&here.names.waiting) == 2 && memory_used() < used);
     struct waiter x = { 0 };
     spawn("x", &x);
@@ -360,7 +366,7 @@ static void test_faults(void)
         if (error != 0)
             assert(atomic_load(&here.names.waiting) == 0);
     }
-    names_forget(actor);
+    names_forget(actor, 0);
     assert(here.names.awaited.count == 0 && memory_used() >= used);
     shut_down();
 }

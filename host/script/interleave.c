@@ -372,6 +372,9 @@ void interleave_take_up(struct script *script, const struct message *message)
     case MESSAGE_ORDINARY:
     case MESSAGE_ASK:
     case MESSAGE_TIMER:
+    case MESSAGE_NOTICE:
+    case MESSAGE_ITEM:
+    case MESSAGE_STREAM:
         place = find_receiver(in, type_alike(message->type));
         break;
     case MESSAGE_REPLY:

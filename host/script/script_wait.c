@@ -109,7 +109,7 @@ void script_withdraw(struct script *script, enum failure_reason reason)
     if (wait->kind == WAIT_ALL || wait->kind == WAIT_ANY)
         api_asking_cut(script, reason);
     if (wait->kind == WAIT_NAME)
-        names_forget(script->actor);
+        names_forget(script->actor, wait->number);
 }
 
 enum verdict script_give_up(struct script *script, enum failure_reason reason)
