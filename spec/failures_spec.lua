@@ -62,6 +62,15 @@ describe("the host", function()
     assert.equal(0, ended.code)
   end)
 
+  it("runs the next incarnation on the same thread, if it is the actor's own", function()
+    local ended = program.run { "spec/hostile/own_thread.lua" }
+    assert.equal(0, ended.code, ended.err)
+    local threads = {}
+    for thread in ended.out:gmatch("%d+") do table.insert(threads, thread) end
+    assert.equal(4, #threads)
+    for _, thread in ipairs(threads) do assert.equal(threads[1], thread) end
+  end)
+
   it("does not wait for an actor that is halted when it is to end", function()
     local ended = program.run { "spec/hostile/halted.lua", "spec/hostile/stops_host.lua" }
     assert.equal(0, ended.code)

@@ -1,5 +1,5 @@
 -- What comes of a failure: the four policies, restarts within their limits, what
--- a restart keeps and what it ends, and how a failure climbs.
+-- a restart keeps and what it ends.
 local Stage = require "troupe.stage"
 
 describe("an actor that fails", function()
@@ -67,6 +67,18 @@ describe("an actor that fails", function()
       stage:advance("125ms")
       assert.same({ "start 1" }, stage:output())
       assert.same({ "Fail failed: worker.lua:10: as asked" }, dead())
+    end)
+
+    it("is counted", function()
+      local it = worker()
+      for _ = 1, 3 do
+        stage:send(it, "Fail")
+        stage:advance("1s")
+      end
+      stage:output()
+      spawn("reader", [[function on_start() print(actor.metrics().restarts) end]])
+      stage:run()
+      assert.same({ "3" }, stage:output())
     end)
 
     it("keeps its ref, its name and its config", function()
@@ -376,91 +388,6 @@ describe("an actor that fails", function()
       local said = outcomes()
       assert.equal("1 restart in 1 s was not enough: the actor ends and the host with it, " ..
                    "the message is a dead letter", said[#said - 1])
-    end)
-  end)
-
-  describe("makes others fail with it", function()
-    local function family(bottom, middle, top)
-      spawn("top", ([[
-        function on_start(self, msg) print("top " .. msg.restarts) self.child = actor.spawn("spec/support/branch", { name = "middle",
-          failure = %q, config = { failure = %q } }) end
-        function on_wait() print("top waits", select(2, actor.sleep("1h")).reason) end
-        function on_shutdown() print("top down") end
-      ]]):format(middle, bottom), { failure = top })
-      stage:run()
-      assert.same({ "top 0", "middle up", "leaf up" }, stage:output())
-    end
-
-    local function lines()
-      local list = stage:output()
-      table.sort(list)
-      return list
-    end
-
-    it("with failure = \"escalate\", up to one that restarts, whose children are made anew", function()
-      family("escalate", "continue", "restart")
-      stage:send("leaf", "Fail")
-      stage:run()
-      assert.same({ "leaf down", "middle down", "top down" }, lines())
-      local log = stage:log()
-      assert.matches("the actor ends and middle fails with it, the message is a dead letter", log[1].text)
-      assert.equal("middle: leaf ended: error: spec/support/leaf.lua:4: leaf failed: " ..
-                   "the actor ends and top fails with it", log[2].text)
-      assert.equal("top: leaf ended: error: spec/support/leaf.lua:4: leaf failed: " ..
-                   "the actor restarts (1 of 3 in 10 s)", log[3].text)
-      stage:advance("1s")
-      assert.same({ "top 1", "middle up", "leaf up" }, stage:output())
-    end)
-
-    it("up to one that stops", function()
-      family("escalate", "escalate", "stop")
-      stage:send("leaf", "Fail")
-      stage:run()
-      assert.is_false(stage:alive("top"))
-      local log = stage:log()
-      assert.matches("the actor ends$", log[3].text)
-      assert.equal(3, #log)
-    end)
-
-    it("up to the root, whose failure ends the host with a report of the chain", function()
-      family("escalate", "continue", "continue")
-      stage:send("leaf", "Fail")
-      stage:run()
-      local log = stage:log()
-      assert.equal("the host ends, for a failure has come to the top of its chain:\n" ..
-                   "leaf ended: error: spec/support/leaf.lua:4: leaf failed\n" ..
-                   "middle ended with it\n" ..
-                   "top ended with it", log[#log].text)
-    end)
-
-    it("when its restarts are used up", function()
-      family("restart", "stop", "stop")
-      for _ = 1, 4 do
-        stage:send("leaf", "Fail")
-        stage:advance("500ms")
-      end
-      assert.is_false(stage:alive("middle"))
-      assert.is_true(stage:alive("top"))
-      outcomes()
-    end)
-
-    it("and cuts short what the parent waits for", function()
-      family("escalate", "escalate", "stop")
-      stage:send("top", "Wait")
-      stage:run()
-      stage:send("leaf", "Fail")
-      stage:run()
-      assert.same({ "leaf down", "middle down", "top down", "top waits\tstopping" }, lines())
-      outcomes()
-    end)
-
-    it("in on_start, too", function()
-      spawn("top", [[
-        function on_start() actor.spawn("spec/support/leaf", { name = "leaf", failure = "escalate", config = { bad = true } }) end
-      ]], { failure = "stop" })
-      stage:run()
-      assert.is_false(stage:alive("top"))
-      outcomes()
     end)
   end)
 

@@ -151,6 +151,8 @@ static struct message *begin(struct actor *actor)
     actor->afterwards = AFTERWARDS_END;
     actor->started = false;
     actor->restarts = rebirth->begun++;
+    if (actor->restarts > 0)
+        atomic_fetch_add_explicit(&actor->system->counters.restarts, 1, memory_order_relaxed);
     actor->phase = PHASE_RUNNING;
     rebirth->due_ns = UINT64_MAX;
     if (!rebirth->has_state) {

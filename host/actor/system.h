@@ -37,7 +37,8 @@ struct system_limits {
                              .timers = 1000000, .dead_letters = 1000 })
 
 struct system_counters {
-    _Atomic uint64_t unhandled, rejected, late_answers, frames_bad, timers_fired, bad_fields;
+    _Atomic uint64_t unhandled, rejected, late_answers, frames_bad, timers_fired, bad_fields,
+        restarts;
     /* What was refused because a limit was reached: */
     _Atomic uint64_t full_actors, full_children, full_timers, full_memory;
 };

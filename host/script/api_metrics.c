@@ -81,9 +81,10 @@ int api_metrics(lua_State *L)
     lock_release(&system->lock);
     uint64_t living = atomic_load_explicit(&system->registry.living, memory_order_relaxed);
 
-    lua_createtable(L, 0, 13);
+    lua_createtable(L, 0, 14);
     set(L, "actors", living > hidden ? living - hidden : 0);
     set(L, "ended", value_of(&system->registry.ended));
+    set(L, "restarts", value_of(&system->counters.restarts));
     set(L, "dead_letters", dead_letters_total(&system->letters));
     set(L, "unhandled", value_of(&system->counters.unhandled));
     set(L, "bad_fields", value_of(&system->counters.bad_fields));

@@ -56,7 +56,9 @@ static enum verdict exited(struct script *script)
 static void describe_death(struct script *script, enum vm_death death,
                            const struct failure *failure, struct bytes *out)
 {
-    if (failure->own_text.size > 0)
+    if (death == VM_STOPPED && incarnation_is_condemned(script->actor))
+        bytes_append_text(out, "killed: it had not ended in time");
+    else if (failure->own_text.size > 0)
         report_text((const char *)failure->own_text.data, failure->own_text.size, out);
     else
         report_reason(script->hand.coroutine, -1, out);
@@ -144,7 +146,7 @@ enum verdict handler_failed(struct script *script)
     script_failure_init(script, &failure);
     bytes_init(&reason, 500);
     describe_death(script, death, &failure, &reason);
-    if (death == VM_SLOW || death == VM_MEMORY) { /* the report, too, says by how much */
+    if (death == VM_SLOW || death == VM_MEMORY || death == VM_STOPPED) { /* so says the report */
         bytes_clear(&failure.own_text, 0);
         bytes_append(&failure.own_text, reason.data, reason.size);
     }

@@ -12,6 +12,7 @@
 #include "base/memory.h"
 
 #include <stdio.h>
+#include <string.h>
 
 void restart_let_go(struct script *script, enum failure_reason reason, const char *text)
 {
@@ -21,6 +22,14 @@ void restart_let_go(struct script *script, enum failure_reason reason, const cha
     api_streams_end(script);
 }
 
+/* "no luck", also of "error: no luck". */
+static const char *plain_reason(const struct actor *actor)
+{
+    static const char mark[] = "error: ";
+    const char *reason = actor_end_reason(actor);
+    return strncmp(reason, mark, sizeof mark - 1) == 0 ? reason + sizeof mark - 1 : reason;
+}
+
 void restart_halt(struct actor *actor)
 {
     struct script *script = actor->state;
@@ -28,7 +37,7 @@ void restart_halt(struct actor *actor)
     bool failed = actor->end_reason != NULL;
     script->actor = actor; /* it may never have begun */
     if (failed)
-        snprintf(text, sizeof text, "%s has failed: %s", actor->name, actor->end_reason);
+        snprintf(text, sizeof text, "%s has failed: %s", actor->name, plain_reason(actor));
     else
         snprintf(text, sizeof text, "%s was halted", actor->name);
     restart_let_go(script, failed ? FAILURE_FAILED : FAILURE_DOWN, text);

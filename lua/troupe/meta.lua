@@ -394,6 +394,7 @@ function actor.time() end
 ---@class troupe.Metrics
 ---@field actors integer        that live now
 ---@field ended integer         that have ended
+---@field restarts integer      of actors that failed, and by supervisors
 ---@field dead_letters integer  messages that could not be delivered
 ---@field unhandled integer     messages without a handler
 ---@field bad_fields integer    messages of a declared type that did not fit it
