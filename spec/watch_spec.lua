@@ -1,6 +1,7 @@
 -- Watching: an actor is told of another's end, once, with the reason, whatever
 -- else it does meanwhile; until it wants to hear of it no more.
 local Stage = require "troupe.stage"
+local program = require "spec.support.program"
 
 -- Watches whom it is told to and prints each Down. It knows those that it has
 -- spawned or been sent, by name.
@@ -395,5 +396,18 @@ describe("a watch", function()
       assert.is_nil(made)
       assert.matches("top level only defines", why)
     end)
+  end)
+
+  it("does what docs/watching.md shows", function()
+    local page <close> = assert(io.open("docs/watching.md"))
+    local script, expected = page:read("a"):match("```lua\n(%-%- mourner.lua.-%-%-> ([^\n]+)\n.-)```")
+    local path = os.tmpname()
+    os.rename(path, path .. ".lua")
+    local file <close> = assert(io.open(path .. ".lua", "w"))
+    file:write((script:gsub('"mourner"', ("%q"):format(path .. ".lua"))))
+    file:close()
+    local ended = program.run { path .. ".lua" }
+    os.remove(path .. ".lua")
+    assert.same({ 0, expected .. "\n" }, { ended.code, ended.out })
   end)
 end)

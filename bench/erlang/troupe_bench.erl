@@ -93,6 +93,14 @@ run(fib) ->
         receive {value, Value} -> Value = plain_fib(Number) end
     end),
     report("fib", "actor", Time / fib_actors(Number) * 1.0e6, "us");
+run(watch) ->
+    Count = 10000,
+    Boss = self(),
+    Star = spawn(fun() -> receive quit -> ok end end),
+    [spawn(fun() -> watch(Boss, Star) end) || _ <- lists:seq(1, Count)],
+    await(ready, Count),
+    Time = timed(fun() -> Star ! quit, await(heard, Count) end),
+    report("watch", "all_told", Time * 1.0e3, "ms");
 run(timers) ->
     Count = 100000,
     rand:seed(exsss, 1),
@@ -115,6 +123,11 @@ ping(Boss, _, 0) -> Boss ! done;
 ping(Boss, Pong, Count) ->
     Pong ! {ping, self(), #{count => Count}},
     receive {pong, Pong, #{count := Count}} -> ping(Boss, Pong, Count - 1) end.
+
+watch(Boss, Star) ->
+    Ref = monitor(process, Star),
+    Boss ! ready,
+    receive {'DOWN', Ref, process, Star, normal} -> Boss ! heard end.
 
 asks(_, 0) -> ok;
 asks(Echo, Count) ->

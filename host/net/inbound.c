@@ -199,10 +199,12 @@ static void vigil_word_in(struct gateway *gateway)
     struct vigil_reader list;
 
     if (strcmp(type, VIGIL_PULSE) == 0 && vigil_read_pulse(envelope->message.data, &pulse)) {
-        if (accept_sender(gateway, pulse.to))
+        if (accept_sender(gateway, pulse.to)) {
+            learn_key(gateway);
             vigils_pulse_in(vigils, &pulse, gateway->known_normalised);
-        else
+        } else {
             count(&gateway->senders_refused);
+        }
     } else if (strcmp(type, VIGIL_ALIVE) == 0 && vigil_read_alive(envelope->message.data, &alive)) {
         vigils_alive_in(vigils, &alive);
     } else if (!vigil_read_list(envelope->message.data, &list)) {

@@ -158,30 +158,39 @@ bool vigil_read_list(const uint8_t *packed, struct vigil_reader *reader)
     return true;
 }
 
+static bool read_number(const uint8_t **at, uint64_t *number)
+{
+    struct pack_item item;
+    *at = pack_read(*at, &item);
+    if (item.tag != PACK_INT64)
+        return false;
+    *number = (uint64_t)item.integer;
+    return true;
+}
+
+static bool read_key(const uint8_t **at, struct vigil_key *key, char *text, size_t room)
+{
+    struct pack_item items, third;
+    *at = pack_read(*at, &items);
+    if (!is_array(&items) || items.count < 2 || items.count > 3 ||
+        !read_number(at, &key->watcher) || !read_number(at, &key->number))
+        return false;
+    if (room > 0)
+        text[0] = '\0';
+    if (items.count == 2)
+        return true;
+    *at = pack_read(*at, &third);
+    if (third.tag != PACK_STRING)
+        return false;
+    snprintf(text, room, "%.*s", (int)third.size, third.text);
+    return true;
+}
+
 bool vigil_read_next(struct vigil_reader *reader, struct vigil_key *key, char *text, size_t room)
 {
-    struct pack_item key_items, watcher, number, third = { .tag = PACK_NULL };
     if (reader->left == 0)
         return false;
-    reader->left--;
-    const uint8_t *at = pack_read(reader->at, &key_items);
-    if (!is_array(&key_items) || key_items.count < 2 || key_items.count > 3)
-        return false;
-    at = pack_read(at, &watcher);
-    if (watcher.tag != PACK_INT64)
-        return false;
-    at = pack_read(at, &number);
-    if (number.tag != PACK_INT64)
-        return false;
-    if (key_items.count == 3) {
-        at = pack_read(at, &third);
-        if (third.tag != PACK_STRING)
-            return false;
-        snprintf(text, room, "%.*s", (int)third.size, third.text);
-    } else if (room > 0) {
-        text[0] = '\0';
-    }
-    reader->at = at;
-    *key = (struct vigil_key){ (uint64_t)watcher.integer, (uint64_t)number.integer };
-    return true;
+    bool is_key = read_key(&reader->at, key, text, room);
+    reader->left = is_key ? reader->left - 1 : 0;
+    return is_key;
 }

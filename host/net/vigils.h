@@ -25,13 +25,14 @@
 #include "net/peers.h"
 #include "net/vigil.h"
 
-#define VIGIL_PULSE_NS   NS_PER_SEC
-#define VIGIL_LOST_NS    (3 * NS_PER_SEC)
-#define VIGIL_PATIENCE_NS (5 * NS_PER_SEC)  /* for the first answer on a connection */
-#define VIGIL_FORGET_NS  (10 * NS_PER_SEC)
+#define VIGIL_PULSE_NS    NS_PER_SEC
+#define VIGIL_LOST_NS     (3 * NS_PER_SEC)
+#define VIGIL_PATIENCE_NS (5 * NS_PER_SEC) /* for the first answer on a connection */
+#define VIGIL_FORGET_NS   (10 * NS_PER_SEC)
 
-#define VIGILS_MAX       256u    /* hosts on which we watch; and guests */
-#define VIGIL_WATCHES_MAX 10000u /* of one guest */
+#define VIGILS_MAX        256u    /* hosts on which we watch; and guests */
+#define VIGIL_WATCHES_MAX 10000u  /* of one guest */
+#define VIGIL_WARDS_MAX   100000u /* of all of them */
 
 struct vigil;
 struct guest;

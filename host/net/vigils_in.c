@@ -169,15 +169,15 @@ static void watch_locked(struct vigils *vigils, struct guest *guest, struct vigi
     ward_key(guest->vigil, key, bytes);
     if (map_find(&vigils->wards, bytes, sizeof bytes) != NULL)
         return;
-    struct ward *ward = add_locked(vigils, guest, key);
+    /* (One more than there may be, and some: what is refused is kept until that is known.) */
+    struct ward *ward =
+        guest->count < 2 * VIGIL_WATCHES_MAX ? add_locked(vigils, guest, key) : NULL;
     if (ward == NULL)
-        return; /* its guest will see that it is missing */
-    actor_id target = registry_find_name(registry, name, strlen(name));
-    if (guest->count > VIGIL_WATCHES_MAX) {
-        char reason[80];
-        snprintf(reason, sizeof reason, "refused: its host keeps %u watches of one other host",
-                 VIGIL_WATCHES_MAX);
-        tell_locked(ward, reason);
+        return; /* its guest will see that it is missing, and come again */
+    /* The host's own actors are nobody's to watch. */
+    actor_id target = name[0] != '$' ? registry_find_name(registry, name, strlen(name)) : 0;
+    if (guest->count > VIGIL_WATCHES_MAX || vigils->wards.count > VIGIL_WARDS_MAX) {
+        tell_locked(ward, "refused: its host keeps no more watches for others");
         return;
     }
     if (target == 0) {
