@@ -179,6 +179,11 @@ HOST_API int host_run(struct host *host);
  * actors included; not from a signal handler. */
 HOST_API void host_stop(struct host *host, int code);
 
+/* For who is about to leave the process without waiting for the host's end: kills
+ * the child processes of its streams, which would else be left. Any thread; not
+ * from a signal handler. */
+HOST_API void host_kill_children(struct host *host);
+
 /* A stepped host: one message of one actor; false: nobody has anything to do. */
 HOST_API bool host_step(struct host *host);
 /* A stepped host: runs all there is to do, moves the clock on by `ns` (timers

@@ -26,6 +26,11 @@ void host_stop_streams(struct host *host, uint64_t patience_ns)
     io_stop(host->io, patience_ns);
 }
 
+void host_kill_children(struct host *host)
+{
+    io_kill_children(host->io);
+}
+
 void host_close_streams(struct host *host)
 {
     io_close(host->io);

@@ -78,6 +78,8 @@ static void leave_at_once_locked(int number)
         log_warn("host: stopped at once; lost with their mail: %s", left);
     else
         log_warn("host: stopped at once");
+    if (target.host != NULL)
+        host_kill_children(target.host);
     _exit(code);
 }
 

@@ -210,7 +210,19 @@ describe("a connection", function()
     local lines = printed_until("client's end")
     table.sort(lines)
     assert.same({ "client's end\tnormal", "down", "handed\ttrue", "heard\tworker: one", "heard\tworker: two",
-                  "worker's end\tnormal" }, lines)
+                  "worker has\ttrue", "worker's end\tnormal" }, lines)
+  end)
+
+  it("handed to an actor ends with that actor, even if it never said anything", function()
+    local worker = assert(stage:spawn({ name = "worker", source = "function on_x() end" }))
+    local endpoint = serve([[
+      function Server:on_line_open(msg) print("handed", msg.stream:hand_to(actor.ref("worker"))) end
+      function Server:on_line(msg) end]])
+    client(endpoint, "")
+    assert.same({ "handed\ttrue" }, printed_until("handed"))
+    for _ = 1, 5 do stage:poll("0.02s") end
+    stage:stop(worker)
+    assert.same({ "client's end\tnormal" }, printed_until("end"))
   end)
 
   it("may be written to by any actor that has it", function()

@@ -109,6 +109,7 @@ struct actor {
     _Atomic bool     begun;           /* that is over; for lifecycle_await_begun() */
     _Atomic bool     takes_any;       /* of whatever type; fixed by the spawn, read by any thread */
     bool             hidden;          /* the host's own: keeps no host alive; fixed by the spawn */
+    _Atomic bool     has_streams;     /* or had: whoever gives it one says so first */
     bool             vital;           /* ENDED_AT_START ends the host; set before it begins */
     bool             traps_exits;     /* a link's end is told to it; fixed by the spawn */
     uint8_t          on_failure;      /* enum on_failure; fixed by the spawn */

@@ -138,6 +138,7 @@ int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *
     actor->vital = false;
     actor->children_limit = spawn->children;
     actor->traps_exits = spawn->traps_exits;
+    atomic_store_explicit(&actor->has_streams, false, memory_order_relaxed);
     actor->told_to_stop = false;
     atomic_store_explicit(&actor->slice_ns, spawn->slice_ns != 0 ? spawn->slice_ns : 5 * NS_PER_SEC,
                           memory_order_relaxed);

@@ -76,7 +76,8 @@ struct stream_port {
     /* No item of it is handled from now on; what is buffered is still written
      * out, within a bounded time. False: it has ended. */
     bool (*close)(void *context, stream_id id);
-    /* From now on what it brings goes to `to`: OK, or NOT_YOURS. */
+    /* From now on what it brings goes to `to`, first of all the notice of its
+     * opening: OK, or NOT_YOURS. That actor's has_streams must be set before. */
     enum stream_answer (*hand_over)(void *context, stream_id id, actor_id from, actor_id to);
     /* Writes what it is ("tcp://127.0.0.1:5001") into `text`, and into `address`
      * where it is (a listener) or where it leads (a connection), or "". False:

@@ -67,6 +67,7 @@ static bool gone(struct io_stream *stream)
 
 static void begin_closing(struct io_stream *stream)
 {
+    stream->failed = stream->failed || stream->phase == IO_CONNECTING;
     stream->phase = IO_CLOSING;
     bytes_fini(&stream->rest);
     bytes_fini(&stream->frame);
@@ -77,8 +78,6 @@ static void begin_closing(struct io_stream *stream)
         io_child_signal(stream, SIGTERM);
         io_set_due(stream, now(stream) + IO_CHILD_PATIENCE_NS);
     } else if (stream->kind == STREAM_CONNECT) {
-        if (stream->connecting)
-            stream->failed = true;
         io_shut_down(stream);
         io_set_due(stream, now(stream) + IO_LINGER_NS);
     }
@@ -305,34 +304,36 @@ static void begin(struct io_stream *stream)
 
 /* ---- Opening -------------------------------------------------------------- */
 
-static bool open_up(struct io_stream *stream)
+/* An outgoing connection: is it there? If it cannot be made, that is its end. */
+static void look_for_connection(struct io_stream *stream)
 {
     char text[100];
-    if (stream->connecting) {
-        if (!stream->is_timed)
-            io_set_due(stream, stream->due_ns);
-        int there = io_connected(stream);
-        if (there == 0 && now(stream) >= stream->due_ns)
-            there = -ETIMEDOUT;
-        if (there == 0)
-            return false;
-        stream->due_ns = IO_NEVER;
-        if (there < 0) {
-            stream->failed = true;
-            io_finish(stream, "error: cannot connect to %s: %s", stream->name,
-                      io_explain(-there, text, sizeof text));
-            return true;
-        }
-        stream->connecting = false;
-        stream->readable = true;
-        io_flush(stream, true);
+    if (!stream->is_timed)
+        io_set_due(stream, stream->due_ns);
+    int there = io_connected(stream);
+    if (there == 0 && now(stream) >= stream->due_ns)
+        there = -ETIMEDOUT;
+    if (there == 0)
+        return;
+    io_set_due(stream, IO_NEVER);
+    if (there < 0) {
+        stream->failed = true;
+        io_finish(stream, "error: cannot connect to %s: %s", stream->name,
+                  io_explain(-there, text, sizeof text));
+        return;
     }
-    if (!stream->open_told)
-        stream->open_told = io_notify_open(stream);
-    if (!atomic_load_explicit(&stream->open_handled, memory_order_acquire))
-        return false;
     stream->phase = IO_FLOWING;
-    return true;
+    stream->readable = true;
+    io_flush(stream, true);
+}
+
+/* Whoever owns it now has been told, and has handled that: else it brings nothing. */
+static bool owner_has_heard(struct io_stream *stream)
+{
+    uint32_t owner = atomic_load_explicit(&stream->owners, memory_order_acquire);
+    if (stream->owners_told != owner && io_notify_open(stream, owner))
+        stream->owners_told = owner;
+    return atomic_load_explicit(&stream->owners_heard, memory_order_acquire) == owner;
 }
 
 static bool flow(struct io_stream *stream)
@@ -347,37 +348,47 @@ static bool flow(struct io_stream *stream)
     }
 }
 
+/* Up to the notice of its end. */
+static bool live(struct io_stream *stream)
+{
+    bool more = false;
+    if (stream->phase == IO_CONNECTING)
+        look_for_connection(stream);
+    if (stream->phase == IO_FLOWING && owner_has_heard(stream))
+        more = flow(stream);
+    if (stream->phase != IO_ENDED || is_abandoned(stream))
+        return more;
+    if (stream->parked && !is_closed(stream) && !io_may_deliver(stream))
+        return false; /* the notice must not overtake what waits for room */
+    stream->end_told = io_notify_end(stream);
+    if (stream->end_told)
+        stream->phase = IO_TOLD;
+    return false;
+}
+
 bool io_attend(struct io_stream *stream)
 {
+    bool more = false;
     if (stream->forgotten)
         return false; /* while it stood in the queue */
-    if (stream->due_ns != IO_NEVER && stream->phase <= IO_FLOWING && !stream->connecting)
-        stream->due_ns = IO_NEVER; /* what it waited for is tried again now */
-
     if (!stream->begun)
         begin(stream);
+    if (stream->phase == IO_FLOWING)
+        io_set_due(stream, IO_NEVER); /* what it waited for is tried again now */
 
-    bool more = false;
-    if (stream->phase < IO_TOLD && is_closed(stream) && !is_abandoned(stream)) {
+    if (stream->phase < IO_TOLD && is_closed(stream)) {
         *stream->reason = '\0';
+        if (stream->phase == IO_CONNECTING)
+            stream->failed = true;
         io_finish(stream, "closed");
-    } else if (stream->phase == IO_OPENING && !is_abandoned(stream) && !open_up(stream)) {
-        return is_abandoned(stream);
     }
-    if (stream->phase == IO_FLOWING && !is_abandoned(stream))
-        more = flow(stream);
-    if (stream->phase == IO_ENDED && !is_abandoned(stream)) {
-        if (stream->parked && !is_closed(stream) && !io_may_deliver(stream))
-            return false; /* the notice must not overtake what waits for room */
-        if (!io_notify_end(stream))
-            return false;
-        stream->end_told = true;
-        stream->phase = IO_TOLD;
-    }
-    if (stream->phase != IO_CLOSING && (is_abandoned(stream) ||
-                                        (stream->phase == IO_TOLD && is_closed(stream)))) {
+    if (stream->phase < IO_TOLD && !is_abandoned(stream))
+        more = live(stream);
+    if (stream->phase == IO_TOLD && stream->kind == STREAM_CONNECT && !is_abandoned(stream))
+        owner_has_heard(stream); /* it may be handed on, to be written to */
+    if (stream->phase != IO_CLOSING &&
+        (is_abandoned(stream) || (stream->phase == IO_TOLD && is_closed(stream))))
         begin_closing(stream);
-    }
     if (stream->phase == IO_TOLD)
         return told(stream);
     return stream->phase == IO_CLOSING ? closing(stream) : more;

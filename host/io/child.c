@@ -143,6 +143,14 @@ int io_open_child(struct io_stream *stream, const struct stream_request *request
     return 0;
 }
 
+/* Nobody signals it any more. */
+static void forget(struct io_stream *stream)
+{
+    lock_acquire(&stream->lock);
+    stream->child = 0;
+    lock_release(&stream->lock);
+}
+
 bool io_child_exited(struct io_stream *stream)
 {
     siginfo_t info = { .si_pid = 0 };
@@ -150,7 +158,7 @@ bool io_child_exited(struct io_stream *stream)
         return true;
     int error = waitid(P_PID, (id_t)stream->child, &info, WEXITED | WNOHANG | WNOWAIT);
     if (error != 0 && errno == ECHILD) { /* somebody else has waited for it */
-        stream->child = 0;
+        forget(stream);
         return true;
     }
     if (error != 0 || info.si_pid == 0)
@@ -165,17 +173,19 @@ bool io_child_exited(struct io_stream *stream)
 
 void io_child_signal(struct io_stream *stream, int signal)
 {
+    lock_acquire(&stream->lock);
     if (stream->child > 0)
         kill(-stream->child, signal);
+    lock_release(&stream->lock);
 }
 
 void io_child_reap(struct io_stream *stream)
 {
-    if (stream->child > 0) {
-        io_child_signal(stream, SIGKILL);
-        waitpid(stream->child, NULL, 0);
-    }
-    stream->child = 0;
+    pid_t child = stream->child;
+    io_child_signal(stream, SIGKILL);
+    forget(stream); /* from here on the number may be another's */
+    if (child > 0)
+        waitpid(child, NULL, 0);
     io_unwatch(stream->io, stream->child_watch);
     stream->child_watch = -1;
 }

@@ -10,7 +10,8 @@
 
 #include "message/pack.h"
 
-/* What a receipt is for; its number. */
+/* What a receipt is for; its number. Its weight is an item's bytes, or the owner
+ * that has heard of the opening: the first, or the one that it was handed to. */
 enum { RECEIPT_ITEM, RECEIPT_OPEN, RECEIPT_END };
 
 /* One of its items is over. */
@@ -29,9 +30,9 @@ static void message_over(void *context, uint64_t number, size_t weight, bool han
     (void)handled;
     switch (number) {
     case RECEIPT_OPEN:
-        if (stream->listener != NULL)
+        if (stream->listener != NULL && weight == 1)
             give_credit(stream->listener);
-        atomic_store_explicit(&stream->open_handled, true, memory_order_release);
+        atomic_store_explicit(&stream->owners_heard, (uint32_t)weight, memory_order_release);
         io_ask(stream);
         break;
     case RECEIPT_END:
@@ -71,10 +72,10 @@ bool io_may_deliver(struct io_stream *stream)
 }
 
 static struct message *make(struct io_stream *stream, enum message_kind kind, type_id type,
-                            uint64_t number, const struct bytes *packed)
+                            uint64_t number, size_t weight, const struct bytes *packed)
 {
     struct message_receipt receipt = { .over = message_over, .context = stream, .number = number,
-                                       .weight = packed->size };
+                                       .weight = weight };
     struct message *message =
         packed->failed ? NULL
                        : message_new_tracked(kind, type, packed->data, packed->size, &receipt);
@@ -99,7 +100,8 @@ static void take_back(struct io_stream *stream, struct message *message)
 bool io_deliver_packed(struct io_stream *stream, struct bytes *packed)
 {
     struct io *io = stream->io;
-    struct message *message = make(stream, MESSAGE_ITEM, stream->item, RECEIPT_ITEM, packed);
+    struct message *message =
+        make(stream, MESSAGE_ITEM, stream->item, RECEIPT_ITEM, packed->size, packed);
     if (message == NULL)
         return false;
     atomic_fetch_add_explicit(&stream->unhandled_bytes, packed->size, memory_order_relaxed);
@@ -152,10 +154,10 @@ bool io_deliver_text(struct io_stream *stream, const char *text, size_t size)
     return io_deliver_packed(stream, packed);
 }
 
-static bool notify(struct io_stream *stream, type_id type, uint64_t number,
+static bool notify(struct io_stream *stream, type_id type, uint64_t number, size_t weight,
                    const struct bytes *packed)
 {
-    struct message *message = make(stream, MESSAGE_STREAM, type, number, packed);
+    struct message *message = make(stream, MESSAGE_STREAM, type, number, weight, packed);
     if (message == NULL)
         return false;
     router_send(stream->io->system, &message, ROUTE_RESERVED);
@@ -166,17 +168,22 @@ static bool notify(struct io_stream *stream, type_id type, uint64_t number,
     return true;
 }
 
-bool io_notify_open(struct io_stream *stream)
+bool io_notify_open(struct io_stream *stream, uint32_t owner)
 {
     size_t head;
+    uint32_t count = 1;
     struct bytes *packed = begin(stream, &head);
-    put_text(packed, "peer", stream->address);
+    if (*stream->address != '\0') {
+        put_text(packed, "peer", stream->address);
+        count++;
+    }
     if (stream->listener != NULL) {
         pack_put_string(packed, "listener", 8);
         pack_put_stream(packed, stream->listener->id);
+        count++;
     }
-    pack_close(packed, head, stream->listener != NULL ? 3 : 2);
-    return notify(stream, stream->opened, RECEIPT_OPEN, packed);
+    pack_close(packed, head, count);
+    return notify(stream, stream->opened, RECEIPT_OPEN, owner, packed);
 }
 
 bool io_notify_end(struct io_stream *stream)
@@ -193,7 +200,7 @@ bool io_notify_end(struct io_stream *stream)
         count++;
     }
     pack_close(packed, head, count);
-    return notify(stream, stream->ended, RECEIPT_END, packed);
+    return notify(stream, stream->ended, RECEIPT_END, 0, packed);
 }
 
 bool io_admits(const struct message *message)

@@ -26,7 +26,7 @@ struct io_waiter {
 };
 
 enum io_phase {
-    IO_OPENING, /* it is not connected yet, or the notice of its opening not handled */
+    IO_CONNECTING,
     IO_FLOWING,
     IO_ENDED,   /* nothing more will be read; then the notice of the end is sent */
     IO_TOLD,    /* that was sent */
@@ -57,7 +57,9 @@ struct io_stream {
     _Atomic uint32_t resume_at;   /* at so many unhandled */
     _Atomic bool     close_asked; /* by its actor: nothing is handled any more */
     _Atomic bool     abandoned;   /* by its actor's end: not even the notice */
-    _Atomic bool     open_handled, end_handled;
+    _Atomic uint32_t owners;      /* that are to be told of its opening: the last of so many */
+    _Atomic uint32_t owners_heard; /* and the last that has handled the notice */
+    _Atomic bool     end_handled;
     _Atomic uint32_t connections; /* of a listener */
 
     struct lock lock;
@@ -71,15 +73,16 @@ struct io_stream {
     struct bytes unsent;          /* from unsent_at on */
     size_t   unsent_at;
     struct io_waiter *waiters;
+    pid_t    child;               /* 0: none, or it was waited for; written by the loop */
     char     address[160];        /* where it is or leads */
 
     /* The loop's own: */
     enum io_phase phase;
     bool     readable;            /* reading may bring something */
-    bool     connecting;          /* an outgoing connection that is not there yet */
     int      refused;             /* why connect() failed at once */
     bool     begun;               /* its descriptors are watched */
-    bool     open_told, end_told;
+    uint32_t owners_told;
+    bool     end_told;
     bool     eof;                 /* nothing more can be read: `rest` is all there is */
     bool     parked;              /* its last item waits for room in the mailbox */
     bool     failed;              /* the descriptor is of no use any more */
@@ -95,7 +98,6 @@ struct io_stream {
     uint64_t due_ns;              /* when to look again by itself */
     void    *packets;             /* of SUBSCRIBE */
     struct bytes frame;           /* its last one; `rest` is a packed message then */
-    pid_t    child;               /* 0: none, or it was waited for */
     int      child_watch;         /* pidfd */
     bool     child_exited;
     int      child_code, child_signal;
@@ -150,6 +152,8 @@ int  io_enter(struct io_stream *stream);
 struct io_stream *io_find(struct io *io, stream_id id);
 /* Closes its descriptors, and nobody writes to it any more. */
 void io_release(struct io_stream *stream);
+/* The streams of this actor, or with 0 all, end without a word. */
+void io_abandon(struct io *io, actor_id owner);
 /* The stream is no more: leaves the table. Loop only. */
 void io_forget(struct io_stream *stream);
 /* The same for one that never entered it. */
@@ -208,7 +212,7 @@ bool io_deliver_text(struct io_stream *stream, const char *text, size_t size);
 /* The map of an item as far as it is the same for all: { stream = ... }, to be closed at `head`. */
 void io_begin_item(struct io_stream *stream, struct bytes *packed, size_t *head);
 bool io_deliver_packed(struct io_stream *stream, struct bytes *packed);
-bool io_notify_open(struct io_stream *stream);
+bool io_notify_open(struct io_stream *stream, uint32_t owner);
 bool io_notify_end(struct io_stream *stream);
 /* stream_port.admits */
 bool io_admits(const struct message *message);

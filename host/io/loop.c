@@ -9,7 +9,6 @@
 #include "io/io_room.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -145,7 +144,7 @@ static void take_event(struct io *io, const struct epoll_event *event)
         stream->readable = true;
     if (what == IO_EVENT_CHILD) /* said once; it is asked what has become of it */
         epoll_ctl(io->epoll, EPOLL_CTL_DEL, stream->child_watch, NULL);
-    if (!stream->connecting && (event->events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
+    if (stream->phase != IO_CONNECTING && (event->events & (EPOLLOUT | EPOLLERR | EPOLLHUP)))
         io_flush(stream, true);
     make_ready(stream);
 }
@@ -206,31 +205,6 @@ static bool turn(struct io *io, unsigned wait_ms)
 
 /* ---- Its end -------------------------------------------------------------- */
 
-/* All streams that there are, counted, in *all; returns how many. */
-static uint32_t collect(struct io *io, struct io_stream ***all)
-{
-    uint32_t count = 0;
-    lock_acquire(&io->lock);
-    *all = io->count > 0 ? malloc(io->count * sizeof **all) : NULL;
-    for (uint32_t i = 0; i < io->capacity && *all != NULL; i++)
-        if (io->streams[i] != NULL)
-            (*all)[count++] = io_stream_ref(io->streams[i]);
-    lock_release(&io->lock);
-    return count;
-}
-
-static void abandon_all(struct io *io)
-{
-    struct io_stream **all;
-    uint32_t count = collect(io, &all);
-    for (uint32_t i = 0; i < count; i++) {
-        atomic_store_explicit(&all[i]->abandoned, true, memory_order_release);
-        io_ask(all[i]);
-        io_stream_unref(all[i]);
-    }
-    free(all);
-}
-
 static bool has_streams(struct io *io)
 {
     lock_acquire(&io->lock);
@@ -247,13 +221,13 @@ void io_wind_up(struct io *io)
     io->end_ns = clock_now(&io->clock) + io->stop_ns;
     lock_release(&io->lock);
     io->ending = true;
-    abandon_all(io);
+    io_abandon(io, 0);
     bool hurried = false;
     while (has_streams(io)) {
         turn(io, 100);
         if (!hurried && clock_now(&io->clock) >= io->end_ns) {
             hurried = true;
-            abandon_all(io);
+            io_abandon(io, 0);
         }
     }
 }

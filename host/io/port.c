@@ -101,6 +101,10 @@ static enum stream_answer port_hand_over(void *context, stream_id id, actor_id f
         return STREAM_NOT_YOURS;
     bool done = atomic_compare_exchange_strong_explicit(&stream->owner, &from, to,
                                                         memory_order_acq_rel, memory_order_relaxed);
+    if (done) {
+        atomic_fetch_add_explicit(&stream->owners, 1, memory_order_release);
+        io_ask(stream);
+    }
     io_stream_unref(stream);
     return done ? STREAM_OK : STREAM_NOT_YOURS;
 }
@@ -125,25 +129,7 @@ static bool port_describe(void *context, stream_id id, char *text, size_t room, 
 
 static void port_abandon(void *context, actor_id owner)
 {
-    struct io *io = context;
-    struct io_stream *lot[32];
-    uint32_t at = 0, count;
-    do {
-        count = 0;
-        lock_acquire(&io->lock);
-        for (; at < io->capacity && count < ARRAY_LENGTH(lot); at++) {
-            struct io_stream *stream = io->streams[at];
-            if (stream != NULL &&
-                atomic_load_explicit(&stream->owner, memory_order_acquire) == owner)
-                lot[count++] = io_stream_ref(stream);
-        }
-        lock_release(&io->lock);
-        for (uint32_t i = 0; i < count; i++) {
-            atomic_store_explicit(&lot[i]->abandoned, true, memory_order_release);
-            io_ask(lot[i]);
-            io_stream_unref(lot[i]);
-        }
-    } while (count == ARRAY_LENGTH(lot));
+    io_abandon(context, owner);
 }
 
 static void put_count(struct bytes *packed, const char *name, uint64_t value)

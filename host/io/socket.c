@@ -138,7 +138,7 @@ static int welcome(struct io_stream *listener, int descriptor, const struct sock
     stream->in = stream->out = descriptor;
     stream->writable = true;
     stream->readable = true;
-    stream->phase = IO_OPENING;
+    atomic_store_explicit(&stream->owners, 1, memory_order_relaxed);
     stream->listener = io_stream_ref(listener);
     int error = io_enter(stream);
     if (error != 0) {
@@ -212,8 +212,9 @@ int io_open_connection(struct io_stream *stream, const char *endpoint, char *why
         stream->in = stream->out = descriptor;
         if (connect(descriptor, found->ai_addr, found->ai_addrlen) != 0 && errno != EINPROGRESS)
             stream->refused = errno; /* told as the end, as it is when it takes longer */
-        stream->phase = IO_OPENING;
-        stream->connecting = stream->out_connecting = true;
+        stream->phase = IO_CONNECTING;
+        stream->out_connecting = true;
+        atomic_store_explicit(&stream->owners, 1, memory_order_relaxed);
         stream->due_ns = clock_now(&stream->io->clock) + IO_CONNECT_NS;
     }
     freeaddrinfo(found);

@@ -189,3 +189,35 @@ void io_forget(struct io_stream *stream)
     lock_release(&io->lock);
     let_go(stream);
 }
+
+void io_abandon(struct io *io, actor_id owner)
+{
+    struct io_stream *lot[32];
+    uint32_t at = 0, count;
+    do { /* in lots: the lock is not held while they are asked for */
+        count = 0;
+        lock_acquire(&io->lock);
+        for (; at < io->capacity && count < ARRAY_LENGTH(lot); at++) {
+            struct io_stream *stream = io->streams[at];
+            if (stream != NULL &&
+                (owner == 0 ||
+                 atomic_load_explicit(&stream->owner, memory_order_acquire) == owner))
+                lot[count++] = io_stream_ref(stream);
+        }
+        lock_release(&io->lock);
+        for (uint32_t i = 0; i < count; i++) {
+            atomic_store_explicit(&lot[i]->abandoned, true, memory_order_release);
+            io_ask(lot[i]);
+            io_stream_unref(lot[i]);
+        }
+    } while (count == ARRAY_LENGTH(lot));
+}
+
+void io_kill_children(struct io *io)
+{
+    lock_acquire(&io->lock);
+    for (uint32_t at = 0; at < io->capacity; at++)
+        if (io->streams[at] != NULL)
+            io_child_signal(io->streams[at], SIGKILL);
+    lock_release(&io->lock);
+}

@@ -3,6 +3,7 @@
 #include "io/io.h"
 
 #include "actor/watchdog.h"
+#include "base/fault.h"
 #include "message/pack.h"
 
 #include <assert.h>
@@ -50,7 +51,7 @@ static void read_text(const struct message *message, const char *field, char *te
 static enum verdict take(struct actor *actor, struct message *message)
 {
     struct taker *taker = actor->state;
-    if (message->kind != MESSAGE_ITEM && message->kind != MESSAGE_NOTICE) {
+    if (message->kind != MESSAGE_ITEM && message->kind != MESSAGE_STREAM) {
         message_free(message);
         return VERDICT_DONE;
     }
@@ -395,6 +396,34 @@ static void test_refusals(void)
     finish();
 }
 
+#ifdef TROUPE_FAULTS
+/* Whichever allocation fails, a stream is refused with nothing left of it, or
+ * brings all it has, and its end, a moment later. */
+static void test_no_memory(void)
+{
+    const char *path = file_of_lines(50);
+    for (uint64_t n = 1; n <= 80; n++) {
+        begin(0);
+        struct taker taker = { .keeps = false };
+        struct stream_request request = request_of(STREAM_LINES, path, spawn(&taker, 4));
+        char why[300];
+        stream_id id;
+        run();
+        fault_arm(n);
+        int error = here.streams.open(here.streams.context, &request, &id, why, sizeof why);
+        assert(error == 0 || error == -ENOMEM);
+        if (error == 0) {
+            run();
+            run_until(&taker.ended, 1);
+            assert(strcmp(taker.reason, "normal") == 0 ? taker.items == 50
+                                                       : strcmp(taker.reason, "error: out of memory") == 0);
+        }
+        fault_arm(0);
+        finish();
+    }
+}
+#endif
+
 int main(void)
 {
     item_type = type_intern("Line", 4);
@@ -409,6 +438,9 @@ int main(void)
     test_stop_ends_children();
     test_threads();
     test_refusals();
+#ifdef TROUPE_FAULTS
+    test_no_memory();
+#endif
     remove(file_of_lines(0));
     puts("test_io: ok");
     return 0;

@@ -356,26 +356,25 @@ int api_stream(lua_State *L)
     if (request.kind == STREAM_PROCESS)
         read_process(L, &request);
     stream_push(L, 0); /* whatever may raise for want of memory has done so once */
+    atomic_store_explicit(&script->actor->has_streams, true, memory_order_seq_cst);
     int error = port->open == NULL ? -ENOTSUP
                                    : port->open(port->context, &request, &id, why, sizeof why);
     if (error != 0)
         return push_refusal(L, error, why);
-    script->has_streams = true;
     stream_push(L, id);
     return 1;
 }
 
-bool api_stream_admits(struct script *script, const struct message *message)
+bool api_stream_admits(const struct script *script, const struct message *message)
 {
     const struct stream_port *port = &script->world->system->streams;
-    script->has_streams = true;
     return port->admits == NULL || port->admits(message);
 }
 
 void api_streams_end(struct script *script)
 {
     const struct stream_port *port = &script->world->system->streams;
-    if (script->has_streams && port->abandon != NULL)
+    if (port->abandon != NULL &&
+        atomic_load_explicit(&script->actor->has_streams, memory_order_seq_cst))
         port->abandon(port->context, actor_self(script->actor));
-    script->has_streams = false;
 }

@@ -176,7 +176,6 @@ struct script {
     bool     stops_when_slow;     /* slow = "stop" */
     bool     refs_installed;      /* api_install_refs() has been here */
     bool     takes_any;           /* it has an on_any */
-    bool     has_streams;         /* or had */
     struct declared_types *declared; /* by actor.message(); NULL: none; declared.h */
     struct held *deferred;        /* questions kept open by env:defer(); api_env.c */
 
@@ -332,7 +331,7 @@ int api_listen(lua_State *L);
 int api_connect(lua_State *L);
 int api_subscribe(lua_State *L);
 /* Whether what a stream has sent is still wanted. */
-bool api_stream_admits(struct script *script, const struct message *message);
+bool api_stream_admits(const struct script *script, const struct message *message);
 /* The incarnation ends, and its streams with it. */
 void api_streams_end(struct script *script);
 /* A size at `index`: "64KiB", or a number of bytes; 1 to `limit`. Never raises. */

@@ -200,8 +200,12 @@ static int stream_hand_to(lua_State *L)
     api_resolve(script, &target);
     if (target.address != NULL && target.address->endpoint_size > 0)
         return luaL_error(L, "hand_to: a stream stays on its host, and this actor is elsewhere");
-    if (target.id == 0 || registry_find(&script->world->system->registry, target.id) == NULL)
+    struct actor *other = registry_find(&script->world->system->registry, target.id);
+    if (target.id == 0 || other == NULL)
         return push_failure(L, FAILURE_DOWN, id, "%s: the actor has ended");
+    /* Before the stream's notice can reach it: it ends after that, and sees this,
+     * or its mailbox is closed by then, and the stream sees that. */
+    atomic_store_explicit(&other->has_streams, true, memory_order_seq_cst);
     if (port->hand_over == NULL ||
         port->hand_over(port->context, id, actor_self(script->actor), target.id) != STREAM_OK)
         return push_failure(L, FAILURE_DOWN, id, "%s: it is not this actor's");

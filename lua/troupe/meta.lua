@@ -603,10 +603,11 @@ function Env:defer() end
 ---@field text string  without its line end; of a subscription the first part
 ---@field parts? string[]  of a subscription, if the message had several parts
 
---- A connection has opened. Nothing is read from it before the handler has ended.
+--- A connection has opened, or a stream was handed to this actor. It brings nothing
+--- before the handler has ended.
 ---@class troupe.LineOpen
 ---@field stream troupe.Stream
----@field peer string  "tcp://127.0.0.1:40001"
+---@field peer? string  of a connection: "tcp://127.0.0.1:40001"
 ---@field listener? troupe.Stream  through which it came in
 
 --- The last message of each stream. "normal": it came to its end; "closed": this
@@ -647,8 +648,8 @@ function Stream:shutdown() end
 ---@return boolean open  whether it was
 function Stream:close() end
 
---- Its messages go to another actor of this host from now on. Done in on_line_open,
---- that actor gets every line of it.
+--- Its messages go to another actor of this host from now on: on_line_open first.
+--- Done in on_line_open, that actor gets every line of it.
 ---@param to troupe.Ref
 ---@return true? done
 ---@return troupe.Why? why
