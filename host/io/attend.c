@@ -11,10 +11,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #define DRAIN_NS           NS_PER_SEC          /* for the other side to end, too */
-#define FOREGROUND_LOOK_NS (250 * NS_PER_MS)
 
 static uint64_t now(struct io_stream *stream)
 {
@@ -205,14 +203,13 @@ static bool deliver_rest(struct io_stream *stream)
 }
 
 /* Keeps what io_split() has left of a slice. */
-static bool keep(struct io_stream *stream, const char *bytes, size_t size)
+static void keep(struct io_stream *stream, const char *bytes, size_t size)
 {
     bytes_append(&stream->rest, bytes, size);
     if (!stream->rest.failed)
-        return true;
-    read_failed(stream, ENOMEM);
+        return;
+    stream->failed = true;
     io_finish(stream, "error: out of memory");
-    return false;
 }
 
 static ssize_t fill(struct io_stream *stream)
@@ -225,8 +222,11 @@ static ssize_t fill(struct io_stream *stream)
         rest->size -= stream->rest_at;
         stream->rest_at = 0;
     }
-    if (!bytes_reserve(rest, IO_SLICE))
-        return -ENOMEM;
+    if (!bytes_reserve(rest, IO_SLICE)) {
+        rest->failed = false;
+        io_set_due(stream, now(stream) + IO_RETRY_NS);
+        return -EAGAIN;
+    }
     ssize_t size = io_read(stream, rest->data + rest->size, IO_SLICE);
     if (size > 0)
         rest->size += (size_t)size;
