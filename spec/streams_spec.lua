@@ -535,6 +535,17 @@ describe("a host with streams", function()
       .. "closed\nlines of the standard input\n", ended.out)
   end)
 
+  it("reads a terminal only in the foreground, and leaves it as it was", function()
+    local path = script [[
+      function on_start() assert(actor.stream(actor.lines("-"))) print("ready") end
+      function on_line(self, msg) print("got " .. msg.text) if msg.text == "quit" then actor.exit() end end]]
+    local here = process.run({ "pwd" }).out:gsub("%s+$", "")
+    local ended = process.run({ "sh", "-c", ("cd %s; exec /usr/bin/python3 -B %s/spec/interop/terminal.py %q"):format(folder,
+      here, process.troupe({})[1] .. " run " .. path) })
+    assert.same({ code = 0, err = "", out = "the shell has its lines, the host runs\nin front it reads\n"
+      .. "the terminal is as it was\n" }, ended)
+  end)
+
   it("leaves no child behind when it is stopped, whatever the child makes of it", function()
     local path = script [[
       function on_start()
