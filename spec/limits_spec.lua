@@ -92,10 +92,19 @@ describe("a limit", function()
   end)
 
   it("of memory refuses new actors, and those there are go on", function()
-    stage = Stage.new { memory_total = 1 } -- the stage's own actors were there before
+    stage = Stage.new { memory_total = 64 << 20 }
+    stage:spawn { name = "hog", source = [[
+      function on_start(self) self.kept = ("x"):rep(70 << 20) end
+      function on_ping(self, msg, env) env:reply("Pong", { kept = #self.kept }) end
+    ]] }
+    stage:run()
     local none, why = stage:spawn { name = "late", source = "function on_ping() end" }
     assert.is_nil(none)
-    assert.matches("the scripts of this host have their limit of 0 MiB of memory", tostring(why), 1, true)
+    assert.matches("the scripts of this host have their limit of 64 MiB of memory", tostring(why), 1, true)
+    assert.same({ kept = 70 << 20 }, (stage:ask("hog", "Ping")))
+    stage:stop("hog")
+    stage:run()
+    assert.truthy(stage:spawn { name = "late", source = "function on_ping() end" })
   end)
 end)
 

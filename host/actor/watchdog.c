@@ -15,6 +15,7 @@
 #define TICK_CLOSE_NS  (1 * NS_PER_MS)  /* while a handler has been seen twice */
 #define TICK_IDLE_NS   (20 * NS_PER_MS)
 #define QUIET_TICKS    50               /* ticks without work before it slows down */
+#define TIDY_NS        NS_PER_SEC       /* how often memory is looked at */
 #define STAND_IN_AFTER 5                /* signals that changed nothing before a spare is started */
 #define DEAF_AFTER     5                /* the same before it is asked what it is stuck in */
 
@@ -202,6 +203,7 @@ static void *watchdog_main(void *argument)
     struct watchdog *dog = argument;
     struct system *system = dog->system;
     unsigned quiet = 0;
+    uint64_t tidied_ns = clock_now(&system->clock);
 
     urgency_enter(system);
     while (!atomic_load_explicit(&dog->stopping, memory_order_acquire)) {
@@ -209,6 +211,10 @@ static void *watchdog_main(void *argument)
         atomic_store_explicit(&system->born_ms, (uint32_t)(now_ns / NS_PER_MS),
                               memory_order_relaxed);
         quiet = look_round(dog, now_ns) ? 0 : quiet + 1;
+        if (now_ns - tidied_ns >= TIDY_NS) {
+            memory_tidy();
+            tidied_ns = now_ns;
+        }
         uint64_t tick_ns = dog->close_look         ? TICK_CLOSE_NS
                            : quiet < QUIET_TICKS ? TICK_NS
                                                  : TICK_IDLE_NS;

@@ -1,19 +1,18 @@
 /*
  * How it works: each size class has a bin in each thread and a shelf in the
- * shared store. A bin holds up to two batches of free blocks, one in use and
- * one spare; the spare keeps a thread that goes to and fro across a batch's
- * edge away from the store. Whole batches move between bin and shelf in a few
- * instructions, linked through the free blocks themselves.
- *
- * An empty shelf cuts fresh batches from a slab, and slabs are kept until the
- * process ends.
+ * shared store (base/memory_store.h). A bin holds up to two batches of free
+ * blocks, one in use and one spare; the spare keeps a thread that goes to and
+ * fro across a batch's edge away from the store. Whole batches move between bin
+ * and shelf in a few instructions, linked through the free blocks themselves.
  */
 #include "base/memory.h"
 
 #include "base/base.h"
 #include "base/fault.h"
+#include "base/memory_store.h"
 #include "base/thread.h"
 
+#include <malloc.h>
 #include <stdatomic.h>
 #include <string.h>
 
@@ -66,20 +65,13 @@ void *memory_resize(void *block, size_t size, size_t new_size)
     return moved;
 }
 
+void memory_tidy(void)
+{
+}
+
 #else /* not TROUPE_SANITIZED */
 
-/* Classes: every 16 bytes up to 256, then four to each doubling. */
-#define FINE_LIMIT    256
-#define FINE_CLASSES  (FINE_LIMIT / 16)
-#define CLASS_COUNT   (FINE_CLASSES + 12)
-#define BATCH         32
-#define SLAB_BYTES    (64 * 1024)
-#define SLAB_MINIMUM  (4 * BATCH) /* blocks a slab has at least */
-
-struct block {
-    struct block *next;       /* in its batch */
-    struct block *next_batch; /* of the first block of a batch on a shelf */
-};
+#define TIDY_BYTES (16u << 20) /* less than that is not worth while */
 
 struct bin {
     struct block *first; /* the batch in use; NULL: none left */
@@ -102,22 +94,6 @@ struct cache {
     struct cache  *next, *previous; /* guarded by caches_lock */
 };
 
-struct slab {
-    struct slab *next;
-    char        *cut; /* where the next block begins */
-    char        *end;
-};
-#define SLAB_HEAD CACHE_LINE
-
-struct shelf {
-    struct spin   spin;
-    struct block *batches; /* guarded by spin; full ones */
-    struct block *loose;   /* guarded by spin; single blocks */
-    struct slab  *slabs;   /* guarded by spin; those with something left to cut */
-} __attribute__((aligned(CACHE_LINE)));
-
-static struct shelf shelves[CLASS_COUNT];
-
 static struct lock    caches_lock = {PTHREAD_MUTEX_INITIALIZER};
 static struct cache  *caches;    /* guarded by caches_lock */
 static _Atomic size_t used_past; /* by threads that ended, or have no cache */
@@ -127,23 +103,6 @@ static pthread_key_t  ending_key; /* its destructor hears of each ending thread 
 static bool           ending_known;
 
 static __thread struct cache cache __attribute__((tls_model("initial-exec")));
-
-static unsigned class_of(size_t size)
-{
-    if (LIKELY(size <= FINE_LIMIT))
-        return (unsigned)((size + (size == 0) - 1) / 16);
-    unsigned top = 31U - (unsigned)__builtin_clz((unsigned)size - 1); /* 8, 9 or 10 */
-    unsigned quarter = ((unsigned)(size - 1) >> (top - 2)) & 3;
-    return FINE_CLASSES + (top - 8) * 4 + quarter;
-}
-
-static size_t class_bytes(unsigned class)
-{
-    if (class < FINE_CLASSES)
-        return (class + 1) * 16;
-    unsigned coarse = class - FINE_CLASSES;
-    return (size_t)(5 + coarse % 4) << (6 + coarse / 4);
-}
 
 /* ---- Counting ---------------------------------------------------------- */
 
@@ -172,116 +131,21 @@ size_t memory_used(void)
     return used;
 }
 
-/* ---- The shared store -------------------------------------------------- */
-
-static void shelve_batch(unsigned class, struct block *first)
+static size_t free_bytes(void)
 {
-    struct shelf *shelf = &shelves[class];
-    spin_acquire(&shelf->spin);
-    first->next_batch = shelf->batches;
-    shelf->batches = first;
-    spin_release(&shelf->spin);
+    size_t bytes = store_held(), in_use = memory_used();
+    return bytes > in_use ? bytes - in_use : 0;
 }
 
-/* Takes a list that need not be a full batch. */
-static void shelve_loose(unsigned class, struct block *first)
+void memory_tidy(void)
 {
-    if (first == NULL)
+    static _Atomic size_t could_not; /* what was free and stayed, last time */
+    size_t before = free_bytes(), stayed = atomic_load_explicit(&could_not, memory_order_relaxed);
+    if (before < TIDY_BYTES || before < memory_used() || before < 2 * stayed)
         return;
-    struct block *last = first;
-    while (last->next != NULL)
-        last = last->next;
-
-    struct shelf *shelf = &shelves[class];
-    spin_acquire(&shelf->spin);
-    last->next = shelf->loose;
-    shelf->loose = first;
-    spin_release(&shelf->spin);
-}
-
-/* Cuts up to a batch's length off the slab; outside any lock the caller makes
- * a list of it. */
-static char *slab_cut(struct slab *slab, size_t bytes, unsigned *count)
-{
-    char *start = slab->cut;
-    size_t left = (size_t)(slab->end - start) / bytes;
-    *count = left < BATCH ? (unsigned)left : BATCH;
-    slab->cut += *count * bytes;
-    return start;
-}
-
-static bool slab_is_empty(const struct slab *slab, size_t bytes)
-{
-    return (size_t)(slab->end - slab->cut) < bytes;
-}
-
-static struct slab *slab_new(size_t bytes)
-{
-    size_t size = SLAB_HEAD + SLAB_MINIMUM * bytes;
-    if (size < SLAB_BYTES)
-        size = SLAB_BYTES;
-    struct slab *slab = aligned_alloc(CACHE_LINE, size);
-    if (slab == NULL)
-        return NULL;
-    slab->cut = (char *)slab + SLAB_HEAD;
-    slab->end = (char *)slab + size;
-    return slab;
-}
-
-static struct block *make_list(char *start, size_t bytes, unsigned count)
-{
-    struct block *first = NULL;
-    for (unsigned i = count; i > 0; i--) {
-        struct block *block = (struct block *)(void *)(start + (i - 1) * bytes);
-        block->next = first;
-        first = block;
-    }
-    return first;
-}
-
-/* A list of 1 to BATCH blocks, `*count` of them, or NULL when there is no memory. */
-static struct block *unshelve(unsigned class, unsigned *count)
-{
-    struct shelf *shelf = &shelves[class];
-    size_t bytes = class_bytes(class);
-
-    spin_acquire(&shelf->spin);
-    struct block *first = shelf->batches;
-    if (first != NULL) {
-        shelf->batches = first->next_batch;
-        spin_release(&shelf->spin);
-        *count = BATCH;
-        return first;
-    }
-    first = shelf->loose;
-    if (first != NULL) {
-        struct block *last = first;
-        for (*count = 1; *count < BATCH && last->next != NULL; ++*count)
-            last = last->next;
-        shelf->loose = last->next;
-        spin_release(&shelf->spin);
-        last->next = NULL;
-        return first;
-    }
-    struct slab *slab = shelf->slabs;
-    if (slab != NULL) {
-        char *start = slab_cut(slab, bytes, count);
-        if (slab_is_empty(slab, bytes))
-            shelf->slabs = slab->next;
-        spin_release(&shelf->spin);
-        return make_list(start, bytes, *count);
-    }
-    spin_release(&shelf->spin);
-
-    slab = slab_new(bytes);
-    if (slab == NULL)
-        return NULL;
-    char *start = slab_cut(slab, bytes, count);
-    spin_acquire(&shelf->spin);
-    slab->next = shelf->slabs;
-    shelf->slabs = slab;
-    spin_release(&shelf->spin);
-    return make_list(start, bytes, *count);
+    store_trim();
+    malloc_trim(0);
+    atomic_store_explicit(&could_not, free_bytes(), memory_order_relaxed);
 }
 
 /* ---- A thread's cache -------------------------------------------------- */
@@ -294,8 +158,8 @@ static void cache_close(void *unused)
     for (unsigned class = 0; class < CLASS_COUNT; class++) {
         struct bin *bin = &cache.bins[class];
         if (bin->spare != NULL)
-            shelve_batch(class, bin->spare);
-        shelve_loose(class, bin->first);
+            store_put_batch(class, bin->spare);
+        store_put_loose(class, bin->first);
         *bin = (struct bin){0};
     }
 
@@ -344,7 +208,7 @@ static __attribute__((noinline)) void *get_slow(unsigned class, size_t size)
     if (first != NULL) {
         bin->spare = NULL;
     } else {
-        first = unshelve(class, &count);
+        first = store_take(class, &count);
         if (first == NULL)
             return NULL;
     }
@@ -352,7 +216,7 @@ static __attribute__((noinline)) void *get_slow(unsigned class, size_t size)
         bin->first = first->next;
         bin->room = BATCH - count + 1;
     } else {
-        shelve_loose(class, first->next);
+        store_put_loose(class, first->next);
     }
     used_add_slow(size);
     return first;
@@ -367,13 +231,13 @@ static __attribute__((noinline)) void put_slow(struct block *block, unsigned cla
     used_add_slow((size_t)0 - size);
     block->next = NULL;
     if (cache.state != CACHE_KNOWN) {
-        shelve_loose(class, block);
+        store_put_loose(class, block);
         return;
     }
     struct bin *bin = &cache.bins[class];
     if (bin->first != NULL) {
         if (bin->spare != NULL)
-            shelve_batch(class, bin->spare);
+            store_put_batch(class, bin->spare);
         bin->spare = bin->first;
     }
     bin->first = block;

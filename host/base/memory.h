@@ -38,6 +38,11 @@ void *memory_resize(void *block, size_t size, size_t new_size);
 char *memory_copy_text(const char *text);
 void  memory_free_text(char *text);
 
+/* Gives memory that nobody has back to the system, if that is worth while: much more
+ * is free than is in use, and more than there was after the last time. To be called
+ * now and then. Any thread. */
+void memory_tidy(void);
+
 /* Bytes now handed out and not yet given back, in all threads; exact when no
  * other thread is allocating. For tests and metrics. */
 size_t memory_used(void);

@@ -4,9 +4,11 @@
 #include "base/base.h"
 #include "base/fault.h"
 #include "base/memory.h"
+#include "base/memory_store.h"
 #include "base/thread.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -277,8 +279,93 @@ static void test_faults(void)
 }
 #endif
 
+#ifndef TROUPE_SANITIZED /* there every block is malloc's */
+
+static size_t resident_bytes(void)
+{
+    size_t pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert(file != NULL && fscanf(file, "%*s %zu", &pages) == 1);
+    fclose(file);
+    return pages * 4096;
+}
+
+/* What was free for the most part goes back to the system; what is in use stays. */
+static void test_tidy(void)
+{
+    enum { COUNT = 60000, SIZE = 1000 };
+    static unsigned char *blocks[COUNT];
+    size_t before = resident_bytes();
+    for (int i = 0; i < COUNT; i++) {
+        blocks[i] = memory_get(SIZE);
+        assert(blocks[i] != NULL);
+        memset(blocks[i], i % 251, SIZE);
+    }
+    size_t most = resident_bytes();
+    assert(most - before > (size_t)COUNT * SIZE / 10 * 9);
+    for (int i = 0; i < COUNT; i++)
+        if (i % 1000 != 0)
+            memory_put(blocks[i], SIZE);
+    memory_tidy();
+    assert(resident_bytes() - before < (most - before) / 2);
+    for (int i = 0; i < COUNT; i += 1000) {
+        for (int j = 0; j < SIZE; j++)
+            assert(blocks[i][j] == i % 251);
+        memory_put(blocks[i], SIZE);
+    }
+}
+
+static atomic_bool trimming_over;
+
+/* Gets, fills, looks at and puts blocks of many sizes, in no order. */
+static void *get_and_put(void *argument)
+{
+    enum { COUNT = 2000 };
+    unsigned char *blocks[COUNT] = { NULL };
+    size_t sizes[COUNT];
+    uint32_t state = *(uint32_t *)argument;
+    while (!atomic_load(&trimming_over)) {
+        uint32_t at = random_next(&state) % COUNT;
+        if (blocks[at] == NULL) {
+            sizes[at] = random_next(&state) % MEMORY_SMALL_LIMIT + 1;
+            blocks[at] = memory_get(sizes[at]);
+            assert(blocks[at] != NULL);
+            memset(blocks[at], (int)(at % 251), sizes[at]);
+        } else {
+            for (size_t i = 0; i < sizes[at]; i += 15)
+                assert(blocks[at][i] == at % 251);
+            memory_put(blocks[at], sizes[at]);
+            blocks[at] = NULL;
+        }
+    }
+    for (int i = 0; i < COUNT; i++)
+        if (blocks[i] != NULL)
+            memory_put(blocks[i], sizes[i]);
+    return NULL;
+}
+
+/* Giving back takes nothing from those who use it meanwhile. */
+static void test_trim_meanwhile(void)
+{
+    struct thread threads[3];
+    uint32_t seeds[3] = { 1, 2, 3 };
+    for (int i = 0; i < 3; i++)
+        assert(thread_start(&threads[i], "user", 0, get_and_put, &seeds[i]) == 0);
+    for (int i = 0; i < 100; i++)
+        store_trim();
+    atomic_store(&trimming_over, true);
+    for (int i = 0; i < 3; i++)
+        thread_join(&threads[i]);
+}
+
+#endif
+
 int main(void)
 {
+#ifndef TROUPE_SANITIZED
+    test_tidy();
+    test_trim_meanwhile();
+#endif
     test_sizes();
     test_zeroed();
     test_text();
