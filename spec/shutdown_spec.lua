@@ -270,7 +270,7 @@ describe("a shutdown", function()
       assert.matches("actors had not ended in time and were given up", ended.err, 1, true)
     end)
 
-    it("if nobody reads what it prints", function()
+    it_interrupts("if nobody reads what it prints", function()
       local script = file("printer", [[
         function on_start() log.info("printing") print(("x"):rep(1 << 20)) end
       ]])
