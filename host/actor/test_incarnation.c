@@ -232,6 +232,40 @@ static void test_timers(void)
     close_stage();
 }
 
+static void kill_life(actor_id id, uint32_t incarnation)
+{
+    struct message *kill = message_new(MESSAGE_STOP, TYPE_SHUTDOWN, NULL, 0);
+    kill->to = id;
+    kill->reason = STOP_KILL;
+    kill->request = incarnation;
+    incarnation_condemn(&here, kill);
+    assert(router_send(&here, &kill, ROUTE_RESERVED) == ROUTER_OK);
+}
+
+/* A kill that comes too late does not hit the next incarnation. */
+static void test_late_kill(void)
+{
+    struct worker_actor worker = { 0 };
+    assert(system_open(&here, 0, 0, NULL) == 0);
+    actor_id id = spawn(&worker, "w", restarting());
+    assert(lifecycle_start(&here, id, NULL, 0) == 0);
+    assert(send(id, type_fail, 0, 0));
+    run();
+    kill_life(id, 1); /* halted */
+    advance(NS_PER_SEC);
+    assert(worker.starts == 2);
+    kill_life(id, 1);
+    assert(!incarnation_is_condemned(registry_find(&here.registry, id)));
+    assert(send(id, type_work, 1, 1));
+    run();
+    assert(worker.seen[1] == 1 && worker.ends == 0);
+    kill_life(id, 2);
+    assert(incarnation_is_condemned(registry_find(&here.registry, id)));
+    run();
+    assert(worker.ends == 1); /* a kill is no failure that it restarts of */
+    close_stage();
+}
+
 /* A stop ends a halted actor at once, and its mail goes to the dead letters. */
 static void test_stop_while_halted(void)
 {
@@ -489,6 +523,7 @@ int main(void)
     type_fail = type_intern(FAIL, strlen(FAIL));
     test_restart();
     test_timers();
+    test_late_kill();
     test_stop_while_halted();
     test_failing_starts();
     test_escalation();
