@@ -110,7 +110,7 @@ static bool is_to_stop(struct actor *actor, const struct message *message)
         actor->for_good = true;
         return true;
     case STOP_HALT:
-        incarnation_unwanted(actor);
+        incarnation_ordered_to_halt(actor);
         return true;
     case STOP_KILL:
         return message->request ==

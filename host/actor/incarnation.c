@@ -108,9 +108,18 @@ void incarnation_unwanted(struct actor *actor)
         actor->rebirth->due_ns = UINT64_MAX;
 }
 
+void incarnation_ordered_to_halt(struct actor *actor)
+{
+    incarnation_unwanted(actor);
+    if (actor->rebirth == NULL)
+        return;
+    actor->rebirth->halts++;
+    actor->rebirth->has_deadline = true;
+}
+
 void incarnation_limit_shutdown(struct actor *actor)
 {
-    if (!incarnation_halts(actor))
+    if (!incarnation_halts(actor) || actor->rebirth->has_deadline)
         return;
     uint64_t deadline_ns = clock_now(&actor->system->clock) + SHUTDOWN_PATIENCE_NS;
     int error = incarnation_kill_at(actor->system, actor, deadline_ns);
@@ -153,6 +162,7 @@ static struct message *begin(struct actor *actor)
     actor->restarts = rebirth->begun++;
     if (actor->restarts > 0)
         atomic_fetch_add_explicit(&actor->system->counters.restarts, 1, memory_order_relaxed);
+    rebirth->has_deadline = false;
     actor->phase = PHASE_RUNNING;
     rebirth->due_ns = UINT64_MAX;
     if (!rebirth->has_state) {
@@ -285,10 +295,8 @@ static void stop_halted(struct actor *actor, const struct message *message)
         break;
     case STOP_HALT:
         timers_cancel_owned(actor->system->timers, actor_self(actor)); /* which would kill it */
-        if (message->request == incarnation_number(actor))
-            say_again(actor); /* else it was said when that incarnation ended */
-        else
-            incarnation_unwanted(actor);
+        incarnation_ordered_to_halt(actor);
+        say_again(actor);
         break;
     case STOP_DROP:
         end_halted(actor);

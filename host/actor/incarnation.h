@@ -67,6 +67,8 @@ struct message *incarnation_halt(struct actor *actor);
 struct message *incarnation_halted_receive(struct actor *actor, struct message *message);
 /* Whoever wanted it to be started once it is halted wants that no more. */
 void incarnation_unwanted(struct actor *actor);
+/* It has its supervisor's order to halt; it is not halted yet. */
+void incarnation_ordered_to_halt(struct actor *actor);
 /* Its on_shutdown waits, and it is to be halted: bounds that. */
 void incarnation_limit_shutdown(struct actor *actor);
 /* A child's failure is this actor's: it drains nothing more, if it is PHASE_DRAINING now. */
@@ -100,7 +102,9 @@ int incarnation_order_start(struct system *system, actor_id id);
 
 /* Ends the incarnation with on_shutdown; it is killed if it has not ended by
  * `deadline_ns`. A notice ChildHalted {who, name, reason, failed, started,
- * restarts} comes to the parent, also if it was halted before. 0; -ESRCH: it has
+ * restarts, halts} comes to the parent, also if it was halted before; `halts` says
+ * how many of these orders the child had obeyed then, so that the answer to one is
+ * told from the notice of an end that it crossed. 0; -ESRCH: it has
  * ended for good; -EAGAIN (too many timers), -ENOMEM. */
 int incarnation_order_halt(struct system *system, actor_id id, uint64_t deadline_ns);
 

@@ -46,7 +46,9 @@ bool incarnation_tell(struct actor *actor, type_id type)
         put_text(&packed, "reason", reason);
         put_flag(&packed, "failed", strcmp(reason, "normal") != 0);
         put_flag(&packed, "started", actor->started);
-        count += 3;
+        put_key(&packed, "halts");
+        pack_put_integer(&packed, actor->rebirth->halts);
+        count += 4;
     }
     pack_close(&packed, at, count);
     struct message *message =

@@ -14,9 +14,11 @@ struct rebirth {
     void    *config;           /* owned: the payload of START */
     size_t   config_size;
     uint32_t begun;            /* incarnations so far */
+    uint32_t halts;            /* orders of its supervisor to halt that it has obeyed */
     bool     has_state;        /* the behaviour's; it begins with one */
     bool     untold;           /* the supervisor is still to hear that it is halted */
     bool     children_killed;
+    bool     has_deadline;     /* its supervisor's order to halt says until when it may take */
     uint64_t wait_ns;          /* before the restart */
     uint64_t due_ns;           /* UINT64_MAX: nobody has said that it is to be started */
     uint64_t patience_ns;      /* until then it waits for the children that end */

@@ -138,6 +138,15 @@ int api_spawn_as(lua_State *L, const char *what, bool supervised);
 /* A vm_library opener: the module troupe.children. */
 int api_children_open(lua_State *L);
 
+/* A vm_library opener: the module troupe.options. */
+int api_options_open(lua_State *L);
+
+/* (reason, text) -> nil, why. For modules in lua/troupe. */
+int api_failure(lua_State *L);
+
+/* Pushes actor.supervise. */
+void api_push_supervise(lua_State *L);
+
 /* ref:ask and ref:start_ask. */
 int api_ref_ask(lua_State *L);
 int api_ref_start_ask(lua_State *L);

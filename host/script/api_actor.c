@@ -1,7 +1,7 @@
 /*
  * api_actor.c -- the global `actor`: each field is made when it is first read.
  */
-#include "script/script.h"
+#include "script/api.h"
 
 #include "base/memory.h"
 #include "base/suggest.h"
@@ -249,6 +249,7 @@ static const struct field {
     { "unwatch", api_unwatch, NULL },
     { "link", api_link, NULL },
     { "unlink", api_unlink, NULL },
+    { "supervise", NULL, api_push_supervise },
     { "registry", api_registry, NULL },
     { "lookup", api_lookup, NULL },
     { "names", api_names, NULL },

@@ -5,11 +5,16 @@
  *     local children = require "troupe.children"
  *     local ref, why = children.spawn("worker", { name = "w", config = { n = 1 } })
  *     children.start(ref)       -- ChildStarted { who, name, restarts }
- *     children.halt(ref, 5)     -- ChildHalted { who, name, reason, failed, started, restarts }
+ *     children.halt(ref, 5)     -- ChildHalted { who, name, reason, failed, started, restarts, halts }
+ *     children.halt(ref, 0)     -- likewise, but killed at once: without on_shutdown
  *     children.drop(ref)
  *
  * A child is halted whenever its incarnation ends, for whatever reason, and then
- * ChildHalted comes, to be handled when no handler is in hand. See actor/incarnation.h.
+ * ChildHalted comes, to be handled when no handler is in hand. Its `halts` tells how
+ * many of our halts had reached the child. See actor/incarnation.h.
+ *
+ * children.spawn takes a third argument, the path of a script: its folder is where
+ * the child's script is looked for first, instead of our own.
  */
 #include "script/api.h"
 
@@ -70,6 +75,8 @@ static int children_halt(lua_State *L)
     actor_id id = check_child(L, "children.halt");
     uint64_t timeout_ns = script_check_duration(L, 2, "children.halt", NULL);
     uint64_t deadline_ns = script_deadline(script, timeout_ns);
+    if (id != 0 && timeout_ns == 0)
+        incarnation_kill(script->world->system, id);
     return push_answer(L, id != 0 ? incarnation_order_halt(script->world->system, id, deadline_ns)
                                   : -ESRCH);
 }

@@ -2,7 +2,7 @@
  * api_registry.c -- actor.registry: finds or makes the hidden actor that keeps up
  * with a registry, and hands the rest to Lua (lua/troupe/registry.lua).
  */
-#include "script/script.h"
+#include "script/api.h"
 
 #include "message/pack.h"
 #include "script/ref.h"
@@ -18,8 +18,7 @@
 /* A name that no script can give, so that none can stand in its place. */
 #define KEEPER_PREFIX "$registry:"
 
-/* failure(reason, text) -> nil, why. For lua/troupe/registry.lua. */
-static int registry_failure(lua_State *L)
+int api_failure(lua_State *L)
 {
     const char *word = luaL_checkstring(L, 1);
     enum failure_reason reason = FAILURE_TIMEOUT;
@@ -100,7 +99,7 @@ int api_registry(lua_State *L)
     lua_call(L, 1, 1);
     ref_push_actor(L, keeper);
     lua_pushstring(L, endpoint);
-    lua_pushcfunction(L, registry_failure);
+    lua_pushcfunction(L, api_failure);
     lua_call(L, 3, 1);
     return 1;
 }

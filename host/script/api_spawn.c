@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <lauxlib.h>
+#include <limits.h>
 #include <stdio.h>
 
 /* Reads the table at index 2 into *options, whose texts it keeps alive. */
@@ -55,8 +56,9 @@ static enum failure_reason reason_of(int error)
 
 /* script_spawn(); with if_absent *id may be that of the actor that has the name:
  * then *made is false. */
-static int spawn(struct script *script, const char *path, const struct script_options *options,
-                 actor_id *id, bool *made, char *why, size_t room)
+static int spawn(struct script *script, const char *path, const char *beside,
+                 const struct script_options *options, actor_id *id, bool *made, char *why,
+                 size_t room)
 {
     struct system *system = script->world->system;
     for (;;) {
@@ -64,8 +66,8 @@ static int spawn(struct script *script, const char *path, const struct script_op
         *made = *id == 0;
         if (!*made)
             return 0;
-        int error = script_spawn(script->world, path, source_path(script->source),
-                                 actor_self(script->actor), options, id, why, room);
+        int error = script_spawn(script->world, path, beside, actor_self(script->actor), options,
+                                 id, why, room);
         if (error != -EEXIST || !options->if_absent)
             return error;
         /* Somebody else was quicker: its actor will do, unless it is gone again. */
@@ -86,7 +88,11 @@ int api_spawn_as(lua_State *L, const char *what, bool supervised)
 {
     struct script *script = script_of(L);
     struct script_options options = { .supervised = supervised };
+    char beside[PATH_MAX];
 
+    snprintf(beside, sizeof beside, "%s",
+             supervised ? luaL_optstring(L, 3, source_path(script->source))
+                        : source_path(script->source));
     lua_settop(L, 2);
     api_refuse_loading(L, what);
     check_path(L, what);
@@ -99,7 +105,7 @@ int api_spawn_as(lua_State *L, const char *what, bool supervised)
     actor_id id;
     char why[1024] = "";
     bool made;
-    int  error = spawn(script, lua_tostring(L, 1), &options, &id, &made, why, sizeof why);
+    int  error = spawn(script, lua_tostring(L, 1), beside, &options, &id, &made, why, sizeof why);
     if (error == 0 && made && !supervised) {
         error = lifecycle_start(system, id, options.config, options.config_size);
         if (error != 0)

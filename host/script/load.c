@@ -48,6 +48,7 @@ static const struct vm_library libraries[] = {
 
 static const struct vm_library modules[] = {
     { "troupe.children", api_children_open },
+    { "troupe.options", api_options_open },
     { NULL, NULL },
 };
 

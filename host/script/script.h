@@ -302,6 +302,9 @@ int script_read_option(lua_State *L, const char *option, int index, struct scrip
  * `index`, with the one that may have been meant. -EINVAL. */
 int script_refuse_option(lua_State *L, int index, char *why, size_t room);
 
+/* The names of these options, by numbers from 0; NULL: there are no more. */
+const char *script_option_name(size_t index);
+
 /* vm_library openers: the global `actor`, `log`. */
 int api_actor_open(lua_State *L);
 int api_log_open(lua_State *L);

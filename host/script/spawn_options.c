@@ -433,6 +433,11 @@ static int read_restart(const struct reading *reading, struct script_options *op
     return read_members(reading, options, "options of restart", restart_options);
 }
 
+const char *script_option_name(size_t index)
+{
+    return index < ARRAY_LENGTH(spawn_options) ? spawn_options[index].name : NULL;
+}
+
 int script_read_option(lua_State *L, const char *option, int index, struct script_options *options,
                        char *why, size_t room)
 {

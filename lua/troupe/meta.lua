@@ -15,7 +15,7 @@
 ---@class troupe.Why
 ---@field reason "timeout"|"rejected"|"failed"|"down"|"deadlock"|"full"|"unreachable"|"no_reply"|"stopping"
 ---@field text string  that sentence
----@field name? any  of actor.all: the key of the question that failed
+---@field name? any  of actor.all: the key of the question that failed; of actor.supervise: the child's name
 
 --- A message: a table with string keys, copied when it is sent. Values: booleans,
 --- integers, floats, strings, refs, `json.null`, and arrays and string-keyed
@@ -256,6 +256,43 @@ function actor.link(ref) end
 ---@param ref troupe.Ref
 ---@return boolean was  whether they were linked
 function actor.unlink(ref) end
+--- What a supervisor does when a child ends: restarts that one; all; that one and
+--- those behind it.
+---@alias troupe.Strategy "one_for_one"|"one_for_all"|"rest_for_one"
+
+--- How often a supervisor restarts its children, all together, before it gives up.
+---@class troupe.SupervisorRestart
+---@field max? integer  restarts in any span of `within`, 0 to 1000; default 3
+---@field within? troupe.Duration  default 10 s
+---@field backoff? string|number  the shortest and the longest wait before one; default "100ms..5s"
+
+---@class troupe.Supervision
+---@field strategy? troupe.Strategy  default "one_for_one"
+---@field restart? troupe.SupervisorRestart
+---@field children? troupe.Child[]  in the order of their start; they are stopped in reverse
+
+--- A child of a supervisor. What else actor.spawn takes may be given, too; `failure`
+--- is "stop" (the default) or "continue".
+---@class troupe.Child: troupe.ScriptOptions
+---@field script? string  a path, looked for as by actor.spawn
+---@field supervise? troupe.Supervision  instead of a script: a supervisor
+---@field name? string
+---@field config? table
+---@field kind? "permanent"|"transient"|"temporary"  restarted always (the default), if it failed, never
+---@field shutdown? troupe.Duration|"brutal"|"infinity"  how long on_shutdown may take before it is killed;
+---  default 5 s, of a supervisor "infinity"
+
+---@class troupe.SuperviseOptions: troupe.Supervision
+---@field name? string  of the supervisor
+
+--- Makes a supervisor, a child of this actor, and waits until all its children have
+--- started. `nil, why` if one cannot be made, or could not start within the limits
+--- ("failed"; why.name is that child); then all are stopped again. When it gives up later, this
+--- actor fails with it, as its `failure` says. See docs/supervision.md.
+---@param options troupe.SuperviseOptions
+---@return troupe.Ref? supervisor  takes WhichChildren, StartChild and the like: actors/supervisor.lua
+---@return troupe.Why? why
+function actor.supervise(options) end
 
 --- The family's registry of actors at an endpoint: which actor is where. Made once
 --- for each actor that wants it; `nil, why` when the host stops or is full.
