@@ -67,6 +67,35 @@ static void test_lanes(void)
     close_empty(&box);
 }
 
+static bool is_five(void *context, const struct message *message)
+{
+    (void)context;
+    return message->request == 5;
+}
+
+/* Notices come between control and high, have room in a full box, and wait while a
+ * handler waits, unless that waits for them. */
+static void test_notices(void)
+{
+    struct mailbox_options options = MAILBOX_OPTIONS_DEFAULT;
+    struct mailbox box = { .top = NULL };
+    options.limit = 1;
+    mailbox_open(&box, &options);
+    assert(put(&box, 1, LANE_ORDINARY) == MAILBOX_OK);
+    assert(put(&box, 2, LANE_HIGH) == MAILBOX_FULL);
+    assert(put(&box, 3, LANE_NOTICE) == MAILBOX_OK);
+    assert(put(&box, 4, LANE_CONTROL) == MAILBOX_OK);
+    assert(put(&box, 5, LANE_NOTICE) == MAILBOX_OK);
+    assert(mailbox_length(&box) == 1);
+    assert(take_with(&box, APPETITE_CONTROL, NULL, NULL) == 4);
+    assert(take_with(&box, APPETITE_CONTROL, NULL, NULL) == 0);
+    assert(take_with(&box, APPETITE_CHOSEN, is_five, NULL) == 5);
+    assert(take_with(&box, APPETITE_CHOSEN, is_five, NULL) == 0);
+    assert(take(&box) == 3);
+    assert(take(&box) == 1);
+    close_empty(&box);
+}
+
 /* A put into a sleeping box answers WOKE, once; a closed box refuses. */
 static void test_sleeping(void)
 {
@@ -440,6 +469,7 @@ static void test_tenants(void)
 int main(void)
 {
     test_lanes();
+    test_notices();
     test_sleeping();
     test_bounds();
     test_length();
