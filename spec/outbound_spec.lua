@@ -123,6 +123,7 @@ describe("messages for another host", function()
         list("Metrics", metrics)
         list("WireMetrics", metrics.wire)
         list("PeerMetrics", metrics.wire.peers[1])
+        list("StreamMetrics", metrics.streams)
         actor.exit()
       end
       return Source ]])

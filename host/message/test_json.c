@@ -512,6 +512,10 @@ static void test_references(void)
     bytes_clear(&packed, 0);
     pack_put_actor(&packed, 0);
     assert(json_write(packed.data, packed.size, 0, name_actor, "context", &out, &error) == -EINVAL);
+    bytes_clear(&packed, 0);
+    pack_put_stream(&packed, 1);
+    assert(json_write(packed.data, packed.size, 0, name_actor, "context", &out, &error) == -EINVAL);
+    assert(strcmp(error.reason, "msg: a stream stays on its host") == 0);
     bytes_fini(&packed);
     bytes_fini(&out);
 }

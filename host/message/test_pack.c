@@ -55,6 +55,11 @@ static void test_scalars(void)
     item = read_whole(&bytes);
     assert(item.tag == PACK_ACTOR && item.actor == UINT64_MAX - 1);
     bytes_clear(&bytes, 0);
+    pack_put_stream(&bytes, UINT64_MAX - 2);
+    item = read_whole(&bytes);
+    assert(item.tag == PACK_STREAM && item.stream == UINT64_MAX - 2);
+    assert(!pack_check(bytes.data, bytes.size - 1));
+    bytes_clear(&bytes, 0);
     pack_put_address(&bytes, "pong@:1", 7);
     item = read_whole(&bytes);
     assert(item.tag == PACK_ADDRESS && item.size == 7 && memcmp(item.text, "pong@:1", 7) == 0);

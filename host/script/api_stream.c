@@ -365,10 +365,13 @@ int api_stream(lua_State *L)
     return 1;
 }
 
-bool api_stream_admits(const struct script *script, const struct message *message)
+struct message *api_stream_admit(const struct script *script, struct message *message)
 {
     const struct stream_port *port = &script->world->system->streams;
-    return port->admits == NULL || port->admits(message);
+    if (port->admits == NULL || port->admits(message))
+        return message;
+    message_free(message);
+    return NULL;
 }
 
 void api_streams_end(struct script *script)

@@ -211,7 +211,7 @@ static enum verdict handle_start(struct script *script, struct message *message)
 /* ---- The behaviour ------------------------------------------------------ */
 
 /* The same message or another in its place, if it is as this script has declared
- * it. NULL: there is none to be handled. */
+ * it, and not from a stream that was closed. NULL: there is none to be handled. */
 static struct message *admit(struct script *script, struct message *message)
 {
     switch (message->kind) {
@@ -220,6 +220,9 @@ static struct message *admit(struct script *script, struct message *message)
         return declared_admit(script, message);
     case MESSAGE_REPLY:
         return declared_admit_answer(script, message);
+    case MESSAGE_ITEM:
+    case MESSAGE_STREAM:
+        return api_stream_admit(script, message);
     default:
         return message;
     }
@@ -244,22 +247,16 @@ static enum verdict receive_notice(struct script *script, struct message *messag
 /* For the handler in hand, if it waits; else one begins. */
 static inline enum verdict receive(struct script *script, struct message *message)
 {
-    if (UNLIKELY(script->declared != NULL)) {
+    if (UNLIKELY(script->declared != NULL || message->kind >= MESSAGE_ITEM)) {
         message = admit(script, message);
         if (message == NULL)
             return script->hand.waiting ? VERDICT_WAITING : VERDICT_DONE;
     }
     switch (message->kind) {
-    case MESSAGE_ITEM:
-    case MESSAGE_STREAM:
-        if (!api_stream_admits(script, message)) {
-            message_free(message);
-            return script->hand.waiting ? VERDICT_WAITING : VERDICT_DONE;
-        }
-        return UNLIKELY(script->hand.waiting) ? script_received(script, message)
-                                              : handle(script, message);
     case MESSAGE_ORDINARY:
     case MESSAGE_ASK:
+    case MESSAGE_ITEM:
+    case MESSAGE_STREAM:
         return UNLIKELY(script->hand.waiting) ? script_received(script, message)
                                          : handle(script, message);
     case MESSAGE_REPLY:

@@ -333,8 +333,8 @@ int api_process(lua_State *L);
 int api_listen(lua_State *L);
 int api_connect(lua_State *L);
 int api_subscribe(lua_State *L);
-/* Whether what a stream has sent is still wanted. */
-bool api_stream_admits(const struct script *script, const struct message *message);
+/* What a stream has sent, if it is still wanted; else it is freed: NULL. */
+struct message *api_stream_admit(const struct script *script, struct message *message);
 /* The incarnation ends, and its streams with it. */
 void api_streams_end(struct script *script);
 /* A size at `index`: "64KiB", or a number of bytes; 1 to `limit`. Never raises. */
