@@ -2,7 +2,7 @@
 %% beside them:  erl -noshell -s troupe_bench main NAME
 %% Prints `workload metric value unit`, as bench/run expects.
 -module(troupe_bench).
--export([main/1, echo/0, member/1, idle/1, talker/2, creature/2, fib/2]).
+-export([main/1, echo/0, member/1, idle/1, talker/2, creature/2, fib/2, init/1, start_worker/1]).
 
 main([Name]) ->
     run(Name),
@@ -101,6 +101,19 @@ run(watch) ->
     await(ready, Count),
     Time = timed(fun() -> Star ! quit, await(heard, Count) end),
     report("watch", "all_told", Time * 1.0e3, "ms");
+run(restart) ->
+    Actors = 1000, Rounds = 20, Boss = self(),
+    logger:set_primary_config(level, none), % as ours, which prints a few reports a second
+    {ok, Supervisor} = supervisor:start_link(?MODULE, []),
+    [supervisor:start_child(Supervisor, [Boss]) || _ <- lists:seq(1, Actors)],
+    Started = [receive {ready, Pid} -> Pid end || _ <- lists:seq(1, Actors)],
+    Time = timed(fun() ->
+        [Pid ! fail || Pid <- Started],
+        restarts(Actors * Rounds)
+    end),
+    unlink(Supervisor),
+    exit(Supervisor, kill),
+    report("restart", "rate", Actors * Rounds / Time, "restarts/s");
 run(timers) ->
     Count = 100000,
     rand:seed(exsss, 1),
@@ -237,3 +250,14 @@ resident() ->
     {ok, Text} = file:read_file("/proc/self/statm"),
     [_, Pages | _] = binary:split(Text, <<" ">>, [global]),
     binary_to_integer(Pages) * 4096.
+
+%% A supervisor that never gives up, of workers that fail when told to.
+init([]) ->
+    {ok, {#{strategy => simple_one_for_one, intensity => 10000000, period => 1},
+          [#{id => worker, start => {?MODULE, start_worker, []}}]}}.
+
+start_worker(Boss) ->
+    {ok, spawn_link(fun() -> Boss ! {ready, self()}, receive fail -> exit(again) end end)}.
+
+restarts(0) -> ok;
+restarts(Left) -> receive {ready, Pid} -> Pid ! fail, restarts(Left - 1) end.
