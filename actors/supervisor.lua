@@ -30,6 +30,7 @@ local Supervisor = { version = 1, failure = "escalate" }
 local FOREVER = 1e9          -- seconds
 local LEAST_DELAY = 0.001    -- of the timer
 local PATIENCE = 0.1         -- between two looks whether the host has ended a child
+local GONE_PATIENCE = 1      -- with children that are to be gone
 
 ------------------------------------------------------------------ children ----
 
@@ -172,10 +173,23 @@ local function look_for_the_gone(self)
   end
 end
 
+-- Ends the children for good, all of which are down, so that whoever hears of our
+-- end finds their names free.
+local function drop_all(self)
+  local count, deadline = 0, actor.now() + GONE_PATIENCE
+  for _, made in pairs(self.made) do
+    count = count + 1
+    actor.watch(made.ref)
+    children.drop(made.ref)
+  end
+  while count > 0 and actor.receive("Down", { timeout = math.max(deadline - actor.now(), 0) }) do count = count - 1 end
+  self.made = {}
+end
+
 -------------------------------------------------------------- its beginning ----
 
 local function not_started(self, name, why)
-  self.failed = why
+  drop_all(self)
   if not self.config.awaited then error(why, 0) end
   local env = self.awaiting or select(2, actor.receive("AwaitStart", { timeout = FOREVER }))
   if env.reply then env:reply("NotStarted", { name = name, why = why }) end
@@ -275,6 +289,7 @@ function Supervisor:on_shutdown()
       return
     end
   end
+  drop_all(self)
 end
 
 ------------------------------------------------------------------ commands ----

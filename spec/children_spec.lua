@@ -122,6 +122,37 @@ describe("a supervised child", function()
     assert.same({ "child starts 1 with 7", "started child 1\ttrue" }, stage:output())
   end)
 
+  it("says which orders to halt had reached it: the end that an order has crossed is told from its answer", function()
+    assert(stage:spawn { name = "supervisor", source = [[
+      local children = require "troupe.children"
+      function on_start(self)
+        self.child = assert(children.spawn("spec/support/child", { name = "child", config = { n = 7 } }))
+        children.start(self.child)
+      end
+      function on_cross(self)
+        self.child:send("Fail")
+        actor.sleep(0.1) -- the notice waits until this handler has ended
+        children.halt(self.child, 5)
+      end
+      function on_halt(self) children.halt(self.child, 5) end
+      function on_child_halted(self, msg) print(msg.restarts, msg.halts, msg.failed) end
+    ]] })
+    stage:run()
+    stage:output()
+    stage:send("supervisor", "Cross")
+    stage:advance("1s")
+    assert.same({ "child stops", "0\t0\ttrue", "0\t1\ttrue" }, stage:output())
+    stage:send("supervisor", "Halt")
+    stage:run()
+    assert.same({ "0\t2\ttrue" }, stage:output())
+  end)
+
+  it("is killed, without its on_shutdown, when it is given no time", function()
+    started()
+    tell("halt", 0)
+    assert.same({ "halted child 0\tkilled\ttrue\ttrue" }, { stage:output()[1] })
+  end)
+
   it("may be halted before it was ever started", function()
     supervisor()
     tell("halt", "1s")
@@ -178,6 +209,13 @@ describe("a supervised child", function()
     tell "start"
     tell("halt", "1s")
     assert.same({ "start\tdown\tthe child has ended", "halt\tdown\tthe child has ended" }, stage:output())
+  end)
+
+  it("may be dropped before it was ever started", function()
+    supervisor()
+    tell "drop"
+    assert.is_false(stage:alive("child"))
+    assert.same({}, stage:output())
   end)
 
   it("is not dropped while it runs", function()

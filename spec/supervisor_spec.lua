@@ -121,6 +121,22 @@ describe("a supervisor", function()
       assert.equal(3, stage:ask("b", "Get").restarts)
     end)
 
+    it("and may be tried again at once when it could not, under the same names", function()
+      stage:close()
+      stage = Stage.new()
+      assert(stage:spawn { name = "counter", source = COUNTER })
+      assert(stage:spawn { name = "parent", source = [[
+        function on_start()
+          local options = { name = "supervisor", restart = { max = 0 }, children = {
+            { script = "spec/support/supervised", name = "a" },
+            { script = "spec/support/supervised", name = "b", config = { fails = 2 } } } }
+          for _ = 1, 3 do print(actor.supervise(options) and "yes" or "no") end
+        end
+      ]] })
+      stage:advance("5s")
+      assert.equal("+a -a no +a -a no +a +b yes", seen())
+    end)
+
     it("or stops what it has started, in reverse order, and says which child and why", function()
       supervise { children = family { "permanent", "transient", { config = { fails = 4 } }, "permanent" } }
       stage:advance("10s")
@@ -433,6 +449,81 @@ describe("a supervisor", function()
       stage:advance("10s")
       assert.equal("+first +x -x +x -x -first not supervised: inner ended: error: y ended: error: " .. CHILD ..
         ".lua:14: y cannot start: 0 restarts in 10 s were not enough: 1 restart in 10 s was not enough", seen())
+    end)
+  end)
+
+  describe("itself", function()
+    local BIG = ("x"):rep(3 << 20)
+
+    it("may fail: then its children end, the youngest first, and come again with it", function()
+      supervise { children = { { script = CHILD, name = "first" },
+        { name = "inner", memory = "2MiB", supervise = { children = { { script = CHILD, name = "x" }, { script = CHILD, name = "y" } } } } } }
+      seen()
+      stage:send("inner", "StartChild", { script = CHILD, config = { text = BIG } })
+      stage:advance("1s")
+      assert.equal("-y -x +x +y", seen())
+      assert.matches("memory limit of 2 MiB reached", stage:log()[1].text)
+      assert.equal("first running, inner running", children())
+    end)
+
+    it("may fail at the top: then its parent fails with it", function()
+      supervise({ children = family { "permanent", "permanent" } }, { failure = "stop" })
+      seen()
+      stage:send("supervisor", "StartChild", { script = CHILD, config = { text = ("x"):rep(300 << 10) }, memory = "x" })
+      stage:run()
+      assert.is_true(stage:alive("supervisor")) -- what is merely wrong is refused
+      assert.equal("", seen())
+    end)
+
+    it("may be killed by the one above it: nothing of it is left", function()
+      supervise { children = { { script = CHILD, name = "first" },
+        { name = "inner", shutdown = "brutal", supervise = { children = { { script = CHILD, name = "x" } } } } } }
+      ask("TerminateChild", { name = "inner" })
+      stage:run()
+      assert.is_false(stage:alive("x"))
+      assert.equal("first running, inner down", children())
+      ask("RestartChild", { name = "inner" })
+      assert.is_true(stage:alive("x"))
+    end)
+  end)
+
+  describe("whose children are linked in a circle", function()
+    local file
+
+    before_each(function()
+      file = os.tmpname()
+      local handle <close> = assert(io.open(file, "w"))
+      handle:write [[
+        function on_start(self)
+          actor.link(actor.ref(self.config.to))
+          print("+" .. actor.name)
+        end
+        function on_fail() error(actor.name .. " failed") end
+      ]]
+    end)
+    after_each(function() os.remove(file) end)
+
+    local function circle()
+      local list = {}
+      for i, name in ipairs { "a", "b", "c" } do
+        list[i] = { script = file, name = name, config = { to = ({ "b", "c", "a" })[i] } }
+      end
+      return list
+    end
+
+    it("restarts the one that fails: for the others it has not ended", function()
+      supervise { children = circle() }
+      seen()
+      tell("b", "Fail")
+      assert.equal("+b", seen())
+      assert.equal("a running, b running, c running", children())
+    end)
+
+    it("ends with all of them when it gives up", function()
+      supervise({ restart = { max = 0 }, children = circle() }, { failure = "stop" })
+      stage:send("b", "Fail")
+      stage:advance("1s")
+      for _, name in ipairs { "parent", "supervisor", "a", "b", "c" } do assert.is_false(stage:alive(name)) end
     end)
   end)
 

@@ -115,8 +115,9 @@ static bool is_to_stop(struct actor *actor, const struct message *message)
     case STOP_KILL:
         return message->request ==
                atomic_load_explicit(&actor->incarnation, memory_order_relaxed);
-    case STOP_DROP: /* it is not halted (any more) */
-        return false;
+    case STOP_DROP: /* it is not halted (any more), but may never have begun */
+        actor->for_good = actor->for_good || actor->phase == PHASE_BORN;
+        return actor->phase == PHASE_BORN;
     }
     UNREACHABLE();
 }

@@ -163,6 +163,8 @@ static struct message *begin(struct actor *actor)
     if (actor->restarts > 0)
         atomic_fetch_add_explicit(&actor->system->counters.restarts, 1, memory_order_relaxed);
     rebirth->has_deadline = false;
+    if (actor->supervised) /* made before others that have started since: they depend on it */
+        registry_make_newest(&actor->system->registry, actor);
     actor->phase = PHASE_RUNNING;
     rebirth->due_ns = UINT64_MAX;
     if (!rebirth->has_state) {
@@ -279,9 +281,9 @@ static void forget_failure(struct actor *actor)
     actor->ended = ENDED_NORMALLY;
 }
 
-static void stop_halted(struct actor *actor, const struct message *message)
+static void stop_halted(struct actor *actor, enum stop_how how)
 {
-    switch ((enum stop_how)message->reason) {
+    switch (how) {
     case STOP_ASKED:
         forget_failure(actor);
         if (actor->supervised)
@@ -310,7 +312,7 @@ struct message *incarnation_halted_receive(struct actor *actor, struct message *
 {
     switch (message->kind) {
     case MESSAGE_STOP:
-        stop_halted(actor, message);
+        stop_halted(actor, (enum stop_how)message->reason);
         break;
     case MESSAGE_START:
         actor->rebirth->due_ns = 0;

@@ -108,7 +108,7 @@ int incarnation_order_start(struct system *system, actor_id id);
  * ended for good; -EAGAIN (too many timers), -ENOMEM. */
 int incarnation_order_halt(struct system *system, actor_id id, uint64_t deadline_ns);
 
-/* Ends a halted actor for good. */
+/* Ends for good an actor that is halted or was never started. */
 int incarnation_order_drop(struct system *system, actor_id id);
 
 /* ---- Killing ---- */

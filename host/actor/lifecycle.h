@@ -55,7 +55,7 @@ enum stop_how {
     STOP_ASKED,    /* a supervised one is halted, any other ends */
     STOP_FOR_GOOD, /* its parent has ended, or the host does */
     STOP_HALT,     /* its supervisor halts it; it was in the incarnation `request` then */
-    STOP_DROP,     /* its supervisor needs it no more: only if it is halted */
+    STOP_DROP,     /* its supervisor needs it no more: only if it does not run */
     STOP_KILL,     /* the incarnation `request`, at once */
 };
 

@@ -135,7 +135,7 @@ int incarnation_order_halt(struct system *system, actor_id id, uint64_t deadline
     struct actor *actor = registry_find(&system->registry, id);
     if (actor == NULL)
         return -ESRCH;
-    struct message *halt = make_stop(id, STOP_HALT, incarnation_number(actor));
+    struct message *halt = make_stop(id, STOP_HALT, 0);
     if (halt == NULL)
         return -ENOMEM;
     int error = incarnation_kill_at(system, actor, deadline_ns);

@@ -282,11 +282,8 @@ int registry_add(struct registry *registry, const char *name, const char *stem, 
     return error;
 }
 
-actor_id registry_publish(struct registry *registry, struct actor *actor)
+static void join_births_locked(struct registry *registry, struct actor *actor)
 {
-    actor_id id = (actor_id)actor->generation << 32 | actor->slot;
-
-    lock_acquire(&registry->lock);
     actor->born_after = NULL;
     actor->born_before = registry->newest;
     if (registry->newest == NULL)
@@ -294,6 +291,37 @@ actor_id registry_publish(struct registry *registry, struct actor *actor)
     else
         registry->newest->born_after = actor;
     registry->newest = actor;
+}
+
+static void leave_births_locked(struct registry *registry, struct actor *actor)
+{
+    if (actor->born_before == NULL)
+        registry->oldest = actor->born_after;
+    else
+        actor->born_before->born_after = actor->born_after;
+    if (actor->born_after == NULL)
+        registry->newest = actor->born_before;
+    else
+        actor->born_after->born_before = actor->born_before;
+    actor->born_before = actor->born_after = NULL;
+}
+
+void registry_make_newest(struct registry *registry, struct actor *actor)
+{
+    lock_acquire(&registry->lock);
+    if (registry->newest != actor) {
+        leave_births_locked(registry, actor);
+        join_births_locked(registry, actor);
+    }
+    lock_release(&registry->lock);
+}
+
+actor_id registry_publish(struct registry *registry, struct actor *actor)
+{
+    actor_id id = (actor_id)actor->generation << 32 | actor->slot;
+
+    lock_acquire(&registry->lock);
+    join_births_locked(registry, actor);
     atomic_fetch_add_explicit(&registry->living, 1, memory_order_relaxed);
     /* Pairs with the acquire in registry_find(): whoever finds the actor sees it made. */
     atomic_store_explicit(&actor->id, id, memory_order_release);
@@ -305,15 +333,7 @@ actor_id registry_remove(struct registry *registry, struct actor *actor)
 {
     lock_acquire(&registry->lock);
     if (actor_self(actor) != 0) {
-        if (actor->born_before == NULL)
-            registry->oldest = actor->born_after;
-        else
-            actor->born_before->born_after = actor->born_after;
-        if (actor->born_after == NULL)
-            registry->newest = actor->born_before;
-        else
-            actor->born_after->born_before = actor->born_before;
-        actor->born_before = actor->born_after = NULL;
+        leave_births_locked(registry, actor);
         atomic_fetch_add_explicit(&registry->ended, 1, memory_order_relaxed);
     }
     map_remove(&registry->names, actor->name, strlen(actor->name));

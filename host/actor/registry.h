@@ -74,6 +74,9 @@ int  registry_add(struct registry *registry, const char *name, const char *stem,
 int  registry_check_room(struct registry *registry, actor_id parent);
 /* Makes a slot visible under its new id, which it returns, as the youngest actor. */
 actor_id registry_publish(struct registry *registry, struct actor *actor);
+/* From now on it counts as the youngest: it has been started again. Its place among
+ * its siblings stays. */
+void registry_make_newest(struct registry *registry, struct actor *actor);
 /* Takes up to `room` children from an actor that ends, youngest first: their ids
  * in `children`; returns how many. They have no parent from then on; with
  * `mourned` the actor can wait for their ends (registry_mourns). */

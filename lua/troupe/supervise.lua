@@ -9,7 +9,16 @@
 --- ```
 local Options = require "troupe.supervisor_options"
 
-local FOREVER = 1e9 -- seconds
+local FOREVER = 1e9     -- seconds
+local PATIENCE = 1      -- with a supervisor that is to be gone
+
+-- Its name may be taken again then. Whoever asks is told when there is nobody to
+-- answer any more, which is a moment before the name is free.
+local function await_end(ref)
+  local name, deadline = tostring(ref):match("^[^@]+"), actor.now() + PATIENCE
+  ref:ask("AwaitEnd", nil, { timeout = PATIENCE })
+  while actor.ref(name) == ref and actor.now() < deadline and actor.sleep("1ms") do end
+end
 
 -- Raises at the line of the script that has called actor.supervise.
 local function misuse(text, ...)
@@ -23,12 +32,11 @@ return function(host)
   return function(given)
     host.refuse_loading()
     if type(given) ~= "table" then misuse("options are a table, not a %s", type(given)) end
-    local config = { strategy = given.strategy, restart = given.restart, children = given.children }
-    local rest = {}
+    local config = {}
     for key, value in pairs(given) do
-      if key ~= "name" then rest[key] = value end
+      if key ~= "name" then config[key] = value end
     end
-    local plan, wrong = Options.read(rest)
+    local plan, wrong = Options.read(config)
     if not plan then misuse("%s", wrong) end
     config.beside, config.awaited = host.script, true
 
@@ -37,6 +45,7 @@ return function(host)
     local answer, env = ref:ask("AwaitStart", nil, { timeout = FOREVER })
     if not answer then return nil, env end
     if env.type == "Started" then return ref end
+    await_end(ref)
     local none, failure = host.failure("failed", answer.why)
     failure.name = answer.name
     return none, failure

@@ -1,0 +1,2 @@
+-- For supervised_stillborn.lua.
+function on_start() error("no disk") end
