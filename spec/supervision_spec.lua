@@ -56,6 +56,21 @@ describe("a supervisor", function()
     assert.equal("supervised_stubborn", found.left)
   end)
 
+  it("is asked by other hosts how its children are, but not commanded", function()
+    local child = process.start(process.troupe { "run", "spec/hostile/supervised_tree.lua", "--bind", ":0" })
+    local supervisor = "outer@" .. child:error_line("listening on"):match("tcp://%S+")
+    child:line("ready")
+    local function ask(...) return process.run(process.troupe { "ask", supervisor, ... }) end
+    assert.equal('Count {"active": 3, "specs": 3, "supervisors": 1, "workers": 2}\n', ask("CountChildren").out)
+    assert.matches('{"kind": "permanent", "name": "first", "ref": "first@tcp://', ask("WhichChildren").out, 1, true)
+    for _, command in ipairs { "StartChild", "TerminateChild", "RestartChild", "DeleteChild" } do
+      local ended = ask(command, "name=first", "script=spec/support/leaf.lua")
+      assert.equal(4, ended.code)
+      assert.matches("a supervisor is commanded by actors of its own host", ended.err, 1, true)
+    end
+    assert.equal(0, child:stop("TERM").code)
+  end)
+
   it("ends with the host, in reverse order of the starts", function()
     local child = process.start(process.troupe { "run", "spec/hostile/supervised_tree.lua" })
     child:line("ready")

@@ -184,6 +184,13 @@ static void test_order(void)
     c = add("c", NULL);
     assert(registry.oldest == b && b->born_after == a && a->born_after == c);
     assert(registry.newest == c && c->born_before == a && a->born_before == b);
+    registry_make_newest(&registry, a); /* started again */
+    registry_make_newest(&registry, a);
+    assert(registry.oldest == b && b->born_after == c && c->born_after == a);
+    assert(registry.newest == a && a->born_before == c && a->born_after == NULL);
+    registry_make_newest(&registry, b);
+    assert(registry.oldest == c && registry.newest == b && c->born_before == NULL);
+    registry_make_newest(&registry, c);
     end(a);
     assert(b->born_after == c && c->born_before == b);
     end(c);

@@ -4,13 +4,17 @@
  */
 #include "script/api.h"
 
+#include "script/sandbox.h"
+
 #include <assert.h>
 #include <lauxlib.h>
 
-/* Raises while the script's top level runs. */
-static int refuse_loading(lua_State *L)
+/* Raises where it cannot be called: while the script's top level runs, and in a
+ * sandbox, whose actors spawn scripts of their own folder only. */
+static int refuse_here(lua_State *L)
 {
     api_refuse_loading(L, "actor.supervise");
+    sandbox_refuse(L, "actor.supervise");
     return 0;
 }
 
@@ -30,8 +34,8 @@ void api_push_supervise(lua_State *L)
     lua_pushliteral(L, "/actors/supervisor.lua");
     lua_concat(L, 2);
     lua_setfield(L, -2, "supervisor");
-    lua_pushcfunction(L, refuse_loading);
-    lua_setfield(L, -2, "refuse_loading");
+    lua_pushcfunction(L, refuse_here);
+    lua_setfield(L, -2, "refuse_here");
     lua_pushcfunction(L, api_failure);
     lua_setfield(L, -2, "failure");
     lua_call(L, 1, 1);

@@ -25,12 +25,12 @@ local function misuse(text, ...)
   error("actor.supervise: " .. text:format(...), 3)
 end
 
----@param host { script: string, supervisor: string, refuse_loading: fun(), failure: fun(reason: string, text: string): nil, troupe.Why }
+---@param host { script: string, supervisor: string, refuse_here: fun(), failure: fun(reason: string, text: string): nil, troupe.Why }
 ---  script: the path of the script that calls; supervisor: of the shipped one
 ---@return fun(options: table): troupe.Ref?, troupe.Why?
 return function(host)
   return function(given)
-    host.refuse_loading()
+    host.refuse_here()
     if type(given) ~= "table" then misuse("options are a table, not a %s", type(given)) end
     local config = {}
     for key, value in pairs(given) do

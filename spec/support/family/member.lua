@@ -1,0 +1,2 @@
+-- For head.lua.
+function on_start() print("+" .. actor.name) end
