@@ -108,6 +108,23 @@ describe("a sandbox", function()
     assert.matches("^false\t.*attempt to call a nil value", inside "os.exit(0)")
   end)
 
+  it("opens no file, no program and no connection", function()
+    for call in ([[actor.lines("/etc/passwd") actor.lines("-") actor.process{"id"} actor.listen("tcp://127.0.0.1:5001")
+                   actor.connect("tcp://127.0.0.1:5001") actor.subscribe("tcp://127.0.0.1:5001","x")]]):gmatch("%S+") do
+      local name = call:match("^actor%.%a+")
+      assert.matches("^false\t.*" .. name .. " is not available in a sandbox", inside(call))
+      assert.matches("^false\t.*a source is expected",
+                     inside(("actor.stream({ kind = %d, target = '/etc/passwd', arguments = { 'id' } })"):format(#name % 5)))
+    end
+  end)
+
+  it("makes no supervisor, whose children would be everybody's scripts", function()
+    assert.matches("^false\t.*actor.supervise is not available in a sandbox",
+                   inside "actor.supervise { children = { { script = 'spec/support/restarts' } } }")
+    assert.matches("^false\t.*spawns scripts of its own folder",
+                   inside "require('troupe.children').spawn('/etc/passwd', {}, '/etc/passwd')")
+  end)
+
   it("is the spawner's to give, not the script's own", function()
     local none, why = stage:spawn { name = "own", source = "return { sandbox = true, on_ping = function() end }" }
     assert.is_nil(none)

@@ -4,6 +4,7 @@
 #include "script/api.h"
 
 #include "base/suggest.h"
+#include "script/sandbox.h"
 #include "script/stream_handle.h"
 
 #include <errno.h>
@@ -70,6 +71,7 @@ static const char *check_text(lua_State *L, int index, const char *what, const c
 /* actor.lines(path or "-") -> source */
 int api_lines(lua_State *L)
 {
+    sandbox_refuse(L, "actor.lines");
     const char *path = check_text(L, 1, "actor.lines", "the path of a file, or \"-\",");
     if (*path == '\0')
         return luaL_error(L, "actor.lines: an empty path");
@@ -82,6 +84,7 @@ int api_lines(lua_State *L)
 static int endpoint_source(lua_State *L, const char *what, enum stream_kind kind)
 {
     char endpoint[ADDRESS_ENDPOINT_LIMIT], why[256];
+    sandbox_refuse(L, what);
     const char *text = check_text(L, 1, what, "an endpoint, as \"tcp://127.0.0.1:5001\",");
     if (address_endpoint_normalise(text, strlen(text), false, kind == STREAM_LISTEN, endpoint, why,
                                    sizeof why) != 0)
@@ -107,6 +110,7 @@ int api_connect(lua_State *L)
 /* actor.subscribe(endpoint, [prefix]) -> source */
 int api_subscribe(lua_State *L)
 {
+    sandbox_refuse(L, "actor.subscribe");
     if (!lua_isnoneornil(L, 2) && lua_type(L, 2) != LUA_TSTRING)
         return luaL_error(L, "actor.subscribe: a prefix is a string, not a %s",
                           luaL_typename(L, 2));
@@ -169,6 +173,7 @@ int api_process(lua_State *L)
 {
     static const char what[] = "actor.process";
     luaL_Buffer command;
+    sandbox_refuse(L, what);
     lua_settop(L, 1);
     if (!lua_istable(L, 1))
         return luaL_error(L, "%s: a table is expected, as {\"sort\", \"-u\"}, not a %s%s", what,
