@@ -125,6 +125,44 @@ describe("a sandbox", function()
                    inside "require('troupe.children').spawn('/etc/passwd', {}, '/etc/passwd')")
   end)
 
+  it("chooses no cpu and no priority, wherever it is put", function()
+    for _, field in ipairs { "cpu = {0}", "priority = 50" } do
+      local none, why = stage:spawn { name = "own", sandbox = true, thread = "own",
+                                      source = ("return { %s, on_ping = function() end }"):format(field) }
+      assert.is_nil(none)
+      assert.matches(field:match("%a+") .. " is not its to choose", tostring(why), 1, true)
+    end
+  end)
+
+  describe("keeps a failure inside", function()
+    local function parent(options)
+      assert(stage:spawn { name = "parent", source = ([[
+        function on_start(self)
+          self.child = assert(actor.spawn(%q, { name = "caged", sandbox = true %s }))
+        end
+        function on_shutdown() print("parent down") end
+      ]]):format("spec/support/caged", options) })
+      stage:run()
+      stage:send("caged", "Fail")
+      stage:advance("10s")
+      return stage:output()
+    end
+
+    it("though its script says escalate, and its children do", function()
+      assert.same({ "leaf up", "leaf down" }, parent "")
+      assert.is_true(stage:alive("parent"))
+      assert.is_false(stage:alive("caged"))
+      local log = stage:log()
+      assert.matches("the actor ends and caged fails with it", log[1].text, 1, true)
+      assert.matches("the actor ends, and nobody with it: it was in a sandbox", log[2].text, 1, true)
+    end)
+
+    it("unless its spawner wants to fail with it", function()
+      assert.same({ "leaf up", "leaf down", "parent down" }, parent ', failure = "escalate"')
+      stage:log()
+    end)
+  end)
+
   it("is the spawner's to give, not the script's own", function()
     local none, why = stage:spawn { name = "own", source = "return { sandbox = true, on_ping = function() end }" }
     assert.is_nil(none)

@@ -25,6 +25,7 @@ struct spawn {
     enum on_failure on_failure;
     struct restart_options restart; /* of ON_FAILURE_RESTART */
     bool        supervised;         /* its parent starts it, and decides when it has ended */
+    bool        contained;          /* its failure takes neither its parent along nor the host */
     const void *config;             /* supervised: the payload of its START; copied */
     size_t      config_size;
 };

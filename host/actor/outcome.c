@@ -18,9 +18,16 @@ static bool host_stops(const struct system *system)
     return atomic_load_explicit(&system->inlet_closed, memory_order_acquire);
 }
 
+/* Its failure is its parent's; unless there is nobody to fail any more, or it
+ * runs in a sandbox and its parent does not. */
 static enum outcome escalates(struct actor *actor, const char *before, char *text, size_t room)
 {
     char parent[ADDRESS_NAME_LIMIT + 1];
+    if (actor->contained || host_stops(actor->system)) {
+        snprintf(text, room, "%sthe actor ends%s", before,
+                 actor->contained ? ", and nobody with it: it was in a sandbox" : ", for the host does");
+        return OUTCOME_ENDS;
+    }
     actor->afterwards = AFTERWARDS_ESCALATE;
     if (actor->parent_id == 0)
         snprintf(text, room, "%sthe actor ends and the host with it", before);

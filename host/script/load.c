@@ -466,6 +466,7 @@ int script_spawn_source(struct script_world *world, struct source *source, actor
         .hidden = options->hidden,
         .takes_any = script->takes_any,
         .supervised = options->supervised,
+        .contained = sandbox_contains(options),
         .config = options->supervised ? options->config : NULL,
         .config_size = options->supervised ? options->config_size : 0,
     };

@@ -101,6 +101,11 @@ int sandbox_restrain(const struct script_world *world, const struct script_optio
         snprintf(why, room, "a sandboxed script runs on the pool: thread is not its to choose");
         return -EINVAL;
     }
+    if (!cpus_is_empty(&own->cpus) || own->priority != 0) {
+        snprintf(why, room, "a sandboxed script runs where it is put: %s is not its to choose",
+                 own->priority != 0 ? "priority" : "cpu");
+        return -EINVAL;
+    }
     size_t memory = given->memory_bytes != 0 ? given->memory_bytes : world->defaults.memory_bytes;
     if (own->memory_bytes != 0)
         own->memory_bytes = (size_t)cut(own->memory_bytes, memory);
@@ -111,4 +116,12 @@ int sandbox_restrain(const struct script_world *world, const struct script_optio
         cut_mailbox(own, &most);
     own->children = 0;
     return 0;
+}
+
+bool sandbox_contains(const struct script_options *given)
+{
+    bool inside = given->within != NULL;
+    bool wanted = given->has_failure && (given->failure == ON_FAILURE_RESTART ||
+                                         given->failure == ON_FAILURE_ESCALATE);
+    return given->sandbox && !inside && !wanted;
 }

@@ -25,4 +25,8 @@ void sandbox_spawn(lua_State *L, struct script *script, struct script_options *o
 int sandbox_restrain(const struct script_world *world, const struct script_options *given,
                      struct script_options *own, char *why, size_t room);
 
+/* Whether a failure ends at the sandbox that begins with this spawn: unless it is
+ * the spawner who has asked for restarts or escalation. */
+bool sandbox_contains(const struct script_options *given);
+
 #endif
