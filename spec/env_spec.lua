@@ -210,6 +210,23 @@ describe("env", function()
   end)
 
   describe("forward", function()
+    it("keeps the priority that the message was sent with", function()
+      actor("busy", [[
+        function on_wait() actor.sleep("1s") end
+        function on_ping(self, msg) print(msg.n) end
+      ]])
+      actor("desk", 'function on_any(self, msg, env) env:forward(actor.ref("busy")) end')
+      run("sender", [[
+        local desk = actor.ref("desk")
+        desk:send("Wait")
+        desk:send("Ping", { n = 1 })
+        actor.sleep("10ms")
+        desk:send("Ping", { n = 2 }, { priority = "high" })
+      ]])
+      stage:advance("2s")
+      assert.same({ "2", "1" }, printed())
+    end)
+
     before_each(function()
       actor("pong", 'function on_ping(self, msg, env) print(env.from, env.asked) env:reply("Pong", msg) end')
     end)

@@ -166,6 +166,8 @@ static struct message *copy_of(const struct about *about)
     copy->from = about->from;
     copy->request = about->request;
     copy->flags |= about->message->flags & (MESSAGE_TEXT | MESSAGE_REMOTE);
+    if (about->message->lane == LANE_HIGH)
+        copy->lane = LANE_HIGH;
     if (about->origin != NULL)
         copy->origin = address_ref(about->origin);
     return copy;
