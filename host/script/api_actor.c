@@ -253,6 +253,7 @@ static const struct field {
     { "registry", api_registry, NULL },
     { "lookup", api_lookup, NULL },
     { "names", api_names, NULL },
+    { "backlog", api_backlog, NULL },
     { "join", api_join, NULL },
     { "leave", api_leave, NULL },
     { "members", api_members, NULL },

@@ -315,9 +315,10 @@ int api_all(lua_State *L);
 int api_any(lua_State *L);
 int api_receive(lua_State *L);
 int api_sleep(lua_State *L);
-/* actor.lookup, actor.names; actor.join, actor.leave, actor.members, actor.publish. */
+/* actor.lookup, actor.names, actor.backlog; actor.join, actor.leave, actor.members, actor.publish. */
 int api_lookup(lua_State *L);
 int api_names(lua_State *L);
+int api_backlog(lua_State *L);
 int api_join(lua_State *L);
 int api_leave(lua_State *L);
 int api_members(lua_State *L);

@@ -195,6 +195,14 @@ function actor.lookup(name, options) end
 ---@return string[] names
 function actor.names(prefix) end
 
+--- How many messages an actor of this host has not handled yet: those in its
+--- mailbox, those whose senders wait for room there, and the one in hand. What was
+--- true when it was asked. "down": there is no such actor; "failed": it is elsewhere.
+---@param ref troupe.Ref
+---@return integer? count
+---@return troupe.Why? why
+function actor.backlog(ref) end
+
 --- This actor is in the group from now on, behind those that are in it; if it was in
 --- it already nothing changes. Groups are of this host. It leaves by actor.leave or
 --- when it ends. "full": it is in 1000 groups already.
