@@ -65,6 +65,20 @@ describe("the backlog of an actor", function()
     assert.same({ "0" }, look())
   end)
 
+  it("of one that is halted is what waits there", function()
+    assert(stage:spawn { name = "failing", failure = "restart", source = [[
+      function on_work() error("as asked") end
+      function on_rest() end
+    ]] })
+    stage:send("failing", "Work")
+    stage:send("failing", "Rest")
+    stage:run()
+    assert.same({ "1" }, look("LookFor", { name = "failing" }))
+    stage:advance("1s")
+    assert.same({ "0" }, look("LookFor", { name = "failing" }))
+    stage:log()
+  end)
+
   it("is known by name, too", function()
     stage:send(worker, "Work")
     stage:run()

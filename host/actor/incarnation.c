@@ -243,6 +243,7 @@ struct message *incarnation_halt(struct actor *actor)
     watches_drop(actor);
     alarm_set(actor, UINT64_MAX);
     actor->behaviour->halt(actor);
+    atomic_store_explicit(&actor->handling, TYPE_NONE, memory_order_relaxed);
     atomic_store_explicit(&actor->edge, 0, memory_order_seq_cst);
     lifecycle_end_children(actor, true);
     atomic_store_explicit(&worker->running, actor, memory_order_release);
