@@ -20,29 +20,35 @@ local LONGEST = 1e9 -- seconds
 
 ---@class troupe.Setting
 ---@field [1] string   its name
----@field [2] "string"|"integer"|"boolean"|"duration"|"list"|"table"
+---@field [2] "string"|"integer"|"duration"|"list"|"table"
 ---@field default? any
 ---@field required? boolean
 ---@field least? number  of an integer, or a duration in seconds
 ---@field most? number
 
-local function refuse(text, ...)
+--- Raises what is wrong with a config: "config.route: ...".
+---@param text string  a format
+function Settings.refuse(text, ...)
   error(text:format(...), 0)
 end
+local refuse = Settings.refuse
 
--- How many letters to add, leave out or change.
+-- How many letters to add, leave out, change, or exchange with their neighbour.
 local function distance(one, other)
-  local row = {}
-  for j = 0, #other do row[j] = j end
+  local rows = { [0] = {} }
+  for j = 0, #other do rows[0][j] = j end
   for i = 1, #one do
-    local corner = row[0]
-    row[0] = i
+    rows[i] = { [0] = i }
     for j = 1, #other do
-      local cost = one:byte(i) == other:byte(j) and 0 or 1
-      corner, row[j] = row[j], math.min(row[j] + 1, row[j - 1] + 1, corner + cost)
+      local same = one:byte(i) == other:byte(j)
+      local best = math.min(rows[i - 1][j] + 1, rows[i][j - 1] + 1, rows[i - 1][j - 1] + (same and 0 or 1))
+      if i > 1 and j > 1 and one:byte(i) == other:byte(j - 1) and one:byte(i - 1) == other:byte(j) then
+        best = math.min(best, rows[i - 2][j - 2] + 1)
+      end
+      rows[i][j] = best
     end
   end
-  return row[#other]
+  return rows[#one][#other]
 end
 
 --- " (did you mean 'max'?)" for a word that is near one of these; else "".
@@ -87,10 +93,6 @@ function readers.integer(value)
   return math.tointeger(value), "an integer"
 end
 
-function readers.boolean(value)
-  return type(value) == "boolean" and value or nil, "true or false"
-end
-
 function readers.duration(value)
   return Settings.seconds(value), "a duration (\"250ms\", \"2s\", a number of seconds)"
 end
@@ -112,13 +114,13 @@ local function range(field, unit)
   return ""
 end
 
-local function read(field, value)
-  local name, kind = field[1], field[2]
+local function read(field, value, part)
+  local kind = field[2]
   local got, expected = readers[kind](value)
   local outside = type(got) == "number"
     and ((field.least and got < field.least) or (field.most and got > field.most))
   if got == nil or outside then
-    refuse("config.%s: %s%s is expected, not %s", name, expected,
+    refuse("%s.%s: %s%s is expected, not %s", part, field[1], expected,
            range(field, kind == "duration" and " s" or ""), shown(value))
   end
   return got
@@ -133,7 +135,6 @@ local function value_of(field, text, is_json)
     return value
   end
   if kind == "integer" then return math.tointeger(text) or text end
-  if kind == "boolean" then return ({ ["true"] = true, ["false"] = false })[text] == nil and text or text == "true" end
   if kind == "list" then
     local list = {}
     for item in text:gmatch("[^,]+") do table.insert(list, item) end
@@ -142,9 +143,9 @@ local function value_of(field, text, is_json)
   return text
 end
 
-local function check_name(name, known, names)
+local function check_name(name, known, names, part)
   if not known[name] then
-    refuse("config.%s: there is no such setting%s", tostring(name), Settings.hint(tostring(name), names))
+    refuse("%s.%s: there is no such setting%s", part, tostring(name), Settings.hint(tostring(name), names))
   end
 end
 
@@ -154,68 +155,49 @@ local function read_arguments(known, names)
   for _, argument in ipairs(actor.args) do
     local owner, name, json_mark, text = argument:match("^([%w_.-]+)%.([%w_]+)(:?)=(.*)$")
     if owner == actor.name then
-      check_name(name, known, names)
+      check_name(name, known, names, "config")
       found[name] = value_of(known[name], text, json_mark == ":")
     end
   end
   return found
 end
 
+-- Of many mistakes the same one is told each time.
+local function check_names(given, known, names, part)
+  local unknown = {}
+  for name in pairs(given) do
+    if not known[name] then table.insert(unknown, tostring(name)) end
+  end
+  table.sort(unknown)
+  if unknown[1] then check_name(unknown[1], known, names, part) end
+end
+
 ---@param config table
 ---@param fields troupe.Setting[]
+---@param part? string  a table within the config, as "config.restart"; then nothing of it
+---  stands on the command line
 ---@return table<string, any> settings
-function Settings.read(config, fields)
+function Settings.read(config, fields, part)
   local known, names = {}, {}
   for _, field in ipairs(fields) do
     known[field[1]] = field
     table.insert(names, field[1])
   end
-  local given = {}
-  for name in pairs(config) do table.insert(given, name) end
-  table.sort(given)
-  for _, name in ipairs(given) do check_name(name, known, names) end
-
-  local arguments, settings = read_arguments(known, names), {}
+  check_names(config, known, names, part or "config")
+  local arguments, settings = part and {} or read_arguments(known, names), {}
   for _, field in ipairs(fields) do
     local name = field[1]
     local value = config[name]
     if value == nil then value = arguments[name] end
     if value ~= nil then
-      settings[name] = read(field, value)
+      settings[name] = read(field, value, part or "config")
     elseif field.required then
-      refuse("config.%s is missing", name)
+      refuse("%s.%s is missing", part or "config", name)
     else
       settings[name] = field.default
     end
   end
   return settings
-end
-
---- What a route is called, and the field that it looks at: "hash:user" is "hash", "user".
----@param text string
----@param routes table<string, boolean>  the names; true: with a field
----@return string route
----@return string? field
-function Settings.read_route(text, routes)
-  local name, field = text:match("^([^:]*):(.*)$")
-  name = name or text
-  if routes[name] == nil then
-    local names = {}
-    for each, has_field in pairs(routes) do table.insert(names, has_field and each .. ":FIELD" or each) end
-    table.sort(names)
-    local plain = {}
-    for each in pairs(routes) do table.insert(plain, each) end
-    table.sort(plain)
-    refuse("config.route: there is no route '%s'%s: they are %s", name, Settings.hint(name, plain),
-           table.concat(names, ", "))
-  end
-  if routes[name] and (not field or field == "") then
-    refuse("config.route: '%s' needs the field that it looks at, as in \"%s:id\"", name, name)
-  end
-  if not routes[name] and field then
-    refuse("config.route: '%s' looks at no field", name)
-  end
-  return name, field
 end
 
 return Settings
