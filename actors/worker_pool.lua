@@ -40,6 +40,7 @@ local WorkerPool = {
 }
 
 local LOOK, RETRY = 0.1, 0.01 -- seconds: between two looks at the workers; with messages queued
+local SLACK = 0.001           -- a timer may be early by less: clocks count in other units
 local LOOKS_IN_IDLE = 4
 local GROWTH_PAUSE = 1   -- seconds, after a worker could not be made
 local SIZE_LIMIT = 1000
@@ -70,7 +71,7 @@ local ROUTES = { round = false, least = false, hash = true }
 actor.message("PoolResize", { { "min", "integer?" }, { "max", "integer?" } })
 
 ----------------------------------------------------------------- workers ----
--- A worker: { ref, name, state, routed, restarts, idle_since? }. self.workers are those that
+-- A worker: { ref, name, state, routed, restarts, idle_since?, due? }. self.workers are those that
 -- messages go to, in the order of their birth: "starting", "running", or "halted" until they
 -- start again. One that is "leaving" is only in self.by_ref.
 
@@ -278,6 +279,45 @@ local function arm_if_needed(self, busy)
   end
 end
 
+----------------------------------------------------------------- restarts ----
+
+-- A worker has ended: what comes now. Raises when that was one too many.
+local function take_halted(self, msg)
+  local worker = self.by_ref[msg.who]
+  if not worker then return end
+  if worker.state == "leaving" then return leave(self, worker) end
+  local wait = Budget.spend(self.budget, actor.now())
+  if not wait then
+    self.gave_up = true
+    error(("too many restarts: %d in %g s, and now %s ended: %s"):format(self.budget.max, self.budget.within,
+          worker.name, msg.reason), 0)
+  end
+  worker.state = "halted"
+  worker.idle_since = nil
+  worker.due = actor.now() + wait
+  if not msg.failed then log.info("a worker has ended and starts again", { worker = worker.name }) end
+  actor.after(wait, "PoolDue")
+end
+
+local function start_due(self)
+  local now = actor.now() + SLACK
+  for _, worker in ipairs(self.workers) do
+    if worker.state == "halted" and worker.due <= now then start_again(self, worker) end
+  end
+end
+
+-- Waits for room in the pool's queue. It does itself what goes on meanwhile, for a pool that
+-- drains begins no other handlers.
+local function await_room(self)
+  while #self.queue >= self.settings.queue do
+    local halted, why = actor.receive("ChildHalted", { timeout = RETRY })
+    if not halted and why.reason ~= "timeout" then return end
+    if halted then take_halted(self, halted) end
+    start_due(self)
+    flush(self)
+  end
+end
+
 ----------------------------------------------------------------- handlers ----
 
 local function check_sizes(min, max)
@@ -328,9 +368,7 @@ function WorkerPool:on_any(msg, env)
   end
   self.since_look = self.since_look + 1
   arm_if_needed(self, self.since_look < #self.workers or look(self))
-  while #self.queue >= self.settings.queue do
-    if not actor.sleep(RETRY) then return end
-  end
+  await_room(self)
 end
 
 function WorkerPool:on_pool_tick(_, env)
@@ -346,26 +384,12 @@ function WorkerPool:on_child_started(msg)
 end
 
 function WorkerPool:on_child_halted(msg)
-  local worker = self.by_ref[msg.who]
-  if not worker then return end
-  if worker.state == "leaving" then return leave(self, worker) end
-  local wait = Budget.spend(self.budget, actor.now())
-  if not wait then
-    self.gave_up = true
-    error(("too many restarts: %d in %g s, and now %s ended: %s"):format(self.budget.max, self.budget.within,
-          worker.name, msg.reason), 0)
-  end
-  worker.state = "halted"
-  worker.idle_since = nil
-  if not msg.failed then log.info("a worker has ended and starts again", { worker = worker.name }) end
-  actor.after(wait, "PoolDue", { worker = worker.ref })
+  take_halted(self, msg)
 end
 
-function WorkerPool:on_pool_due(msg, env)
+function WorkerPool:on_pool_due(_, env)
   if env.remote then return env:fail("Unknown message type: PoolDue") end
-  local worker = self.by_ref[msg.worker]
-  if not worker or worker.state ~= "halted" then return end
-  start_again(self, worker)
+  start_due(self)
 end
 
 function WorkerPool:on_pool_resize(msg, env)
