@@ -109,19 +109,21 @@ void dead_letters_put(struct dead_letters *letters, struct message **message,
 
     size_t bytes = message_weight(dead);
     struct message *gone = NULL;
+    struct dead_letter letter = { .type = dead->type, .reason = reason };
+    if (letters->clock_ms != NULL)
+        letter.died_ms = atomic_load_explicit(letters->clock_ms, memory_order_relaxed);
+    copy_text(letter.target, sizeof letter.target, target);
+    copy_text(letter.sender, sizeof letter.sender, sender);
+    copy_text(letter.text, sizeof letter.text, text);
     lock_acquire(&letters->lock);
-    letters->total++;
+    letter.id = ++letters->total;
     if (UNLIKELY(letters->tallying))
         tally_locked(&letters->tally, reason, target);
     if (letters->capacity > 0 && bytes <= letters->bytes_limit) {
         gone = give_way_locked(letters, bytes);
-        struct dead_letter *letter = letter_at(letters, letters->count++);
-        letter->id = letters->total;
-        letter->message = dead;
-        letter->reason = reason;
-        copy_text(letter->target, sizeof letter->target, target);
-        copy_text(letter->sender, sizeof letter->sender, sender);
-        copy_text(letter->text, sizeof letter->text, text);
+        struct dead_letter *kept = letter_at(letters, letters->count++);
+        *kept = letter;
+        kept->message = dead;
         letters->bytes += bytes;
         dead = NULL;
     }
@@ -133,6 +135,8 @@ void dead_letters_put(struct dead_letters *letters, struct message **message,
         gone = atomic_load_explicit(&each->next, memory_order_relaxed);
         message_free(each);
     }
+    if (letters->listen != NULL)
+        letters->listen(letters->context, &letter);
 }
 
 uint64_t dead_letters_total(struct dead_letters *letters)

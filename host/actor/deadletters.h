@@ -1,7 +1,8 @@
 /*
  * deadletters.h -- what was dropped or could not be delivered, and why.
  *
- * Bounded in number and bytes: the oldest gives way. Counted for ever.
+ * Bounded in number and bytes: the oldest gives way. Counted for ever. One
+ * listener is shown each at its death; who tells actors of it is actor/obituaries.h.
  */
 #ifndef TROUPE_ACTOR_DEADLETTERS_H
 #define TROUPE_ACTOR_DEADLETTERS_H
@@ -11,9 +12,11 @@
 
 struct dead_letter {
     uint64_t id;             /* from 1, in order of death */
-    struct message *message; /* owned */
+    struct message *message; /* owned; NULL in what a listener is shown */
+    type_id  type;
+    uint32_t died_ms;        /* low bits of the host's coarse clock */
     enum failure_reason reason;
-    char target[64];         /* name of the receiver, cut */
+    char target[128];        /* name of the receiver, cut */
     char sender[64];
     char text[128];          /* "no handler on_pnig", "the actor has ended" */
 };
@@ -31,6 +34,10 @@ struct tally {
 
 struct dead_letters {
     struct lock lock;
+    /* Both fixed before the first put; NULL: nobody listens; it is always 0 o'clock. */
+    void  (*listen)(void *context, const struct dead_letter *letter);
+    void   *context;
+    const _Atomic uint32_t *clock_ms;
     struct dead_letter *ring; /* all below guarded by lock */
     size_t   capacity, first, count;
     size_t   bytes, bytes_limit;
@@ -45,7 +52,8 @@ int  dead_letters_open(struct dead_letters *letters, size_t capacity, size_t byt
 void dead_letters_close(struct dead_letters *letters);
 
 /* Takes *message. One that is larger than all the room is counted and freed.
- * Needs no memory, so it cannot fail; texts are cut, and may be NULL. Any thread. */
+ * Needs no memory, so it cannot fail; texts are cut, and may be NULL. Then shows
+ * it to the listener. Any thread, with no lock held that sending a message takes. */
 void dead_letters_put(struct dead_letters *letters, struct message **message,
                       enum failure_reason reason, const char *sender, const char *target,
                       const char *text);

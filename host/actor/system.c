@@ -13,6 +13,7 @@ int system_open(struct system *system, unsigned workers, uint64_t seed,
     memset(system, 0, sizeof *system);
     system->limits = limits != NULL ? *limits : SYSTEM_LIMITS_DEFAULT;
     clock_init(&system->clock, workers == 0);
+    atomic_init(&system->born_ms, (uint32_t)(clock_now(&system->clock) / NS_PER_MS));
     lock_init(&system->lock);
     lock_init(&system->waits_lock);
     urgency_init(&system->urgency);
@@ -27,6 +28,8 @@ int system_open(struct system *system, unsigned workers, uint64_t seed,
     error = dead_letters_open(&system->letters, system->limits.dead_letters, 4u << 20);
     if (error != 0)
         goto close_registry;
+    system->letters.clock_ms = &system->born_ms;
+    obituaries_open(system);
     error = timers_open(&system->timers, system);
     if (error != 0)
         goto close_letters;
@@ -38,6 +41,7 @@ int system_open(struct system *system, unsigned workers, uint64_t seed,
 close_timers:
     timers_close(system->timers);
 close_letters:
+    obituaries_close(system);
     dead_letters_close(&system->letters);
 close_registry:
     registry_close(&system->registry);
@@ -67,6 +71,7 @@ void system_close(struct system *system)
 {
     timers_close(system->timers);
     scheduler_close(system);
+    obituaries_close(system);
     dead_letters_close(&system->letters);
     registry_close(&system->registry);
     groups_close(&system->groups);

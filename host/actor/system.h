@@ -14,6 +14,7 @@
 #include "actor/groups.h"
 #include "actor/lifecycle.h"
 #include "actor/names.h"
+#include "actor/obituaries.h"
 #include "actor/registry.h"
 #include "actor/router.h"
 #include "actor/scheduler.h"
@@ -50,6 +51,7 @@ struct system {
     struct groups       groups;
     struct scheduler    scheduler;
     struct dead_letters letters;
+    struct obituaries   obituaries;
     struct timers      *timers;
     struct lock         waits_lock;
     struct urgency      urgency;

@@ -91,7 +91,7 @@ static void test_fold(void)
 static void test_reserved(void)
 {
     static const char *const reserved[] = { "Start", "START", "shut_down", "Timeout", "time_out",
-                                            "Down", "Reload", "any", "_____________________Any",
+                                            "Down", "Dead_Letter", "Reload", "any", "_____________________Any",
                                             "ChildStarted", "child_halted" };
     static const char *const free[] = { "Reject", "Started", "", "Ping", "Sta rt",
                                         "AVeryLongNameOfAMessage" };

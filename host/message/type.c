@@ -56,6 +56,7 @@ static const char *const built_in[TYPE_BUILT_IN_COUNT] = {
     [TYPE_RELOAD] = "Reload",   [TYPE_ANY] = "Any",
     [TYPE_CHILD_STARTED] = "ChildStarted",
     [TYPE_CHILD_HALTED] = "ChildHalted",
+    [TYPE_DEAD_LETTER] = "DeadLetter",
 };
 
 static void *get_for_ever(size_t size)
@@ -326,7 +327,8 @@ type_id type_alike(type_id type)
 bool type_is_reserved(const char *name, size_t size)
 {
     static const char *const reserved[] = { "start",  "shutdown", "timeout",      "down",
-                                            "reload", "any",      "childstarted", "childhalted" };
+                                            "reload", "any",      "childstarted", "childhalted",
+                                            "deadletter" };
     char   folded[16];
     size_t length = type_fold(name, size, folded, sizeof folded);
     if (length >= sizeof folded)

@@ -34,6 +34,7 @@ enum {
     TYPE_ANY,  /* names a handler, never a message */
     TYPE_CHILD_STARTED,
     TYPE_CHILD_HALTED,
+    TYPE_DEAD_LETTER,
     TYPE_BUILT_IN_COUNT,
 };
 

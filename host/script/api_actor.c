@@ -270,6 +270,8 @@ static const struct field {
     { "now", actor_now, NULL },
     { "time", actor_time, NULL },
     { "metrics", api_metrics, NULL },
+    { "dead_letters", api_dead_letters, NULL },
+    { "watch_dead_letters", api_watch_dead_letters, NULL },
     { "stream", api_stream, NULL },
     { "lines", api_lines, NULL },
     { "process", api_process, NULL },

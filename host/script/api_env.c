@@ -220,6 +220,28 @@ static int env_forward(lua_State *L)
                                 here || why[0] == '\0' ? NULL : why);
 }
 
+/* env:discard(reason) -> true: the message is a dead letter, and whoever asked is told. */
+static int env_discard(lua_State *L)
+{
+    struct script *script = script_of(L);
+    struct about about;
+    check_env(L, "discard", &about);
+    const char *reason = lua_isnoneornil(L, 2) ? "no reason given" : luaL_tolstring(L, 2, NULL);
+    refuse_second(L, "discard", &about);
+    if (about.message == NULL)
+        return luaL_error(L, "discard: an answer cannot be discarded");
+
+    struct message *copy = copy_of(&about);
+    if (copy == NULL)
+        return luaL_error(L, "discard: out of memory");
+    copy->to = actor_self(script->actor);
+    if (about.owed != NULL)
+        *about.owed = false;
+    router_refuse(script->world->system, &copy, FAILURE_REJECTED, reason, reason);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
 static void push_held_metatable(lua_State *L);
 
 /* env:defer() -> env: may be kept and answered after the handler has ended. */
@@ -323,7 +345,7 @@ static void fill_metatable(lua_State *L)
 {
     static const luaL_Reg methods[] = {
         { "reply", env_reply }, { "forward", env_forward }, { "fail", env_fail },
-        { "defer", env_defer }, { NULL, NULL },
+        { "defer", env_defer }, { "discard", env_discard }, { NULL, NULL },
     };
     static const struct { const char *name; enum field field; } fields[] = {
         { "from", FIELD_FROM }, { "type", FIELD_TYPE }, { "remote", FIELD_REMOTE },

@@ -11,7 +11,7 @@
 
 /* What the host itself calls or sends. */
 static const char *const hooks[] = {
-    "on_start", "on_shutdown", "on_reload", "on_any", "on_down", "on_timeout", "on_reject", NULL,
+    "on_start", "on_shutdown", "on_reload", "on_any", "on_down", "on_dead_letter", "on_timeout", "on_reject", NULL,
 };
 
 #define SHORT_NAME 5 /* letters: so many words are near to a shorter one */

@@ -348,6 +348,9 @@ int api_watch(lua_State *L);
 int api_unwatch(lua_State *L);
 int api_link(lua_State *L);
 int api_unlink(lua_State *L);
+/* actor.dead_letters, actor.watch_dead_letters. */
+int api_dead_letters(lua_State *L);
+int api_watch_dead_letters(lua_State *L);
 /* Gives the state's refs their methods, the first time it is asked. May raise.
  * Whoever pushes a ref into a state calls it before. */
 void api_install_refs(lua_State *L);

@@ -43,6 +43,7 @@
 ---@field on_timeout? fun(self: troupe.Self, msg: troupe.Timeout, env: troupe.Env)
 ---@field on_reject? fun(self: troupe.Self, msg: troupe.Reject, env: troupe.Env)
 ---@field on_down? fun(self: troupe.Self, msg: troupe.Down, env: troupe.Env)  see actor.watch
+---@field on_dead_letter? fun(self: troupe.Self, msg: troupe.DeadLetter, env: troupe.Env)  see actor.watch_dead_letters
 ---@field on_any? fun(self: troupe.Self, msg: troupe.Message, env: troupe.Env)  what nothing else takes; see env.type
 
 --- The actor's state: a table of its own, empty at first but for `config`.
@@ -462,6 +463,36 @@ function actor.time() end
 ---@return troupe.Metrics
 function actor.metrics() end
 
+--- A message that came to nothing.
+---@class troupe.DeadLetter
+---@field id integer    from 1, in the order in which they died
+---@field type string   the message's type
+---@field from string   the name of its sender, or "nobody"
+---@field to string     the name of its receiver, cut to 127 bytes; elsewhere: its address
+---@field reason "rejected"|"failed"|"down"|"full"|"unreachable"|string
+---@field text string   the same in words
+---@field age? number   actor.dead_letters: seconds since it died, to within a few milliseconds
+---@field msg? troupe.Message  actor.dead_letters: the message
+---@field ref? troupe.Ref      actor.dead_letters: its receiver, if that lives
+---@field missed? integer      of the message DeadLetter: how many this actor was not told of since the last
+---  one, for its mailbox was full
+
+--- The dead letters of this host that are kept (the last 1000, at most 4 MiB), oldest first.
+--- Not in a sandbox.
+---@param options? { limit?: integer, id?: integer }  limit: the newest so many, default 100;
+---  id: that one only
+---@return troupe.DeadLetter[] letters
+function actor.dead_letters(options) end
+
+--- From now on this actor is sent a message DeadLetter (handler on_dead_letter; its fields are
+--- those above) for each dead letter of this host, over restarts, until it ends or calls it
+--- with false. They take their room in its mailbox; what does not fit is counted in `missed`.
+--- A DeadLetter never becomes a dead letter itself. "full": 16 actors do so already. Not in a sandbox.
+---@param on? boolean  default true
+---@return boolean? told  with false: whether it was told of them so far
+---@return troupe.Why? why
+function actor.watch_dead_letters(on) end
+
 --- Opens a source: its items come to this actor as messages, and at last one
 --- notice of its end. It is never more than its window ahead of what the actor
 --- has handled. Ends with the actor. See docs/streams.md.
@@ -619,6 +650,12 @@ function Env:forward(ref) end
 ---@return true? sent
 ---@return troupe.Why? why
 function Env:fail(reason) end
+
+--- The message is not handled here: it becomes a dead letter with this reason. Who asked
+--- is told `nil, why` with reason "rejected"; a sender elsewhere gets a Reject.
+---@param reason? string
+---@return true discarded
+function Env:discard(reason) end
 
 --- Keeps the question open after the handler has ended: keep the env, and
 --- answer later. The asker's deadline goes on; it is told when the env is
