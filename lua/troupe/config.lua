@@ -53,7 +53,8 @@ function Config.nearest(wrong, words)
   local best, least = nil, math.max(1, #wrong // 3) + 1
   if #wrong > 100 then return nil end
   for _, word in ipairs(words) do
-    local d = distance(wrong:lower(), word)
+    local longer = #word >= 3 and wrong:lower():sub(1, #word) == word -- "warning" for "warn"
+    local d = longer and 1 or distance(wrong:lower(), word)
     if d < least then best, least = word, d end
   end
   return best

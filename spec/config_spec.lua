@@ -1,0 +1,74 @@
+-- lua/troupe/config.lua: what a config may say, what becomes of it, and what is said of mistakes.
+local Stage = require "troupe.stage"
+
+describe("a config", function()
+  local stage
+
+  before_each(function() stage = Stage.new() end)
+  after_each(function() stage:close() end)
+
+  -- What `config.read(given, fields)` gives for the field `it`, as text; or what it raises.
+  local function read(given, field)
+    assert(stage:spawn { name = "hero", source = ([[
+      local config = require "troupe.config"
+      function on_start()
+        local fine, got = pcall(config.read, %s, { it = %s, other = { kind = "count" } })
+        local value = fine and got.it
+        print(fine and (math.type(value) or type(value)) or "raises", fine and tostring(value) or got)
+        actor.exit()
+      end]]):format(given, field) })
+    stage:run()
+    local line = stage:output()[1]:gsub("\t", " ")
+    return line
+  end
+
+  it("has defaults, which are written as in a config", function()
+    assert.equal("float 2.5", read("{}", '{ kind = "duration", default = "2.5s" }'))
+    assert.equal("nil nil", read("{}", '{ kind = "duration" }'))
+    assert.equal("boolean false", read("{}", '{ kind = "boolean", default = false }'))
+  end)
+
+  it("turns durations into seconds, and sizes into bytes", function()
+    for text, seconds in pairs { ['"250ms"'] = 0.25, ['"2s"'] = 2.0, ['"1m"'] = 60.0, ['"1h"'] = 3600.0, ["3"] = 3.0 } do
+      assert.equal("float " .. seconds, read(("{ it = %s }"):format(text), '{ kind = "duration" }'))
+    end
+    for text, bytes in pairs { ['"64KiB"'] = 65536, ['"1MiB"'] = 1048576, ["17"] = 17, ['"17"'] = 17 } do
+      assert.equal("integer " .. bytes, read(("{ it = %s }"):format(text), '{ kind = "bytes" }'))
+    end
+  end)
+
+  it("that is wrong is refused, with the field and what is expected", function()
+    for given, case in pairs {
+      ['{ it = "2 s" }'] = { '{ kind = "duration" }', 'config.it: a duration such as "250ms", "2s" or a number of seconds is expected, not \'2 s\'' },
+      ['{ it = -1 }'] = { '{ kind = "duration" }', "is expected, not -1" },
+      ['{ it = 0/0 }'] = { '{ kind = "number" }', "config.it: a number is expected, not " },
+      ['{ it = "1TiB" }'] = { '{ kind = "bytes" }', "is expected, not '1TiB'" },
+      ['{ it = 1/0 }'] = { '{ kind = "bytes" }', "is expected, not inf" },
+      ['{ it = 1.5 }'] = { '{ kind = "count" }', "config.it: a whole number is expected, not 1.5" },
+      ['{ it = "" }'] = { '{ kind = "text" }', "config.it: a text is expected, not ''" },
+      ['{ it = {} }'] = { '{ kind = "text" }', "is expected, not a table" },
+      ['{ it = json.null }'] = { '{ kind = "boolean" }', "config.it: true or false is expected, not null" },
+      ['{ it = 7 }'] = { '{ kind = "target" }', "config.it: a ref, or an actor's address" },
+      ['{ it = "warning" }'] = { '{ kind = "word", words = { "info", "warn" } }',
+                                 "config.it: one of info, warn is expected: 'warning' is none (did you mean 'warn'?)" },
+      ['{ it = { "inof" } }'] = { '{ kind = "words", words = { "info", "warn" } }', "'inof' is none (did you mean 'info'?)" },
+      ['{ it = { info = true } }'] = { '{ kind = "words", words = { "info", "warn" } }', "a list of some of info, warn" },
+      ['{ it = 11 }'] = { '{ kind = "count", most = 10 }', "config.it: 11 is more than 10" },
+      ['{ it = 1 }'] = { '{ kind = "count", least = 2 }', "config.it: 1 is less than 2" },
+      ['{ it = 0 }'] = { '{ kind = "duration", above = 0 }', "config.it: 0 is not more than 0" },
+      ['{}'] = { '{ kind = "count", needed = true }', "config.it: is missing: a whole number is expected" },
+    } do
+      local got = read(given, case[1])
+      assert.equal("raises", got:match("^%S+"), given)
+      assert.matches(case[2], got, 1, true)
+    end
+  end)
+
+  it("has no fields but those, and says which may be meant", function()
+    for wrong, meant in pairs { othr = "other", ohter = "other", Other = "other", others = "other" } do
+      assert.equal(("raises config has no '%s' (did you mean '%s'?)"):format(wrong, meant),
+                   read(("{ %s = 1 }"):format(wrong), '{ kind = "count" }'))
+    end
+    assert.equal("raises config has no 'colour'", read("{ colour = 1 }", '{ kind = "count" }'))
+  end)
+end)
