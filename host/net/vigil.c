@@ -3,50 +3,23 @@
  */
 #include "net/vigil.h"
 
-#include "message/pack.h"
-#include "message/wire.h"
+#include "net/control_frame.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 /* ---- writing ---- */
-
-static void put_id(struct bytes *packed, const char *key, uint64_t id)
-{
-    char text[WIRE_STREAM_ROOM];
-    wire_stream_text(id, text);
-    pack_put_string(packed, key, strlen(key));
-    pack_put_string(packed, text, sizeof text - 1);
-}
-
-static void put_number(struct bytes *packed, const char *key, uint64_t number)
-{
-    pack_put_string(packed, key, strlen(key));
-    pack_put_integer(packed, (int64_t)number);
-}
-
-/* Frees `packed`. */
-static int write_frame(const char *type, struct bytes *packed, struct bytes *frame)
-{
-    int err = packed->failed ? -ENOMEM
-                             : wire_write(NULL, NULL, VIGIL_RECEIVER, type, packed->data,
-                                          packed->size, NULL, NULL, frame, NULL);
-    bytes_fini(packed);
-    return err;
-}
 
 int vigil_write_pulse(const struct vigil_pulse *pulse, struct bytes *frame)
 {
     struct bytes packed;
     bytes_init(&packed, 0);
     size_t map = pack_open(&packed, PACK_MAP);
-    put_id(&packed, "i", pulse->vigil);
-    put_number(&packed, "n", pulse->count);
-    pack_put_string(&packed, "to", 2);
-    pack_put_string(&packed, pulse->to, strlen(pulse->to));
+    control_put_id(&packed, "i", pulse->vigil);
+    control_put_number(&packed, "n", pulse->count);
+    control_put_text(&packed, "to", pulse->to);
     pack_close(&packed, map, 3);
-    return write_frame(VIGIL_PULSE, &packed, frame);
+    return control_frame_write(VIGIL_RECEIVER, VIGIL_PULSE, &packed, frame);
 }
 
 int vigil_write_alive(const struct vigil_alive *alive, struct bytes *frame)
@@ -54,19 +27,19 @@ int vigil_write_alive(const struct vigil_alive *alive, struct bytes *frame)
     struct bytes packed;
     bytes_init(&packed, 0);
     size_t map = pack_open(&packed, PACK_MAP);
-    put_id(&packed, "i", alive->vigil);
-    put_id(&packed, "e", alive->epoch);
-    put_number(&packed, "n", alive->said);
-    put_number(&packed, "c", alive->count);
+    control_put_id(&packed, "i", alive->vigil);
+    control_put_id(&packed, "e", alive->epoch);
+    control_put_number(&packed, "n", alive->said);
+    control_put_number(&packed, "c", alive->count);
     pack_close(&packed, map, 4);
-    return write_frame(VIGIL_ALIVE, &packed, frame);
+    return control_frame_write(VIGIL_RECEIVER, VIGIL_ALIVE, &packed, frame);
 }
 
 void vigil_list_begin(struct vigil_list *list, uint64_t vigil, bool all)
 {
     bytes_init(&list->packed, 0);
     list->map = pack_open(&list->packed, PACK_MAP);
-    put_id(&list->packed, "i", vigil);
+    control_put_id(&list->packed, "i", vigil);
     pack_put_string(&list->packed, "all", 3);
     pack_put_boolean(&list->packed, all);
     pack_put_string(&list->packed, "w", 1);
@@ -89,54 +62,24 @@ int vigil_list_end(struct vigil_list *list, const char *type, struct bytes *fram
 {
     pack_close(&list->packed, list->array, list->count);
     pack_close(&list->packed, list->map, 3);
-    return write_frame(type, &list->packed, frame);
+    return control_frame_write(VIGIL_RECEIVER, type, &list->packed, frame);
 }
 
 /* ---- reading ---- */
 
-static bool take(const uint8_t *packed, const char *key, enum pack_tag tag, struct pack_item *item)
-{
-    const uint8_t *at = pack_field(packed, key);
-    if (at == NULL)
-        return false;
-    pack_read(at, item);
-    return item->tag == tag;
-}
-
-static bool take_id(const uint8_t *packed, const char *key, uint64_t *id)
-{
-    struct pack_item item;
-    if (!take(packed, key, PACK_STRING, &item))
-        return false;
-    *id = wire_stream_of(item.text, item.size);
-    return *id != 0;
-}
-
-static bool take_number(const uint8_t *packed, const char *key, uint64_t *number)
-{
-    struct pack_item item;
-    if (!take(packed, key, PACK_INT64, &item) || item.integer < 0)
-        return false;
-    *number = (uint64_t)item.integer;
-    return true;
-}
-
 bool vigil_read_pulse(const uint8_t *packed, struct vigil_pulse *pulse)
 {
-    struct pack_item to;
-    if (!take_id(packed, "i", &pulse->vigil) || !take_number(packed, "n", &pulse->count) ||
-        !take(packed, "to", PACK_STRING, &to) || to.size == 0 || to.size >= sizeof pulse->to ||
-        memchr(to.text, '\0', to.size) != NULL)
-        return false;
-    memcpy(pulse->to, to.text, to.size);
-    pulse->to[to.size] = '\0';
-    return true;
+    return control_take_id(packed, "i", &pulse->vigil) &&
+           control_take_number(packed, "n", &pulse->count) &&
+           control_take_text(packed, "to", pulse->to, sizeof pulse->to);
 }
 
 bool vigil_read_alive(const uint8_t *packed, struct vigil_alive *alive)
 {
-    return take_id(packed, "i", &alive->vigil) && take_id(packed, "e", &alive->epoch) &&
-           take_number(packed, "n", &alive->said) && take_number(packed, "c", &alive->count);
+    return control_take_id(packed, "i", &alive->vigil) &&
+           control_take_id(packed, "e", &alive->epoch) &&
+           control_take_number(packed, "n", &alive->said) &&
+           control_take_number(packed, "c", &alive->count);
 }
 
 static bool is_array(const struct pack_item *item)
@@ -148,13 +91,14 @@ bool vigil_read_list(const uint8_t *packed, struct vigil_reader *reader)
 {
     struct pack_item item;
     const uint8_t   *at = pack_field(packed, "w");
-    if (at == NULL || !take_id(packed, "i", &reader->vigil))
+    if (at == NULL || !control_take_id(packed, "i", &reader->vigil))
         return false;
     reader->at = pack_read(at, &item);
     if (!is_array(&item))
         return false;
     reader->left = item.count;
-    reader->all = take(packed, "all", PACK_TRUE, &item);
+    const uint8_t *all = pack_field(packed, "all");
+    reader->all = all != NULL && *all == PACK_TRUE;
     return true;
 }
 
