@@ -67,6 +67,18 @@ describe("a question from another host", function()
       server:error_line("was rejected"))
   end)
 
+  it("may be passed on to a third host, which answers it", function()
+    local desk = process.start(process.troupe { "run", process.write_file(folder .. "/desk.lua", ([[
+      local Desk = {}
+      function Desk:on_any(_, env) assert(env:forward(actor.ref("srv@%s"))) end
+      return Desk ]]):format(endpoint)), "--bind", ":0" }, 60)
+    local desk_endpoint = desk:error_line("listening on"):match("tcp://%S+")
+    local ended = process.run(process.troupe { "ask", "desk@" .. desk_endpoint, "Asked", "--timeout", "20s" })
+    assert.equal('Said {"asked": true, "remote": true}\n', ended.out)
+    ended = process.run(process.troupe { "ask", "desk@" .. desk_endpoint, "Unwilling", "--timeout", "20s" })
+    assert.matches("not today", ended.err)
+  end)
+
   it("may be kept and answered later", function()
     assert.equal('Said {"late": true}\n', ask("Later").out)
   end)

@@ -141,12 +141,40 @@ static enum router_answer say_too_long(const struct message *message, char *why,
     return ROUTER_REFUSED;
 }
 
+/* Whether the peer can be told that what we pass on is from `origin`, elsewhere, so that
+ * it answers there; else `why` says why not. */
+static bool may_speak_for(const struct passage *passage, const struct address *origin, char *why,
+                          size_t room)
+{
+    const char *endpoint = address_endpoint(origin), *because;
+    if (address_flat_endpoint(endpoint) != NULL)
+        because = "its sender speaks flat JSON";
+    else if (passage->gateway->keys != NULL) /* the peer would take that endpoint for our key's */
+        because = "with keys nobody speaks for another";
+    else if (address_endpoint_is_loopback(endpoint) &&
+             !address_endpoint_is_loopback(passage->peer->numeric))
+        because = "its sender's address is one of this machine only";
+    else
+        return true;
+    snprintf(why, room, "a question from elsewhere cannot be passed on to %s (%s): ask it anew, and "
+                        "reply with the answer", passage->peer->endpoint, because);
+    return false;
+}
+
 static enum router_answer write_frame(struct passage *passage, const struct address *to,
                                       const char *from_name, const struct message *message,
                                       struct bytes *frame, char *why, size_t room)
 {
     const char *from_endpoint = NULL;
-    if (from_name != NULL) {
+    const struct address *origin = message->kind == MESSAGE_ORDINARY ? message->origin : NULL;
+    if (UNLIKELY(origin != NULL)) {
+        if (may_speak_for(passage, origin, why, room)) {
+            from_name = address_name(origin);
+            from_endpoint = address_endpoint(origin);
+        } else if (router_is_question(address_name(origin))) {
+            return ROUTER_UNREACHABLE;
+        }
+    } else if (from_name != NULL) {
         from_endpoint = reply_endpoint(passage, why, room);
         if (from_endpoint == NULL)
             return ROUTER_UNREACHABLE;
