@@ -24,7 +24,8 @@
 -- Config: target (a ref, or an address, looked up at each use; needed), timeout = "5s" (of each
 -- question), failures = 5, within (a duration; default: in a row), open_for = "10s", open_at_most
 -- (default: open_for), trials = 1, counts = { "timeout", "failed", "down", "unreachable", "full",
--- "no_reply" } (what is a failure; "rejected" may be, too), group (is told of changes, too).
+-- "no_reply" } (what is a failure; "rejected" may be, too, as which an env:fail arrives from
+-- another host), group (is told of changes, too).
 local Circuit = require "troupe.circuit"
 local config = require "troupe.config"
 
@@ -92,8 +93,16 @@ local function refuse(self, env, opens)
   end
 end
 
+-- What went wrong. Another host can only say it with a Reject, which begins with these words
+-- when the handler there has failed, or ended without an answer.
+local function reason_of(why)
+  if why.reason ~= "rejected" then return why.reason end
+  local word = why.text:match("^.- rejected [^:]*: (%u%l+ ?%l*): ")
+  return word == "Failed" and "failed" or word == "No reply" and "no_reply" or "rejected"
+end
+
 local function failed(self, ticket, why)
-  local counts = self.settings.counts[why.reason] == true
+  local counts = self.settings.counts[reason_of(why)] == true
   self.circuit:settle(ticket, not counts, actor.now(), tostring(why))
 end
 
