@@ -4,7 +4,7 @@
 --   any type     is forwarded to a worker, with its sender and its question
 --   PoolStats    {}   replies PoolStats { workers = { { name, ref, state, backlog, routed, restarts } },
 --                min, max, queued, routed, grown, shrunk, restarts, failed (questions that no worker
---                could be given), lost (other messages) = integer }
+--                could be given), lost (other messages, now dead letters) = integer }
 --   PoolResize   { min = integer?, max = integer? }   for actors of this host; replies PoolResized
 --                { min, max }
 --   PoolTick, PoolDue   sent by its own timers
@@ -190,6 +190,7 @@ local function fail(self, item, why)
     item.env:fail(why)
     return
   end
+  item.env:discard(why)
   self.counts.lost = self.counts.lost + 1
   if self.counts.lost == 1 then
     log.warn("a message could not be given to any worker; more of them are counted (PoolStats)",

@@ -332,6 +332,19 @@ describe("a worker pool", function()
     end
   end)
 
+  it("makes dead letters of what it cannot give to anybody any more", function()
+    open { min = 1, max = 1, drain = "1s" }
+    for n = 1, 8 do send("Work", { n = n, takes = "1h" }) end
+    stage:run()
+    assert.equal(4, stats().queued)
+    stage:stop(pool)
+    stage:advance("10s")
+    local letters = stage:dead_letters()
+    assert.equal(8 - #stage:output(), #letters)
+    for _, letter in ipairs(letters) do assert.equal("Work", letter.type) end
+    assert.is_false(stage:alive(pool))
+  end)
+
   it("gives its workers their config and options, and shows what they do", function()
     ask("Work", { n = 1 })
     local now = stats()
