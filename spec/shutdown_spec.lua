@@ -153,6 +153,30 @@ describe("a shutdown", function()
     end)
   end)
 
+  it("starts nothing again that fails meanwhile, and that changes no exit code", function()
+    local failing = [[
+      function on_start(self, msg) print("begins") actor.self:send("Fail") end
+      function on_fail() error("on and on") end
+    ]]
+    file("failing", failing)
+    file("again", failing)
+    file("slow", [[function on_shutdown() print("closing") actor.sleep("100ms") print("closed") end]])
+    local host = process.start(process.troupe { "run", file("root", [[
+      function on_start()
+        assert(actor.supervise { restart = { max = 1000, backoff = "1ms" }, children = { { script = "failing" } } })
+        assert(actor.spawn("again", { failure = "restart", restart = { max = 1000, backoff = "1ms" } }))
+        assert(actor.spawn("slow"))
+        print("all begun")
+      end
+    ]]) })
+    host:line("all begun")
+    for _ = 1, 10 do host:line("begins") end
+    local ended = host:stop("TERM")
+    assert.equal(0, ended.code)
+    local _, late = ended.out:match("closing.*"):gsub("begins", "")
+    assert.is_true(late <= 2, ended.out) -- each may have been about to
+  end)
+
   describe("drains", function()
     it("the mail that was there, before on_shutdown", function()
       local ended = run {

@@ -226,6 +226,10 @@ static struct message *consider(struct actor *actor)
         alarm_set(actor, rebirth->due_ns);
         return NULL;
     }
+    if (atomic_load_explicit(&actor->system->inlet_closed, memory_order_acquire)) {
+        alarm_set(actor, UINT64_MAX); /* it stays halted until the shutdown has come to it */
+        return NULL;
+    }
     if (awaits_children(actor, now_ns))
         return NULL;
     alarm_set(actor, UINT64_MAX);
