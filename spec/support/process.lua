@@ -15,6 +15,9 @@ local program = require "spec.support.program"
 
 local process = {}
 
+-- Sanitized programs are many times slower, and the machines that test may be slow.
+local SLOWER = program.is_sanitized and 3 or 1
+
 local LIMIT_SECONDS = 60  -- for a child that does not end by itself, unless told otherwise
 local GRACE_SECONDS = 20  -- for one that was asked to end, before it is killed
 
@@ -34,7 +37,7 @@ local function command_line(words, limit, redirections)
   for _, word in ipairs(words) do table.insert(quoted, quote(word)) end
   -- In the foreground, so that a signal to `timeout` reaches the child once.
   return ("exec timeout --foreground -k %d %d %s %s"):format(
-    GRACE_SECONDS, limit or LIMIT_SECONDS, table.concat(quoted, " "), redirections)
+    GRACE_SECONDS * SLOWER, (limit or LIMIT_SECONDS) * SLOWER, table.concat(quoted, " "), redirections)
 end
 
 local function exit_code(pipe)

@@ -7,7 +7,7 @@
 --- ```
 local program = {}
 
-local LIMIT_SECONDS = 60 -- for a host that does not end by itself
+local LIMIT_SECONDS = 60 -- for a host that does not end by itself; sanitized ones get thrice that
 
 local function output_of(command)
   local pipe <close> = assert(io.popen(command))
@@ -45,7 +45,8 @@ end
 --- with them; before: a command that starts the program
 ---@return program.Ended
 function program.run(options)
-  local words = { "exec timeout --foreground -k 5", LIMIT_SECONDS, options.before or "", quote(program.path), "run" }
+  local limit = program.is_sanitized and 3 * LIMIT_SECONDS or LIMIT_SECONDS
+  local words = { "exec timeout --foreground -k 5", limit, options.before or "", quote(program.path), "run" }
   for _, script in ipairs(options) do table.insert(words, quote(script)) end
   table.insert(words, options.flags or "--workers 2")
   if options.args then
