@@ -133,7 +133,12 @@ describe("a hostile peer", function()
     local before = status("VmRSS")
     local out = attack("many_senders")
     assert.is_true(tonumber(out:match("worst (%d+) ms")) <= (program.is_sanitized and 20000 or 5000), out)
-    local open = descriptors()
+    -- Those that gave way are closed by ZeroMQ's thread, when it comes to it.
+    local open, deadline = descriptors(), os.time() + 30
+    while open > 256 * 4 + 500 and os.time() < deadline do
+      process.run({ "true" })
+      open = descriptors()
+    end
     assert.is_true(open <= 256 * 4 + 500, open .. " descriptors")
     assert_grown_at_most(before, 64)
     finish()
