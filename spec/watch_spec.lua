@@ -100,9 +100,17 @@ describe("a watch", function()
 
     it("by a handler without end", function() ends_with("slow", "Loop") end)
 
-    it("with a reason of any length", function()
+    it("with a long reason, of which at most 599 bytes are told, and no half letter", function()
       local reason = ("é"):rep(250)
       ends_with(reason, "Exit", { reason = reason })
+    end)
+
+    it("with a reason that is cut between two letters", function()
+      ends_with("a" .. ("é"):rep(299), "Exit", { reason = "a" .. ("é"):rep(400) })
+    end)
+
+    it("with a reason that is cut before a letter that would not fit", function()
+      ends_with(("é"):rep(299), "Exit", { reason = ("é"):rep(400) })
     end)
 
     it("which took its name with it: whoever hears of it can use that again", function()

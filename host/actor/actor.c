@@ -336,7 +336,13 @@ void actor_note_end(struct actor *actor, const char *reason)
     char text[ACTOR_REASON_ROOM];
     if (reason == NULL || actor->end_reason != NULL)
         return;
-    snprintf(text, sizeof text, "%s", reason);
+    size_t size = strlen(reason);
+    if (size >= sizeof text) {
+        size = sizeof text - 1;
+        while (size > 0 && ((unsigned char)reason[size] & 0xc0) == 0x80) /* within a letter of UTF-8 */
+            size--;
+    }
+    snprintf(text, sizeof text, "%.*s", (int)size, reason);
     actor->end_reason = memory_copy_text(text);
 }
 
