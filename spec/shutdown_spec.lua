@@ -64,6 +64,14 @@ describe("a shutdown", function()
       end)
     end
 
+    it("when one sender says so several times in a row, as timeout(1) does", function()
+      local ended = run { { "one", [[
+        function on_start() assert(os.execute("for i in 1 2 3 4 5 6 7 8; do kill -TERM $PPID; done")) end
+        function on_shutdown() actor.sleep("300ms") print("down") end
+      ]] } }
+      assert.same({ code = 0, out = "down\n", err = "" }, ended)
+    end)
+
     it("when a named script cannot start", function()
       local ended = run { { "one", DOWN }, { "two", 'function on_start() error("no") end' } }
       assert.equal(1, ended.code)
