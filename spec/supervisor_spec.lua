@@ -648,7 +648,11 @@ describe("a supervisor", function()
       [ { restart = 3 } ] = "restart is a table, not 3",
       [ { restart = { max = -1 } } ] = "restart.max is a number of restarts from 0 to 1000, not -1",
       [ { restart = { within = "0s" } } ] = "restart.within is a duration of more than 0, as \"10s\", not '0s'",
-      [ { restart = { intensity = 3 } } ] = "restart has no 'intensity'",
+      [ { restart = { intensity = 3 } } ] = "there is no 'intensity': that is 'max' here",
+      [ { restart = { wthin = "3s" } } ] = "restart has no 'wthin' (did you mean 'within'?)",
+      [ { intensity = 3 } ] = "there is no 'intensity': that is 'restart.max' here",
+      [ { strategy = "simple_one_for_one" } ] = "there is no 'simple_one_for_one': that is 'one_for_one' and " ..
+        "StartChild with kind = \"temporary\" here",
       [ { restart = { backoff = "5s..1s" } } ] = "restart.backoff is the shortest and the longest wait, as " ..
         "\"100ms..5s\", of at least 1ms, not '5s..1s'",
       [ { children = { x = { script = "x" } } } ] = "children is an array of children, and this has 'x'",
@@ -683,10 +687,16 @@ describe("a supervisor", function()
       assert.matches("^crooked.lua:2: actor.supervise: strategy is", stage:log()[1].text)
     end)
 
+    it("at that line also in the top level", function()
+      local none, why = stage:spawn { name = "early", source = "local x\nactor.supervise {}\nreturn {}" }
+      assert.is_nil(none)
+      assert.equal("early.lua:2: actor.supervise: a script's top level only defines; do this in a handler", tostring(why))
+    end)
+
     it("and cannot be made in a sandbox", function()
       assert(stage:spawn { name = "boxed", sandbox = true, source = "function on_start() actor.supervise {} end" })
       stage:run()
-      assert.matches("actor.supervise is not available in a sandbox", stage:log()[1].text, 1, true)
+      assert.matches("boxed.lua:1: actor.supervise is not available in a sandbox", stage:log()[1].text, 1, true)
     end)
 
     it("and cannot be made while a script loads", function()

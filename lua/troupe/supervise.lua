@@ -21,8 +21,8 @@ local function await_end(ref)
 end
 
 -- Raises at the line of the script that has called actor.supervise.
-local function misuse(text, ...)
-  error("actor.supervise: " .. text:format(...), 3)
+local function misuse(text)
+  error("actor.supervise: " .. text, 3)
 end
 
 ---@param host { script: string, supervisor: string, refuse_here: fun(), failure: fun(reason: string, text: string): nil, troupe.Why }
@@ -30,14 +30,15 @@ end
 ---@return fun(options: table): troupe.Ref?, troupe.Why?
 return function(host)
   return function(given)
-    host.refuse_here()
-    if type(given) ~= "table" then misuse("options are a table, not a %s", type(given)) end
+    local here, why_not_here = pcall(host.refuse_here)
+    if not here then error(why_not_here, 2) end
+    if type(given) ~= "table" then misuse("options are a table, not a " .. type(given)) end
     local config = {}
     for key, value in pairs(given) do
       if key ~= "name" then config[key] = value end
     end
     local plan, wrong = Options.read(config)
-    if not plan then misuse("%s", wrong) end
+    if not plan then misuse(wrong) end
     config.beside, config.awaited = host.script, true
 
     local ref, why = actor.spawn(host.supervisor, { name = given.name, config = config })

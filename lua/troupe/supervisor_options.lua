@@ -43,6 +43,19 @@ local function check_table(value, what)
   if type(value) ~= "table" then refuse("%s is a table, not %s", what, shown(value)) end
 end
 
+-- Words of OTP's that are others here.
+local OF_A_CHILD = { restart = "kind", id = "name", start = "script", type = "supervise", modules = "script" }
+local OF_A_SUPERVISOR = { intensity = "restart.max", period = "restart.within", max_restarts = "restart.max",
+                          max_seconds = "restart.within" }
+local OF_RESTART = { intensity = "max", period = "within" }
+
+-- Refuses words that are others here, by `translated`.
+local function translate(given, translated)
+  for key, meant in pairs(translated) do
+    if given[key] ~= nil then refuse("there is no '%s': that is '%s' here", key, meant) end
+  end
+end
+
 -- Refuses keys that are none of `names`.
 local function check_keys(given, names, what)
   local known = {}
@@ -86,6 +99,7 @@ local function read_restart(given)
                     least = DEFAULT_RESTART.least, most = DEFAULT_RESTART.most }
   if given == nil then return restart end
   check_table(given, "restart")
+  translate(given, OF_RESTART)
   check_keys(given, { "max", "within", "backoff" }, "restart")
   if given.max ~= nil then
     restart.max = math.type(given.max) == "integer" and given.max or -1
@@ -133,16 +147,11 @@ end
 
 local read_plan
 
--- Words of OTP's that are others here.
-local TRANSLATED = { restart = "kind", id = "name", start = "script", type = "supervise", modules = "script" }
-
 local function read_child(given, depth)
   if given.script ~= nil and given.supervise ~= nil then
     refuse("it has a script or is a supervisor (supervise), not both")
   end
-  for key, meant in pairs(TRANSLATED) do
-    if given[key] ~= nil then refuse("there is no '%s': that is '%s' here", key, meant) end
-  end
+  translate(given, OF_A_CHILD)
   local own = { "script", "supervise", "kind", "shutdown" }
   local names = spawn_names()
   check_keys(given, table.move(names, 1, #names, #own + 1, table.move(own, 1, #own, 1, {})), "it")
@@ -183,7 +192,11 @@ end
 
 function read_plan(given, depth)
   if depth > DEPTH_LIMIT then refuse("supervisors are nested to a depth of %d", DEPTH_LIMIT) end
+  translate(given, OF_A_SUPERVISOR)
   check_keys(given, { "strategy", "restart", "children" }, "a supervisor")
+  if given.strategy == "simple_one_for_one" then
+    refuse("there is no 'simple_one_for_one': that is 'one_for_one' and StartChild with kind = \"temporary\" here")
+  end
   local plan = { strategy = "one_for_one", restart = read_restart(given.restart), children = {} }
   if given.strategy ~= nil then plan.strategy = one_of(given.strategy, STRATEGIES, "strategy") end
   local children = given.children == nil and {} or given.children
