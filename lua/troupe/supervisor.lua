@@ -236,7 +236,7 @@ end
 local function restart(state, child, reason, now, random, actions)
   local wait = Budget.spend(state.budget, now, random)
   if not wait then
-    return give_up(state, child, ("%s ended: %s: %s"):format(child.name, reason, limit_text(state.budget)), actions)
+    return give_up(state, child, ("%s ended (%s): %s"):format(child.name, limit_text(state.budget), reason), actions)
   end
   if state.strategy == "one_for_one" then
     child.due = now + wait
