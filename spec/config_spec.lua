@@ -47,6 +47,7 @@ describe("a config", function()
       ['{ it = 1.5 }'] = { '{ kind = "count" }', "config.it: a whole number is expected, not 1.5" },
       ['{ it = "" }'] = { '{ kind = "text" }', "config.it: a text is expected, not ''" },
       ['{ it = {} }'] = { '{ kind = "text" }', "is expected, not a table" },
+      ['{ it = "x" }'] = { '{ kind = "table" }', "config.it: a table is expected, not 'x'" },
       ['{ it = json.null }'] = { '{ kind = "boolean" }', "config.it: true or false is expected, not null" },
       ['{ it = 7 }'] = { '{ kind = "target" }', "config.it: a ref, or an actor's address" },
       ['{ it = "warning" }'] = { '{ kind = "word", words = { "info", "warn" } }',

@@ -88,10 +88,13 @@ describe("a machine that is an actor", function()
     assert.same({ x = 7, nothing = json.null }, ask("Variables", nil, other).variables)
   end)
 
-  it("does not start with a program that fails, or an instruction that is none", function()
+  it("does not start with a config that is wrong, a program that fails, or an instruction that is none", function()
     for config, why in pairs {
       [{ program = { "OP_NONE" } }] = "No handler for instruction 'OP_NONE' %(at address 0%)",
       [{ instructions = { OP_X = "function(vm" } }] = "OP_X:1: ",
+      [{ varables = { x = 1 } }] = "config has no 'varables' %(did you mean 'variables'%?%)",
+      [{ slice = "1s" }] = "config.slice: a whole number is expected, not '1s'",
+      [{ program = "OP_TRUE" }] = "config.program: a table is expected, not 'OP_TRUE'",
       [{ keep = -1 }] = "keep is a number of values, not %-1",
     } do
       local other = spawn(config)

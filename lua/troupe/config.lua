@@ -14,7 +14,7 @@
 local Config = {}
 
 ---@class troupe.config.Field
----@field kind "target"|"count"|"number"|"duration"|"bytes"|"text"|"group"|"boolean"|"word"|"words"
+---@field kind "target"|"count"|"number"|"duration"|"bytes"|"text"|"group"|"boolean"|"table"|"word"|"words"
 ---@field default? any      as it would be written
 ---@field needed? boolean   it has to be there
 ---@field least? number     of numbers, in seconds or bytes
@@ -113,6 +113,10 @@ end
 function KINDS.boolean(value)
   if type(value) == "boolean" then return value end
   return nil, "true or false"
+end
+
+function KINDS.table(value)
+  return type(value) == "table" and value or nil, "a table"
 end
 
 function KINDS.target(value, field)
