@@ -285,10 +285,10 @@ describe("a group", function()
   end)
 
   it("is published to as ref:try_send sends", function()
-    assert.matches("publish: a message's type is a string, not a no value", failure [[actor.publish("workers")]])
-    assert.matches("publish: only the host itself sends Start", failure [[actor.publish("workers", "Start")]])
+    assert.matches("actor.publish: a message's type is a string, not a no value", failure [[actor.publish("workers")]])
+    assert.matches("actor.publish: only the host itself sends Start", failure [[actor.publish("workers", "Start")]])
     assert.matches("msg.f", failure [[actor.publish("workers", "News", { f = print })]])
-    assert.matches("publish: no option is called 'prority' %(did you mean 'priority'%?%)",
+    assert.matches("actor.publish: no option is called 'prority' %(did you mean 'priority'%?%)",
       failure [[actor.publish("workers", "News", {}, { prority = "high" })]])
   end)
 end)

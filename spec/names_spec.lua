@@ -301,6 +301,8 @@ describe("names", function()
       assert.matches("'' is no name", failure [[actor.lookup("")]])
       assert.matches("an actor's name is expected, not a number", failure [[actor.lookup(7)]])
       assert.matches("no option is called 'wiat' %(did you mean 'wait'%?%)", failure [[actor.lookup("a", { wiat = 1 })]])
+      assert.matches("actor.lookup: no option is called 'timeout' %(did you mean 'wait'%?%)",
+                     failure [[actor.lookup("a", { timeout = 1 })]])
       assert.matches("lookup.*wait.*soon", failure [[actor.lookup("a", { wait = "soon" })]])
       assert.matches("top level only defines",
         select(2, stage:spawn { name = "eager", source = [[actor.lookup("a") function on_x() end]] }))

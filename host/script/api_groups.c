@@ -90,10 +90,10 @@ int api_publish(lua_State *L)
     size_t group_size, size, refused;
     struct script *script = script_of(L);
     const char *group = check_group(L, "actor.publish", &group_size);
-    type_id type = api_check_type(L, script, 2, "publish");
-    struct send_options options = api_check_options(L, script, 4, "publish", OPTION_PRIORITY);
+    type_id type = api_check_type(L, script, 2, "actor.publish");
+    struct send_options options = api_check_options(L, script, 4, "actor.publish", OPTION_PRIORITY);
     const uint8_t *packed = api_pack(L, script, 3, type, &size);
-    struct message *model = api_new_message(L, script, "publish", MESSAGE_ORDINARY, type, packed,
+    struct message *model = api_new_message(L, script, "actor.publish", MESSAGE_ORDINARY, type, packed,
                                             size, options.high);
     size_t taken = groups_publish(script->world->system, group, group_size, model, &refused);
     message_free(model);

@@ -23,21 +23,22 @@ static uint64_t check_wait(lua_State *L)
     if (lua_isnoneornil(L, 2))
         return 0;
     if (!lua_istable(L, 2))
-        luaL_error(L, "lookup: options are a table, not a %s", luaL_typename(L, 2));
+        luaL_error(L, "actor.lookup: options are a table, not a %s", luaL_typename(L, 2));
     lua_pushnil(L);
     for (; lua_next(L, 2); lua_pop(L, 1)) {
         if (lua_type(L, -2) != LUA_TSTRING)
-            luaL_error(L, "lookup: options have names, and this has a %s for a key",
+            luaL_error(L, "actor.lookup: options have names, and this has a %s for a key",
                        luaL_typename(L, -2));
         const char *name = lua_tostring(L, -2);
         if (strcmp(name, "wait") != 0) {
             struct suggest suggest;
             suggest_init(&suggest, name);
             suggest_offer(&suggest, "wait");
-            luaL_error(L, "lookup: no option is called '%s'%s", name,
-                       suggest.best != NULL ? " (did you mean 'wait'?)" : "");
+            luaL_error(L, "actor.lookup: no option is called '%s'%s", name,
+                       suggest.best != NULL || strcmp(name, "timeout") == 0
+                           ? " (did you mean 'wait'?)" : "");
         }
-        wait_ns = script_check_duration(L, lua_gettop(L), "lookup", name);
+        wait_ns = script_check_duration(L, lua_gettop(L), "actor.lookup", name);
     }
     return wait_ns;
 }
@@ -45,13 +46,13 @@ static uint64_t check_wait(lua_State *L)
 static const char *check_name(lua_State *L, size_t *size)
 {
     if (lua_type(L, 1) != LUA_TSTRING)
-        luaL_error(L, "lookup: an actor's name is expected, not a %s", luaL_typename(L, 1));
+        luaL_error(L, "actor.lookup: an actor's name is expected, not a %s", luaL_typename(L, 1));
     const char *name = lua_tolstring(L, 1, size);
     if (memchr(name, '@', *size) != NULL)
-        luaL_error(L, "lookup: '%s' is elsewhere, and this is about names of this host: use "
+        luaL_error(L, "actor.lookup: '%s' is elsewhere, and this is about names of this host: use "
                       "actor.ref or actor.registry", name);
     if (!address_name_is_valid(name, *size))
-        luaL_error(L, "lookup: '%s' is no name: they are made of letters, digits, '_', '.' and "
+        luaL_error(L, "actor.lookup: '%s' is no name: they are made of letters, digits, '_', '.' and "
                       "'-', at most %d", name, ADDRESS_NAME_LIMIT);
     return name;
 }

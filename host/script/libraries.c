@@ -292,6 +292,9 @@ static int raise_undefined(lua_State *L, const char *name)
     luaL_checkstack(L, 8, NULL);
     if (library_is_withheld(vm, name))
         return luaL_error(L, "'%s' is not available in a sandbox", name);
+    if (strcmp(name, "self") == 0)
+        return luaL_error(L, "undefined global 'self' (a function has it that is defined or called "
+                             "with a colon, or has it as its first parameter)");
     suggest_init(&suggest, name);
     lua_rawgeti(L, LUA_REGISTRYINDEX, vm->environment);
     offer_keys(L, &suggest);

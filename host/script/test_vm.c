@@ -58,6 +58,8 @@ static void test_undefined_globals(void)
     rig_open(&rig, 0);
     rig_check_fails(&rig, "\nprnit('x')", "test:2: undefined global 'prnit' (did you mean 'print'?)");
     rig_check_fails(&rig, "return xyzzyx", "test:1: undefined global 'xyzzyx'");
+    rig_check_fails(&rig, "local M = {} function M.on_start() return self.n end M.on_start()",
+                    "test:1: undefined global 'self' (a function has it that is defined or called with a colon");
     rig_check_fails(&rig, "return tabel", "did you mean 'table'?");
     rig_check_fails(&rig, "counter = 1 return conuter", "did you mean 'counter'?");
     rig_check(&rig, "local plain = load('return _ENV', 'x', 't', require '_G')\n"
