@@ -290,8 +290,7 @@ local function take_halted(self, msg)
   local wait = Budget.spend(self.budget, actor.now())
   if not wait then
     self.gave_up = true
-    error(("too many restarts: %d in %g s, and now %s ended: %s"):format(self.budget.max, self.budget.within,
-          worker.name, msg.reason), 0)
+    error(Budget.gave_out(self.budget, worker.name, msg.reason), 0)
   end
   worker.state = "halted"
   worker.idle_since = nil

@@ -201,7 +201,7 @@ describe("a worker pool", function()
       assert.equal(1, types.Work)
       local told = false
       for _, line in ipairs(stage:log()) do
-        told = told or line.text:find("too many restarts: 2 in 60 s, and now pool.1 ended: error: ", 1, true)
+        told = told or line.text:find("pool.1 ended (2 restarts in 60 s were not enough): error: ", 1, true)
       end
       assert.is_truthy(told)
     end)

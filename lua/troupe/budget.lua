@@ -49,4 +49,15 @@ function Budget.spend(budget, now, random)
   return wait_of(budget, random or math.random)
 end
 
+--- Says that it was too little, for whom, and why that one ended.
+---@param budget troupe.Budget
+---@param name string
+---@param reason string
+---@return string
+function Budget.gave_out(budget, name, reason)
+  local one = budget.max == 1
+  return ("%s ended (%d restart%s in %g s %s not enough): %s"):format(
+    name, budget.max, one and "" or "s", budget.within, one and "was" or "were", reason)
+end
+
 return Budget

@@ -228,15 +228,10 @@ local function restart_group(state, place, due)
   state.due = due
 end
 
-local function limit_text(budget)
-  return ("%d restart%s in %g s %s not enough"):format(budget.max, budget.max == 1 and "" or "s",
-    budget.within, budget.max == 1 and "was" or "were")
-end
-
 local function restart(state, child, reason, now, random, actions)
   local wait = Budget.spend(state.budget, now, random)
   if not wait then
-    return give_up(state, child, ("%s ended (%s): %s"):format(child.name, limit_text(state.budget), reason), actions)
+    return give_up(state, child, Budget.gave_out(state.budget, child.name, reason), actions)
   end
   if state.strategy == "one_for_one" then
     child.due = now + wait
