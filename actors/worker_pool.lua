@@ -20,7 +20,7 @@
 -- When the mailboxes of all workers that may have a message are full, the pool keeps it, up to
 -- `queue` of them; and then handles no more mail until there is room, so that senders wait.
 --
--- Config: script = the workers' (as actor.spawn finds it), config = {} (theirs), options = {}
+-- Config: script = the workers' (a path from the current folder), config = {} (theirs), options = {}
 -- (of actor.spawn, for them), min = 1, max = 8, grow_at = 4, idle = "30s", queue = 1000,
 -- restart = { max = 10, within = "10s", backoff = "100ms..5s" }, drain = "5s" (what the workers
 -- have to handle what is left when the pool stops), route =
