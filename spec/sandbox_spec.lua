@@ -163,6 +163,22 @@ describe("a sandbox", function()
     end)
   end)
 
+  it("stays closed, and as narrow, when the actor restarts", function()
+    assert(stage:spawn { name = "caged", sandbox = true, memory = "2MiB", failure = "restart",
+                         restart = { backoff = "1ms" }, source = [[
+      function on_start(_, msg)
+        print(msg.restarts, (pcall(function() return io end)), (pcall(actor.process, { "id" })), (pcall(actor.stop_host)))
+        actor.self:send("Grow")
+      end
+      function on_grow() return ("x"):rep(4 << 20) end
+    ]] })
+    stage:advance("1s")
+    local lines = {}
+    for restarts = 0, 3 do table.insert(lines, restarts .. "\tfalse\tfalse\tfalse") end
+    assert.same(lines, stage:output())
+    assert.matches("memory limit of 2 MiB", stage:log()[2].text, 1, true)
+  end)
+
   it("is the spawner's to give, not the script's own", function()
     local none, why = stage:spawn { name = "own", source = "return { sandbox = true, on_ping = function() end }" }
     assert.is_nil(none)
