@@ -162,12 +162,10 @@ end
 
 function Breaker:on_breaker_trip(msg, env)
   if not is_ours(env) then return end
-  local fine, read = pcall(config.read, { open_for = msg.open_for }, { open_for = FIELDS.open_for })
-  if not fine then
-    env:fail((read:gsub("^config%.open_for", "Bad field 'open_for' in BreakerTrip")))
-    return
-  end
-  self.circuit:open(actor.now(), "it was opened by hand", msg.open_for and read.open_for)
+  local open_for, wrong
+  if msg.open_for ~= nil then open_for, wrong = config.value(msg.open_for, FIELDS.open_for) end
+  if wrong then return env:fail("Bad field 'open_for' in BreakerTrip: " .. wrong) end
+  self.circuit:open(actor.now(), "it was opened by hand", open_for)
   reply_state(self, env)
 end
 

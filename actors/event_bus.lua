@@ -31,7 +31,7 @@
 --
 -- Config: subscribers = 10000, patterns = 100 (of each), retained = 1000 (topics): how many
 -- there may be.
-local Settings = require "troupe.settings"
+local config = require "troupe.config"
 local Topics = require "troupe.topics"
 
 local EventBus = { version = 1 }
@@ -39,10 +39,10 @@ local EventBus = { version = 1 }
 local RETRY = "100ms"
 local ROUTES_LIMIT = 1000 -- topics whose subscribers are remembered
 
-local SETTINGS = {
-  { "subscribers", "integer", default = 10000, least = 1, most = 1000000 },
-  { "patterns", "integer", default = 100, least = 1, most = 10000 },
-  { "retained", "integer", default = 1000, least = 0, most = 1000000 },
+local FIELDS = {
+  subscribers = { kind = "count", default = 10000, least = 1, most = 1000000 },
+  patterns = { kind = "count", default = 100, least = 1, most = 10000 },
+  retained = { kind = "count", default = 1000, least = 0, most = 1000000 },
 }
 
 actor.message("Subscribe", { { "topic", "string" }, { "retained", "boolean?" }, { "to", "ref?" } })
@@ -51,7 +51,7 @@ actor.message("Publish", { { "topic", "string" }, { "value", "any?" }, { "retain
 actor.message("Subscribers", { { "topic", "string?" } })
 
 function EventBus:on_start()
-  self.limits = Settings.read(self.config, SETTINGS)
+  self.limits = config.read(self.config, FIELDS)
   self.topics = Topics.new()
   self.subscribers = {} -- ref -> { ref, number, patterns = { pattern = true }, count, delivered, refused, missed? }
   self.retained = {}    -- topic -> { value, from }

@@ -30,7 +30,7 @@ local WORDS = { "debug", "info", "warn", "error" }
 
 local FIELDS = {
   path = { kind = "text", needed = true },
-  size = { kind = "bytes", default = "10MiB", least = 0 },
+  size = { kind = "bytes", default = "10MiB" },
   keep = { kind = "count", default = 5, least = 0, most = 1000 },
   flush = { kind = "duration", default = "1s", above = 0, most = 3600 },
   buffer = { kind = "bytes", default = "1MiB", least = 1024, most = 128 << 20 },
@@ -150,9 +150,8 @@ end
 function Logger:on_log(msg, env)
   local level = msg.level or "info"
   if not LEVELS[level] then
-    local meant = config.nearest(level, WORDS)
-    return env:discard(("Bad field 'level' in Log: '%s' is none of %s%s"):format(
-      level, table.concat(WORDS, ", "), meant and (" (did you mean '%s'?)"):format(meant) or ""))
+    local _, wrong = config.value(level, FIELDS.level)
+    return env:discard("Bad field 'level' in Log: " .. wrong)
   end
   local taken = write(self, level, tostring(env.from or "nobody"), msg.text, msg.fields)
   if env.asked then env:reply("Logged", { taken = taken }) end

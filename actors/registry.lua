@@ -20,15 +20,21 @@
 -- again), may register it anew; so may anybody once its manager is offline. When all
 -- places are taken, the name that has been offline longest gives way.
 --
--- Config: silence = 6 (seconds), limit = 10000 (names).
+-- Config: silence = "6s", limit = 10000 (names).
+local config = require "troupe.config"
+
 local Registry = { version = 1 }
 
-local SILENCE, LIMIT = 6, 10000
 local TEXT_LIMIT = 255 -- bytes of a name or a manager's id
 
+local FIELDS = {
+  silence = { kind = "duration", default = "6s", above = 0 },
+  limit = { kind = "count", default = 10000, least = 1, most = 10000000 },
+}
+
 function Registry:on_start()
-  self.silence = self.config.silence or SILENCE
-  self.limit = self.config.limit or LIMIT
+  local settings = config.read(self.config, FIELDS)
+  self.silence, self.limit = settings.silence, settings.limit
   self.names = {}    -- name -> { endpoint, manager = id }
   self.count = 0
   self.managers = {} -- id -> { heard = time, count = names, offline = true or nil }; has at least one name

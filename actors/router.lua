@@ -25,8 +25,8 @@
 --   "broadcast"    a copy to each, as far as there is room; asked, the router itself replies
 --                  RouterSent { sent, refused = integer }
 --   "first"        asks each, and the first answer is the answer; what is no question is broadcast
+local config = require "troupe.config"
 local Routes = require "troupe.routes"
-local Settings = require "troupe.settings"
 
 local Router = {
   version = 1,
@@ -36,13 +36,13 @@ local Router = {
 local RETRY = 0.01 -- seconds: how often it looks whether there is room
 local TARGETS_LIMIT = 10000
 
-local SETTINGS = {
-  { "targets", "list", default = {} },
-  { "route", "string", default = "round" },
-  { "timeout", "duration", default = 5, least = 0.001 },
-}
-
 local ROUTES = { round = false, random = false, hash = true, type = false, field = true, broadcast = false, first = false }
+
+local FIELDS = {
+  targets = { kind = "list", default = {} },
+  route = { kind = "route", routes = ROUTES, default = "round" },
+  timeout = { kind = "duration", default = "5s", least = 0.001 },
+}
 
 actor.message("RouterAdd", { { "to", "ref" }, { "keys", "any[]?" } })
 actor.message("RouterRemove", { { "to", "ref" } })
@@ -81,22 +81,24 @@ local function remove(self, ref)
   return place ~= nil
 end
 
+local function refuse_target(place, expected, value, hint)
+  config.refuse(("targets[%d]"):format(place), expected, value, hint)
+end
+
 -- The ref of a target in the config; raises for what is none.
 local function read_ref(given, place)
   if type(given) == "userdata" and given ~= json.null then return given end
   if type(given) ~= "string" then
-    Settings.refuse("config.targets: number %d is a %s: a ref, its text, or { to = ref, keys = {...} } is expected",
-                    place, type(given))
+    refuse_target(place, "a ref, its text, or { to = ref, keys = {...} }", given)
   end
   if not given:find("@", 1, true) then
     local fine, ref, why = pcall(actor.lookup, given)
-    if not fine or not ref then
-      Settings.refuse("config.targets: %s", fine and tostring(why) or ("'%s' is no actor's name"):format(given))
-    end
+    if not fine then refuse_target(place, "an actor's name", given) end
+    if not ref then refuse_target(place, "the name of an actor", given, (" (%s)"):format(why)) end
     return ref
   end
   local fine, ref = pcall(actor.ref, given)
-  if not fine then Settings.refuse("config.targets: '%s' is no actor's address", given) end
+  if not fine then refuse_target(place, "an actor's address", given) end
   return ref
 end
 
@@ -104,12 +106,10 @@ local function read_target(self, given, place)
   local keys
   if type(given) == "table" then
     given, keys = given.to, given.keys
-    if keys ~= nil and type(keys) ~= "table" then
-      Settings.refuse("config.targets: the keys of number %d are a list, not a %s", place, type(keys))
-    end
+    if keys ~= nil and type(keys) ~= "table" then config.refuse(("targets[%d].keys"):format(place), "a list", keys) end
   end
   local added, why = add(self, read_ref(given, place), keys)
-  if not added then Settings.refuse("config.targets: %s", why) end
+  if not added then error(("config.targets[%d]: %s"):format(place, why), 0) end
 end
 
 ------------------------------------------------------------------- routes ----
@@ -220,8 +220,8 @@ end
 ----------------------------------------------------------------- handlers ----
 
 function Router:on_start()
-  self.settings = Settings.read(self.config, SETTINGS)
-  self.route, self.field = Routes.read(self.settings.route, ROUTES)
+  self.settings = config.read(self.config, FIELDS)
+  self.route, self.field = self.settings.route.name, self.settings.route.field
   self.targets, self.turn = {}, 0
   self.races, self.last_race = {}, 0
   self.counts = { routed = 0, refused = 0, failed = 0, ended = 0 }

@@ -22,10 +22,14 @@
 -- children = { { script = "path" | supervise = { strategy, restart, children }, name, kind = "permanent",
 -- shutdown = "5s", config and other options of actor.spawn }, ... }.
 local children = require "troupe.children"
+local Config = require "troupe.config"
 local Decisions = require "troupe.supervisor"
 local Options = require "troupe.supervisor_options"
 
 local Supervisor = { version = 1, failure = "escalate" }
+
+-- What may stand on the command line; it is checked with the rest of the config.
+local FIELDS = { strategy = { kind = "text" }, restart = { kind = "table" }, children = { kind = "table" } }
 
 local FOREVER = 1e9          -- seconds
 local LEAST_DELAY = 0.001    -- of the timer
@@ -200,7 +204,7 @@ end
 local function read_config(self)
   local config = self.config
   if config.planned then return config end
-  local given = {}
+  local given = Config.arguments(FIELDS)
   for name, value in pairs(config) do
     if name ~= "beside" and name ~= "awaited" then given[name] = value end
   end

@@ -34,18 +34,18 @@
 -- instructions = { name = source }, slice = 1000 (instructions), limit = 1000000 (values of
 -- code that may wait; more is refused), keep = 4096 (values that were run and can still be
 -- jumped to), trust = false (true: Define and Defun from anywhere).
-local Config = require "troupe.config"
+local config = require "troupe.config"
 local Machine = require "troupe.vm"
 
 local Vm = { version = 1 }
 
 local FIELDS = {
-  program = { kind = "table", default = {} },
+  program = { kind = "list", default = {} },
   variables = { kind = "table", default = {} },
   instructions = { kind = "table", default = {} },
   slice = { kind = "count", default = 1000, least = 1 },
   limit = { kind = "count", default = 1000000, least = 0 },
-  keep = { kind = "count" },
+  keep = { kind = "count", least = 0 },
   trust = { kind = "boolean", default = false },
 }
 
@@ -229,20 +229,20 @@ end
 ---------------------------------------------------------------- handlers ----
 
 function Vm:on_start()
-  local config = Config.read(self.config, FIELDS)
-  self.slice, self.limit, self.trust = config.slice, config.limit, config.trust
+  local settings = config.read(self.config, FIELDS)
+  self.slice, self.limit, self.trust = settings.slice, settings.limit, settings.trust
   self.jobs, self.first_job, self.last_job = {}, 1, 0
   self.turn = 0
   self.continues = nil -- true, or a timer, while a Continue is on its way
-  self.vm = Machine.new { keep = config.keep }
+  self.vm = Machine.new { keep = settings.keep }
   self.vm.deliver = deliver
   self.vm.wake = function(vm) add_job(self, { finish = vm:code_length() }) end
-  for name, value in pairs(config.variables) do self.vm:set_variable(name, incoming(value)) end
-  for name, source in pairs(config.instructions) do
+  for name, value in pairs(settings.variables) do self.vm:set_variable(name, incoming(value)) end
+  for name, source in pairs(settings.instructions) do
     define(self.vm, name, source, self.vm:has_instruction(name))
   end
-  local program = { n = #config.program }
-  for i = 1, program.n do program[i] = incoming(config.program[i]) end
+  local program = { n = #settings.program }
+  for i = 1, program.n do program[i] = incoming(settings.program[i]) end
   self.vm:load_bytecode(program)
   work(self)
 end

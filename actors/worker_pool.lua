@@ -30,8 +30,8 @@
 --                  pool's size is the same. Without the field all go to one.
 local Budget = require "troupe.budget"
 local children = require "troupe.children"
+local config = require "troupe.config"
 local Routes = require "troupe.routes"
-local Settings = require "troupe.settings"
 
 local WorkerPool = {
   version = 1,
@@ -45,28 +45,26 @@ local LOOKS_IN_IDLE = 4
 local GROWTH_PAUSE = 1   -- seconds, after a worker could not be made
 local SIZE_LIMIT = 1000
 
-local SETTINGS = {
-  { "script", "string", required = true },
-  { "config", "table", default = {} },
-  { "options", "table", default = {} },
-  { "min", "integer", default = 1, least = 1, most = SIZE_LIMIT },
-  { "max", "integer", least = 1, most = SIZE_LIMIT },
-  { "grow_at", "integer", default = 4, least = 1, most = 1000000 },
-  { "idle", "duration", default = 30, least = 0.01 },
-  { "queue", "integer", default = 1000, least = 1, most = 1000000 },
-  { "restart", "table", default = {} },
-  { "drain", "duration", default = 5 },
-  { "route", "string", default = "round" },
+local ROUTES = { round = false, least = false, hash = true }
+
+local FIELDS = {
+  script = { kind = "text", needed = true },
+  config = { kind = "table", default = {} },
+  options = { kind = "table", default = {} },
+  min = { kind = "count", default = 1, least = 1, most = SIZE_LIMIT },
+  max = { kind = "count", least = 1, most = SIZE_LIMIT },
+  grow_at = { kind = "count", default = 4, least = 1, most = 1000000 },
+  idle = { kind = "duration", default = "30s", least = 0.01 },
+  queue = { kind = "count", default = 1000, least = 1, most = 1000000 },
+  restart = { kind = "table", default = {}, fields = {
+    max = { kind = "count", default = 10, least = 0, most = 1000 },
+    within = { kind = "duration", default = "10s", least = 0.001 },
+    backoff = { kind = "waits", default = "100ms..5s" },
+  } },
+  drain = { kind = "duration", default = "5s" },
+  route = { kind = "route", routes = ROUTES, default = "round" },
 }
 local MAX = 8
-
-local RESTART = {
-  { "max", "integer", default = 10, least = 0, most = 1000 },
-  { "within", "duration", default = 10, least = 0.001 },
-  { "backoff", "string", default = "100ms..5s" },
-}
-
-local ROUTES = { round = false, least = false, hash = true }
 
 actor.message("PoolResize", { { "min", "integer?" }, { "max", "integer?" } })
 
@@ -321,30 +319,20 @@ end
 ----------------------------------------------------------------- handlers ----
 
 local function check_sizes(min, max)
-  if min > max then Settings.refuse("config.max: an integer of at least min, which is %d, is expected, not %d", min, max) end
-end
-
--- The budget of config.restart.
-local function read_restart(given)
-  local restart = Settings.read(given, RESTART, "config.restart")
-  local from, to = restart.backoff:match("^(.-)%.%.(.*)$")
-  local least, most = Settings.seconds(from or restart.backoff), Settings.seconds(to or restart.backoff)
-  if not least or not most or most < least then
-    Settings.refuse("config.restart.backoff: the shortest and the longest wait are expected, as \"100ms..5s\", not '%s'",
-                    restart.backoff)
-  end
-  return Budget.new { max = restart.max, within = restart.within, least = least, most = most }
+  if min > max then config.refuse("max", ("a whole number of at least min, which is %d,"):format(min), max) end
 end
 
 function WorkerPool:on_start()
-  self.settings = Settings.read(self.config, SETTINGS)
+  self.settings = config.read(self.config, FIELDS)
   self.min, self.max = self.settings.min, self.settings.max or math.max(self.settings.min, MAX)
   check_sizes(self.min, self.max)
-  self.route, self.field = Routes.read(self.settings.route, ROUTES)
-  self.budget = read_restart(self.settings.restart)
+  self.route, self.field = self.settings.route.name, self.settings.route.field
+  local restart = self.settings.restart
+  self.budget = Budget.new { max = restart.max, within = restart.within,
+                             least = restart.backoff.least, most = restart.backoff.most }
   for _, name in ipairs { "name", "config", "if_absent" } do
     if self.settings.options[name] ~= nil then
-      Settings.refuse("config.options.%s: that is for the pool to say", name)
+      error(("config.options.%s: that is for the pool to say"):format(name), 0)
     end
   end
   self.workers, self.by_ref, self.last_number = {}, {}, 0

@@ -357,7 +357,7 @@ describe("a circuit breaker", function()
     assert.same({ state = "closed" }, (ask "BreakerReset"))
     assert(ask())
     _, why = ask("BreakerTrip", { open_for = "soon" })
-    assert.matches("Bad field 'open_for' in BreakerTrip: a duration such as .* is expected, not 'soon'", why.text)
+    assert.matches("Bad field 'open_for' in BreakerTrip: a duration .* of more than 0 s is expected, not 'soon'", why.text)
   end)
 
   it("counts what it does", function()
@@ -397,15 +397,15 @@ describe("a circuit breaker", function()
   it("says what is wrong with its config", function()
     for text, config in pairs {
       ["config has no 'tagret' (did you mean 'target'?)"] = { tagret = "shop" },
-      ["config.target: is missing: a ref, or an actor's address"] = {},
-      ["config.target: a ref, or an actor's address such as \"shop@tcp://10.0.0.7:5001\" is expected: "] = { target = "" },
-      ["config.timeout: a duration such as \"250ms\", \"2s\" or a number of seconds is expected, not 'soon'"] = {
+      ["config.target: a ref, or an actor's address such as \"shop@tcp://10.0.0.7:5001\", is expected, but it is missing"] = {},
+      ["config.target: a ref, or an actor's address such as \"shop@tcp://10.0.0.7:5001\", is expected, not '' ("] = { target = "" },
+      ["config.timeout: a duration (\"250ms\", \"2s\", a number of seconds) of more than 0 s is expected, not 'soon'"] = {
         target = "shop", timeout = "soon" },
-      ["config.timeout: 0 is not more than 0"] = { target = "shop", timeout = 0 },
-      ["config.failures: 0 is less than 1"] = { target = "shop", failures = 0 },
-      ["config.trials: a whole number is expected, not 1.5"] = { target = "shop", trials = 1.5 },
+      ["config.timeout: a duration (\"250ms\", \"2s\", a number of seconds) of more than 0 s is expected, not 0"] = { target = "shop", timeout = 0 },
+      ["config.failures: a whole number from 1 to 10000 is expected, not 0"] = { target = "shop", failures = 0 },
+      ["config.trials: a whole number from 1 to 100 is expected, not 1.5"] = { target = "shop", trials = 1.5 },
       ["config.counts: a list of some of"] = { target = "shop", counts = "failed" },
-      ["'faild' is none (did you mean 'failed'?)"] = { target = "shop", counts = { "faild" } },
+      ["is expected, not 'faild' (did you mean 'failed'?)"] = { target = "shop", counts = { "faild" } },
       ["config.group: a group's name"] = { target = "shop", group = "a b" },
     } do
       local made = assert(stage:spawn("actors/circuit_breaker.lua", config))

@@ -276,11 +276,11 @@ describe("the event bus", function()
       stage:dead_letters()
       return stage:log()[1].text:match("^[^\n]*")
     end
-    assert.matches("config%.retaind: there is no such setting %(did you mean 'retained'%?%)$",
+    assert.matches("config has no 'retaind' %(did you mean 'retained'%?%)$",
                    failure { retaind = 7 })
-    assert.matches("config%.subscribers: an integer from 1 to 1000000 is expected, not 'many'$",
+    assert.matches("config%.subscribers: a whole number from 1 to 1000000 is expected, not 'many'$",
                    failure { subscribers = "many" })
-    assert.matches("config%.patterns: an integer from 1 to 10000 is expected, not 0$", failure { patterns = 0 })
+    assert.matches("config%.patterns: a whole number from 1 to 10000 is expected, not 0$", failure { patterns = 0 })
   end)
 
   it("keeps the order of each publisher, whoever else publishes, slow ones with gaps but never turned round", function()

@@ -271,7 +271,7 @@ describe("the logger", function()
     assert.same({ taken = true }, (stage:ask(logger, "Log", { text = "one" })))
     assert.same({ lines = 1, written = 0, lost = 0 }, (function(s) s.waiting = nil return s end)(stats()))
     local _, why = stage:ask(logger, "Log", { text = "two", level = "eror" })
-    assert.matches("'eror' is none of debug, info, warn, error (did you mean 'error'?)", why.text, 1, true)
+    assert.matches("Bad field 'level' in Log: one of debug, info, warn, error is expected, not 'eror' (did you mean 'error'?)", why.text, 1, true)
     _, why = stage:ask(logger, "Log", { txt = "three" })
     assert.equal("rejected", why.reason)
   end)
@@ -288,11 +288,11 @@ describe("the logger", function()
 
   it("says what is wrong with its config", function()
     for text, config in pairs {
-      ["config.path: is missing: a text is expected"] = {},
-      ["config.size: a size such as \"64KiB\" or a number of bytes is expected, not 'big'"] = { path = path, size = "big" },
-      ["config.buffer: 1 is less than 1024"] = { path = path, buffer = 1 },
-      ["config.level: one of debug, info, warn, error is expected: 'warning' is none (did you mean 'warn'?)"] = {
-        path = path, level = "warning" },
+      ["config.path: a text is expected, but it is missing"] = {},
+      ["config.size: a size (\"64KiB\", \"10MiB\", a number of bytes) is expected, not 'big'"] = { path = path, size = "big" },
+      ["config.buffer: a size (\"64KiB\", \"10MiB\", a number of bytes) from 1024 bytes to 134217728 bytes is expected, not 1"] = { path = path, buffer = 1 },
+      ["config.level: one of debug, info, warn, error is expected, not 'wran' (did you mean 'warn'?)"] = {
+        path = path, level = "wran" },
       ["config has no 'pth' (did you mean 'path'?)"] = { pth = path },
     } do
       local made = assert(stage:spawn("actors/logger.lua", config))

@@ -215,12 +215,12 @@ describe("a rate limiter", function()
 
   it("says what is wrong with its config", function()
     for text, config in pairs {
-      ["config.rate: is missing: a number is expected"] = { target = "shop" },
-      ["config.rate: 0 is not more than 0"] = { target = "shop", rate = 0 },
-      ["config.burst: a whole number is expected, not 'many'"] = { target = "shop", rate = 1, burst = "many" },
+      ["config.rate: a number of more than 0 and at most 1000000000 is expected, but it is missing"] = { target = "shop" },
+      ["config.rate: a number of more than 0 and at most 1000000000 is expected, not 0"] = { target = "shop", rate = 0 },
+      ["config.burst: a whole number from 1 to 1000000000 is expected, not 'many'"] = { target = "shop", rate = 1, burst = "many" },
       ["config has no 'keyed'"] = { target = "shop", rate = 1, keyed = "who" },
       ["config has no 'qeue' (did you mean 'queue'?)"] = { target = "shop", rate = 1, qeue = 3 },
-      ["config.wait: 4000 is more than 3600"] = { target = "shop", rate = 1, wait = 4000 },
+      ["config.wait: a duration (\"250ms\", \"2s\", a number of seconds) of at most 3600 s is expected, not 4000"] = { target = "shop", rate = 1, wait = 4000 },
     } do
       local made = assert(stage:spawn("actors/rate_limiter.lua", config))
       stage:run()

@@ -259,15 +259,15 @@ describe("a router", function()
       stage:dead_letters()
       return stage:log()[1].text:match("^[^\n]*")
     end
-    assert.matches("config%.targets: no actor is named 'aa'", failure { targets = { "aa" } })
-    assert.matches("config%.targets: number 1 is a number: a ref, its text", failure { targets = { 7 } })
-    assert.matches("config%.targets: 'x@nowhere:' is no actor's address", failure { targets = { "x@nowhere:" } })
-    assert.matches("config%.targets: the keys of number 1 are a list, not a string",
+    assert.matches("config%.targets%[1%]: the name of an actor is expected, not 'aa' %(no actor is named 'aa'", failure { targets = { "aa" } })
+    assert.matches("config%.targets%[1%]: a ref, its text, or { to = ref, keys = {...} } is expected, not 7$", failure { targets = { 7 } })
+    assert.matches("config%.targets%[1%]: an actor's address is expected, not 'x@nowhere:'$", failure { targets = { "x@nowhere:" } })
+    assert.matches("config%.targets%[1%]%.keys: a list is expected, not 'Order'$",
                    failure { targets = { { to = "a", keys = "Order" } } })
     assert.matches("config%.targets: a list is expected, not 'a'", failure { targets = "a" })
-    assert.matches("config%.route: there is no route 'brodcast' %(did you mean 'broadcast'%?%)",
+    assert.matches("config%.route: one of .* is expected, not 'brodcast' %(did you mean 'broadcast'%?%)",
                    failure { route = "brodcast" })
     assert.matches("config%.timeout: a duration", failure { timeout = "soon" })
-    assert.matches("config%.rout: there is no such setting %(did you mean 'route'%?%)", failure { rout = "round" })
+    assert.matches("config has no 'rout' %(did you mean 'route'%?%)", failure { rout = "round" })
   end)
 end)

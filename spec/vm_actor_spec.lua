@@ -93,9 +93,9 @@ describe("a machine that is an actor", function()
       [{ program = { "OP_NONE" } }] = "No handler for instruction 'OP_NONE' %(at address 0%)",
       [{ instructions = { OP_X = "function(vm" } }] = "OP_X:1: ",
       [{ varables = { x = 1 } }] = "config has no 'varables' %(did you mean 'variables'%?%)",
-      [{ slice = "1s" }] = "config.slice: a whole number is expected, not '1s'",
-      [{ program = "OP_TRUE" }] = "config.program: a table is expected, not 'OP_TRUE'",
-      [{ keep = -1 }] = "keep is a number of values, not %-1",
+      [{ slice = "1s" }] = "config%.slice: a whole number of at least 1 is expected, not '1s'",
+      [{ program = "OP_TRUE" }] = "config%.program: a list is expected, not 'OP_TRUE'",
+      [{ keep = -1 }] = "config%.keep: a whole number of at least 0 is expected, not %-1",
     } do
       local other = spawn(config)
       stage:run()

@@ -363,24 +363,24 @@ describe("a worker pool", function()
     end
 
     it("without a script, or with one that is not there", function()
-      assert.matches("config%.script is missing$", failure {})
+      assert.matches("config%.script: a text is expected, but it is missing$", failure {})
       assert.matches("config%.script: .*spec/support/poold.*did you mean", failure { script = "spec/support/poold" })
     end)
 
     it("with a setting that is wrong, and says which", function()
       local function wrong(setting, value) return failure { script = WORKER, [setting] = value } end
-      assert.matches("config%.mni: there is no such setting %(did you mean 'min'%?%)$", wrong("mni", 1))
-      assert.matches("config%.max: an integer from 1 to 1000 is expected, not 'many'$", wrong("max", "many"))
+      assert.matches("config has no 'mni' %(did you mean 'min'%?%)$", wrong("mni", 1))
+      assert.matches("config%.max: a whole number from 1 to 1000 is expected, not 'many'$", wrong("max", "many"))
       assert.matches("config%.idle: a duration %(.*%) of at least 0.01 s is expected, not 'soon'$", wrong("idle", "soon"))
-      assert.matches("config%.route: there is no route 'leest' %(did you mean 'least'%?%): hash:FIELD, least, round$",
+      assert.matches("config%.route: one of hash:FIELD, least, round is expected, not 'leest' %(did you mean 'least'%?%)$",
                      wrong("route", "leest"))
-      assert.matches("config%.route: 'hash' needs the field that it looks at, as in \"hash:id\"$", wrong("route", "hash"))
-      assert.matches("config%.route: 'round' looks at no field$", wrong("route", "round:id"))
-      assert.matches("config%.restart%.mux: there is no such setting", wrong("restart", { mux = 1 }))
+      assert.matches("config%.route: 'hash' with the field that it looks at, as \"hash:id\", is expected, not 'hash'$", wrong("route", "hash"))
+      assert.matches("config%.route: 'round' without a field is expected, not 'round:id'$", wrong("route", "round:id"))
+      assert.matches("config%.restart has no 'mux' %(did you mean 'max'%?%)$", wrong("restart", { mux = 1 }))
       assert.matches("config%.restart%.backoff: .*not 'slow'$", wrong("restart", { backoff = "slow" }))
       assert.matches("config%.options: .*memroy", wrong("options", { memroy = "1MiB" }))
       assert.matches("config%.options%.name: that is for the pool to say$", wrong("options", { name = "x" }))
-      assert.matches("config%.max: an integer of at least min, which is 3, is expected, not 2$",
+      assert.matches("config%.max: a whole number of at least min, which is 3, is expected, not 2$",
                      failure { script = WORKER, min = 3, max = 2 })
     end)
   end)

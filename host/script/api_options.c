@@ -8,12 +8,15 @@
  *     options.check("slice", "5 s")      -- "slice is a duration of more than 0, as ..."; nil: it is fine
  *     options.nearest("nmae", names)     -- "name"; nil: none of them can be meant
  *     options.seconds("250ms")           -- 0.25; nil: it is no duration
+ *     options.bytes("64KiB")             -- 65536; nil: it is no size
  */
 #include "script/api.h"
 
 #include "base/suggest.h"
 
 #include <lauxlib.h>
+
+#define BYTES_LIMIT (UINT64_C(1) << 53) /* up to here doubles are exact */
 
 /* spawn() -> the names of the options that actor.spawn knows. */
 static int options_spawn(lua_State *L)
@@ -83,6 +86,20 @@ static int options_seconds(lua_State *L)
     return 1;
 }
 
+/* bytes(size) -> an integer, or nil. Other than for the options of actor.spawn, 0
+ * is a size: what it means is for who asks to say. */
+static int options_bytes(lua_State *L)
+{
+    uint64_t bytes = 0;
+    luaL_checkany(L, 1);
+    bool none = lua_type(L, 1) == LUA_TNUMBER && lua_tonumber(L, 1) == 0;
+    if (none || script_read_bytes(L, 1, BYTES_LIMIT, &bytes))
+        lua_pushinteger(L, (lua_Integer)bytes);
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
 int api_options_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
@@ -90,6 +107,7 @@ int api_options_open(lua_State *L)
         { "check", options_check },
         { "nearest", options_nearest },
         { "seconds", options_seconds },
+        { "bytes", options_bytes },
         { NULL, NULL },
     };
     luaL_newlib(L, functions);

@@ -1,4 +1,4 @@
---- Reads what an actor was configured with: checks each field, fills in what is not
+--- Reads what a shipped actor was configured with: checks each field, fills in what is not
 --- said, and names the field that is wrong. What durations and sizes are written as
 --- becomes seconds and bytes.
 ---
@@ -8,193 +8,119 @@
 ---   target = { kind = "target", needed = true },
 ---   timeout = { kind = "duration", default = "5s", above = 0 },
 ---   queue = { kind = "count", default = 1000, least = 0, most = 100000 },
+---   restart = { kind = "table", default = {}, fields = { max = { kind = "count", default = 3, least = 0 } } },
 --- })
---- local seconds = settings.timeout  -- 5.0
+--- local seconds, restarts = settings.timeout, settings.restart.max  -- 5.0, 3
 --- ```
+---
+--- What self.config leaves out may stand behind `--` on the command line, led by the
+--- actor's name: `troupe run event_bus -- event_bus.retained=100`. There a list is written
+--- `a,b,c`, and a table, or what else needs it, as JSON: `pool.options:={"memory": "64MiB"}`.
+---
+--- Whatever is wrong raises, at no line; in on_start that ends the actor.
+local Kinds = require "troupe.config_kinds"
+
 local Config = {}
 
 ---@class troupe.config.Field
----@field kind "target"|"count"|"number"|"duration"|"bytes"|"text"|"group"|"boolean"|"table"|"word"|"words"
+---@field kind "target"|"count"|"number"|"duration"|"waits"|"bytes"|"text"|"group"|"boolean"|"word"|"words"|"route"|"list"|"table"
 ---@field default? any      as it would be written
 ---@field needed? boolean   it has to be there
 ---@field least? number     of numbers, in seconds or bytes
 ---@field above? number
 ---@field most? number
 ---@field words? string[]   of "word" and "words": those that there are
+---@field routes? table<string, boolean>  of "route": those that there are; true: it looks at a field
 ---@field example? string   of "target": how it might be written
+---@field fields? table<string, troupe.config.Field>  of "table": it is read as a config itself
 
-local SECONDS = { ms = 1e-3, s = 1, m = 60, h = 3600 }
-local BYTES = { [""] = 1, KiB = 1 << 10, MiB = 1 << 20, GiB = 1 << 30 }
-local LONGEST = 1e9 -- seconds
+--- Raises "config.NAME: EXPECTED is expected, not VALUE".
+---@param name string
+---@param expected string
+---@param value any     nil: it is missing
+---@param hint? string  stands behind that
+function Config.refuse(name, expected, value, hint)
+  local but = value == nil and ", but it is missing" or ", not " .. Kinds.shown(value)
+  error(("config.%s: %s is expected%s%s"):format(name, expected, but, hint or ""), 0)
+end
 
--- How many letters must be put in, left out, changed or swapped to make one of the other.
-local function distance(a, b)
-  local before, last, row = {}, {}, {}
-  for j = 0, #b do last[j] = j end
-  for i = 1, #a do
-    row = { [0] = i }
-    for j = 1, #b do
-      local same = a:byte(i) == b:byte(j)
-      row[j] = math.min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (same and 0 or 1))
-      if i > 1 and j > 1 and a:byte(i) == b:byte(j - 1) and a:byte(i - 1) == b:byte(j) then
-        row[j] = math.min(row[j], before[j - 2] + 1)
-      end
+local function refuse(name, wrong)
+  Config.refuse(name, wrong.expected, wrong.value, wrong.hint)
+end
+
+local function sorted_names(of)
+  local names = {}
+  for name in pairs(of) do table.insert(names, tostring(name)) end
+  table.sort(names)
+  return names
+end
+
+-- Of many mistakes the same one is told each time.
+local function check_names(given, fields, part)
+  for _, name in ipairs(sorted_names(given)) do
+    if not fields[name] then
+      error(("config%s has no '%s'%s"):format(part and "." .. part or "", name, Kinds.hint(name, sorted_names(fields))), 0)
     end
-    before, last = last, row
   end
-  return last[#b]
 end
 
---- The word that may have been meant.
----@param wrong string
----@param words string[]
----@return string? meant
-function Config.nearest(wrong, words)
-  local best, least = nil, math.max(1, #wrong // 3) + 1
-  if #wrong > 100 then return nil end
-  for _, word in ipairs(words) do
-    local longer = #word >= 3 and wrong:lower():sub(1, #word) == word -- "warning" for "warn"
-    local d = longer and 1 or distance(wrong:lower(), word)
-    if d < least then best, least = word, d end
-  end
-  return best
-end
-
-local function did_you_mean(wrong, words)
-  local meant = Config.nearest(wrong, words)
-  return meant and (" (did you mean '%s'?)"):format(meant) or ""
-end
-
-local function shown(value)
-  if type(value) == "string" then return ("'%s'"):format(value) end
-  if type(value) == "number" or type(value) == "boolean" then return tostring(value) end
-  if value == json.null then return "null" end
-  return "a " .. type(value)
-end
-
-local function in_units(text, pattern, units)
-  local value, unit = text:match(pattern)
-  value = tonumber(value)
-  return value and units[unit] and value * units[unit]
-end
-
--- Each gives the value, or nil and what is expected.
-local KINDS = {}
-
-function KINDS.count(value)
-  return math.type(value) == "integer" and value or nil, "a whole number"
-end
-
-function KINDS.number(value)
-  return type(value) == "number" and value == value and value or nil, "a number"
-end
-
-function KINDS.duration(value)
-  if type(value) == "string" then value = in_units(value, "^([%d.]+)(%a+)$", SECONDS) end
-  local fine = type(value) == "number" and value >= 0 and value <= LONGEST
-  return fine and value + 0.0 or nil, 'a duration such as "250ms", "2s" or a number of seconds'
-end
-
-function KINDS.bytes(value)
-  if type(value) == "string" then value = in_units(value, "^([%d.]+)(%a*)$", BYTES) end
-  return type(value) == "number" and value >= 0 and math.tointeger(value // 1) or nil,
-    'a size such as "64KiB" or a number of bytes'
-end
-
-function KINDS.text(value)
-  return type(value) == "string" and value ~= "" and value or nil, "a text"
-end
-
-function KINDS.group(value)
-  local fine = type(value) == "string" and #value <= 255 and value:find("^[%w_.-]+$")
-  return fine and value or nil, "a group's name, of letters, digits, '_', '.' and '-',"
-end
-
-function KINDS.boolean(value)
-  if type(value) == "boolean" then return value end
-  return nil, "true or false"
-end
-
-function KINDS.table(value)
-  return type(value) == "table" and value or nil, "a table"
-end
-
-function KINDS.target(value, field)
-  local expected = ("a ref, or an actor's address such as %q"):format(field.example or "shop@tcp://10.0.0.7:5001")
-  if type(value) == "userdata" and value ~= json.null then return value end
-  if type(value) ~= "string" then return nil, expected end
-  local fine, why = pcall(actor.ref, value)
-  if fine then return value end
-  return nil, expected, (tostring(why):gsub("^.-actor%.ref: ", ""))
-end
-
-local function has(words, wanted)
-  for _, word in ipairs(words) do
-    if word == wanted then return true end
-  end
-  return false
-end
-
-function KINDS.word(value, field)
-  local expected = "one of " .. table.concat(field.words, ", ")
-  if type(value) ~= "string" then return nil, expected end
-  if has(field.words, value) then return value end
-  return nil, expected, ("'%s' is none%s"):format(value, did_you_mean(value, field.words))
-end
-
-function KINDS.words(value, field)
-  local set, expected = {}, "a list of some of " .. table.concat(field.words, ", ")
-  if type(value) ~= "table" then return nil, expected end
-  for key, word in pairs(value) do
-    if math.type(key) ~= "integer" or type(word) ~= "string" then return nil, expected end
-    if not has(field.words, word) then
-      return nil, expected, ("'%s' is none%s"):format(word, did_you_mean(word, field.words))
+--- What stands on the command line for the actor of this name, as it would be in a config.
+---@param fields table<string, troupe.config.Field>
+---@return table given
+function Config.arguments(fields)
+  local given = {}
+  for _, argument in ipairs(actor.args) do
+    local owner, name, json_mark, text = argument:match("^([%w_.-]+)%.([%w_]+)(:?)=(.*)$")
+    if owner == actor.name then
+      check_names({ [name] = true }, fields)
+      local value, wrong = Kinds.of_text(text, fields[name], json_mark == ":")
+      if wrong then refuse(name, wrong) end
+      given[name] = value
     end
-    set[word] = true
   end
-  return set
+  return given
 end
 
-local function refuse(name, text)
-  error(("config.%s: %s"):format(name, text), 0)
-end
+local read_table
 
 local function read_field(name, value, field)
-  local read, expected, detail = KINDS[field.kind](value, field)
-  if read == nil then
-    refuse(name, ("%s is expected%s"):format(expected, detail and ": " .. detail or ", not " .. shown(value)))
-  end
-  if field.least and read < field.least then refuse(name, ("%s is less than %s"):format(shown(value), field.least)) end
-  if field.above and read <= field.above then refuse(name, ("%s is not more than %s"):format(shown(value), field.above)) end
-  if field.most and read > field.most then refuse(name, ("%s is more than %s"):format(shown(value), field.most)) end
-  return read
+  local read, wrong = Kinds.read(value, field)
+  if wrong then refuse(name, wrong) end
+  return field.fields and read_table(read, field.fields, name) or read
 end
 
---- What `given` says, or else the defaults; raises for what is wrong, at no line.
----@param given table  self.config
----@param fields table<string, troupe.config.Field>
----@return table settings  by the names of the fields
-function Config.read(given, fields)
-  local names, settings = {}, {}
-  for name in pairs(fields) do table.insert(names, name) end
-  table.sort(names)
-  local wrong = {}
-  for name in pairs(given) do
-    if not fields[name] then table.insert(wrong, tostring(name)) end
-  end
-  table.sort(wrong)
-  if wrong[1] then error(("config has no '%s'%s"):format(wrong[1], did_you_mean(wrong[1], names)), 0) end
-  for _, name in ipairs(names) do
+function read_table(given, fields, part)
+  check_names(given, fields, part)
+  local settings = {}
+  for _, name in ipairs(sorted_names(fields)) do
     local field, value = fields[name], given[name]
     if value == nil then value = field.default end
-    if value ~= nil then
-      settings[name] = read_field(name, value, field)
-    elseif field.needed then
-      local _, expected = KINDS[field.kind](nil, field)
-      refuse(name, ("is missing: %s is expected"):format(expected))
+    if value ~= nil or field.needed then
+      settings[name] = read_field(part and part .. "." .. name or name, value, field)
     end
   end
   return settings
+end
+
+--- What `given` says, or the command line, or else the defaults.
+---@param given table  self.config
+---@param fields table<string, troupe.config.Field>
+---@return table<string, any> settings  by the names of the fields
+function Config.read(given, fields)
+  local all = Config.arguments(fields)
+  for name, value in pairs(given) do all[name] = value end
+  return read_table(all, fields)
+end
+
+--- One value, as config.read would read it; or nil and what is wrong with it.
+---@param value any
+---@param field troupe.config.Field
+---@return any? read
+---@return string? wrong  "EXPECTED is expected, not VALUE"
+function Config.value(value, field)
+  local fine, read = pcall(read_field, "it", value, field)
+  if fine then return read end
+  return nil, (tostring(read):gsub("^config%.it: ", ""))
 end
 
 return Config

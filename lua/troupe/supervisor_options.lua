@@ -7,6 +7,7 @@
 --- -- plan: { strategy = "one_for_one", restart = { max = 3, within = 10, least = 0.1, most = 5 },
 --- --         children = { { script = "feed", kind = "transient", shutdown = 5, options = {} } } }
 --- ```
+local Kinds = require "troupe.config_kinds"
 local options = require "troupe.options"
 
 local Options = {}
@@ -17,7 +18,6 @@ local DEFAULT_RESTART = { max = 3, within = 10, least = 0.1, most = 5 }
 local DEFAULT_SHUTDOWN = 5
 local FOREVER = 1e9       -- seconds
 local RESTARTS_LIMIT = 1000
-local LEAST_BACKOFF = 0.001
 local DEPTH_LIMIT = 16    -- supervisors in supervisors
 
 ---@class troupe.supervisor.ChildPlan
@@ -33,11 +33,7 @@ local function refuse(text, ...)
   error({ text = select("#", ...) > 0 and text:format(...) or text }, 0)
 end
 
-local function shown(value)
-  if type(value) == "string" then return ("'%s'"):format(value) end
-  if type(value) == "number" or type(value) == "boolean" then return tostring(value) end
-  return "a " .. type(value)
-end
+local shown = Kinds.shown
 
 local function check_table(value, what)
   if type(value) ~= "table" then refuse("%s is a table, not %s", what, shown(value)) end
@@ -68,8 +64,7 @@ local function check_keys(given, names, what)
   table.sort(keys)
   for _, key in ipairs(keys) do
     if not known[key] then
-      local meant = options.nearest(key, names)
-      refuse("%s has no '%s'%s", what, key, meant and (" (did you mean '%s'?)"):format(meant) or "")
+      refuse("%s has no '%s'%s", what, key, Kinds.hint(key, names))
     end
   end
 end
@@ -78,16 +73,13 @@ local function one_of(value, words, what)
   for _, word in ipairs(words) do
     if value == word then return word end
   end
-  local meant = type(value) == "string" and options.nearest(value, words)
   refuse("%s is \"%s\" or \"%s\", not %s%s", what, table.concat(words, "\", \"", 1, #words - 1), words[#words],
-         shown(value), meant and (" (did you mean '%s'?)"):format(meant) or "")
+         shown(value), type(value) == "string" and Kinds.hint(value, words) or "")
 end
 
 local function read_backoff(value)
-  local from, to = value, value
-  if type(value) == "string" and value:find("..", 1, true) then from, to = value:match("^(.-)%.%.(.*)$") end
-  local least, most = options.seconds(from), options.seconds(to)
-  if not least or not most or least < LEAST_BACKOFF or most < least then
+  local least, most = Kinds.waits(value)
+  if not least then
     refuse("restart.backoff is the shortest and the longest wait, as \"100ms..5s\", of at least 1ms, not %s",
            shown(value))
   end
