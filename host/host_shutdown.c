@@ -69,8 +69,10 @@ void host_shut_down(struct host *host, uint64_t budget_ns)
     lifecycle_shut_down(system, began_ns + budget_ns - last_ns, &account);
     host->left = account.left;
     uint64_t now_ns = clock_now(&system->clock);
-    uint64_t end_ns = began_ns + budget_ns < now_ns + HOST_LINGER_NS ? began_ns + budget_ns
-                                                                 : now_ns + HOST_LINGER_NS;
+    uint64_t end_ns = now_ns + HOST_LINGER_NS;
+    /* Without a budget no actor is waited for; but what was sent still is to leave. */
+    if (budget_ns > 0 && began_ns + budget_ns < end_ns)
+        end_ns = began_ns + budget_ns;
     if (host->gateway != NULL && host->start_error == 0)
         gateway_stop(host->gateway, end_ns);
     now_ns = clock_now(&system->clock);
