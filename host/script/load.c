@@ -1,15 +1,9 @@
 /*
  * load.c -- a script becomes an actor: its top level is run, what it defines is
  * checked, and its own settings are joined with those of the spawn.
- *
- * The top level has a second to end in. That is watched only at the first load
- * of a text, because a timer of the kernel's costs more than a small script's
- * load: what has ended once ends again. (One that does not is still seen by
- * the watchdog, which reports the handler that spawned it.)
  */
 #include "script/load.h"
 
-#include "actor/watchdog.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "script/arena_store.h"
@@ -17,6 +11,7 @@
 #include "script/declared.h"
 #include "script/dispatch.h"
 #include "script/interleave.h"
+#include "script/load_budget.h"
 #include "script/misspelt.h"
 #include "script/pack_lua.h"
 #include "script/report.h"
@@ -24,19 +19,9 @@
 
 #include <errno.h>
 #include <lauxlib.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#ifndef sigev_notify_thread_id
-#define sigev_notify_thread_id _sigev_un._tid
-#endif
-
-#define LOAD_BUDGET_NS     NS_PER_SEC
-#define LOAD_REPEAT_NS     (10 * NS_PER_MS)
 #define STAGE_INSTRUCTIONS UINT64_C(50000000) /* for one handler on the stage */
 
 static const struct vm_library libraries[] = {
@@ -51,91 +36,6 @@ static const struct vm_library modules[] = {
     { "troupe.options", api_options_open },
     { NULL, NULL },
 };
-
-/* ---- The second that a load may take ------------------------------------ */
-
-/* Texts whose top level has ended in time, by their hash: one of many with the
- * same place forgets the other, and is watched once more. */
-static _Atomic uint64_t known_to_end[256];
-
-/* What this thread loads under a timer; read by the signal handler. */
-static _Thread_local struct vm *volatile loading_vm __attribute__((tls_model("initial-exec")));
-static _Thread_local volatile uint64_t loading_until_ns __attribute__((tls_model("initial-exec")));
-
-static uint64_t monotonic_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * NS_PER_SEC + (uint64_t)now.tv_nsec;
-}
-
-/* In the signal handler. A signal that comes before the second is over is the
- * watchdog's, and meant for the handler that spawns. */
-static bool interrupt_loading(void)
-{
-    struct vm *vm = loading_vm;
-    if (vm == NULL || monotonic_ns() < loading_until_ns)
-        return false;
-    vm_interrupt(vm, VM_INTERRUPT_STOP);
-    return true;
-}
-
-static void install(void)
-{
-    watchdog_before_signal = interrupt_loading;
-    watchdog_listen();
-}
-
-/* The timer sends the signal again and again: __close handlers may run too. */
-static bool arm(timer_t *timer, struct vm *vm)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, install);
-
-    struct sigevent event = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGURG };
-    event.sigev_notify_thread_id = (pid_t)syscall(SYS_gettid);
-    if (timer_create(CLOCK_MONOTONIC, &event, timer) != 0)
-        return false;
-    loading_until_ns = monotonic_ns() + LOAD_BUDGET_NS;
-    loading_vm = vm;
-    struct itimerspec when = {
-        .it_value = { .tv_sec = LOAD_BUDGET_NS / NS_PER_SEC },
-        .it_interval = { .tv_nsec = LOAD_REPEAT_NS },
-    };
-    timer_settime(*timer, 0, &when, NULL);
-    return true;
-}
-
-static bool is_known_to_end(const struct script *script)
-{
-    uint64_t hash = source_hash(script->source);
-    return atomic_load_explicit(&known_to_end[hash % ARRAY_LENGTH(known_to_end)],
-                                memory_order_relaxed) == hash;
-}
-
-static enum vm_result run_top_level(struct script *script, bool trusted)
-{
-    uint64_t hash = source_hash(script->source);
-    _Atomic uint64_t *known = &known_to_end[hash % ARRAY_LENGTH(known_to_end)];
-    struct vm *outer = loading_vm;
-    uint64_t outer_until_ns = loading_until_ns;
-    timer_t timer;
-    bool armed = !script->world->stage && (!trusted || !is_known_to_end(script)) &&
-                 arm(&timer, &script->vm);
-
-    script->vm.loading = true;
-    enum vm_result result = vm_resume(&script->vm, script->hand.coroutine, 1);
-    script->vm.loading = false;
-
-    if (armed) {
-        timer_delete(timer);
-        loading_vm = outer;
-        loading_until_ns = outer_until_ns;
-    }
-    if (result == VM_DONE)
-        atomic_store_explicit(known, hash, memory_order_relaxed);
-    return result;
-}
 
 /* ---- What the script says of itself ------------------------------------- */
 
@@ -216,7 +116,7 @@ static int load_entry(lua_State *L)
     dispatch_check(L, script);
     if (is_table)
         read_settings(L, script, own);
-    if (script->world->stage || !is_known_to_end(script)) /* once is enough */
+    if (script->world->stage || !load_budget_is_known(script)) /* once is enough */
         misspelt_warn(L, -1, script, is_table ? settings : no_settings);
     return 0;
 }
@@ -421,7 +321,7 @@ int load_run(struct script *script, struct script_options *own, bool trusted, ch
     lua_State *L = script->hand.coroutine;
     lua_pushcfunction(L, load_entry);
     lua_pushlightuserdata(L, own);
-    if (run_top_level(script, trusted) != VM_DONE) {
+    if (load_budget_run(script, trusted) != VM_DONE) {
         describe_failure(script, why, room);
         return -EINVAL;
     }
