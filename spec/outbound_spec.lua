@@ -66,11 +66,13 @@ describe("messages for another host", function()
   it("wait for room as long as `timeout` says, and not for ever", function()
     local sink = start_sink("0", closed_gate())
     local source = run_actor(FILL .. [[
-      local sent, why = self.sink:send("Count", { n = self.n, pad = pad }, { timeout = "200ms" })
-      while sent do
-        self.n = self.n + 1
+      local sent, why
+      repeat
         sent, why = self.sink:send("Count", { n = self.n, pad = pad }, { timeout = "200ms" })
-      end
+        self.n = self.n + (sent and 1 or 0)
+        -- On a busy machine its heartbeats may be late, and then it is given up for a while.
+        local is_lost = why and why.reason == "full" and tostring(why):find("cannot be reached", 1, true)
+      until not sent and not is_lost
       print(why.reason, why)
       actor.exit()
     end

@@ -250,10 +250,15 @@ describe("a shutdown", function()
           local began = uptime()
           local ended = run({
             { "old", 'function on_note() print("noted") end function on_shutdown() print("old") end' },
-            { "bad", ("function on_work() end function %s() %s end function on_more() end"):format(where, body) },
+            { "bad", ([[
+              local function begun() actor.ref("boss"):send("Begun") end
+              function on_work() begun() end
+              function on_more() end
+              function %s() %s %s end
+            ]]):format(where, where == "on_work" and "begun()" or "", body) },
             { "boss", [[
-              function on_start()
-                actor.ref("bad"):send("Work")
+              function on_start() actor.ref("bad"):send("Work") end
+              function on_begun()
                 for _ = 1, 3 do actor.ref("bad"):send("More") end
                 actor.ref("old"):send("Note")
                 actor.stop_host(0)
