@@ -209,8 +209,9 @@ static type_id add_locked(const char *name, size_t size, uint64_t hash, bool for
         record->alike = type;
         insert(by_fold, record->fold_hash, type);
     }
-    insert(atomic_load_explicit(&by_name, memory_order_relaxed), hash, type);
+    /* First the number is known, then it can be found: who finds it asks for its name. */
     atomic_store_explicit(&count, type + 1, memory_order_release);
+    insert(atomic_load_explicit(&by_name, memory_order_relaxed), hash, type);
     return type;
 }
 
