@@ -19,7 +19,7 @@ end
 local function own_thread(name)
   local file <close> = assert(io.open("/proc/self/stat"))
   local pid = file:read("a"):match("^(%d+)")
-  local pipe <close> = assert(io.popen(("grep -lx '%s' /proc/%s/task/*/comm"):format(name, pid)))
+  local pipe <close> = assert(io.popen(("grep -slx '%s' /proc/%s/task/*/comm"):format(name, pid)))
   local path = pipe:read("l")
   return path and place(path:match("^/proc/(.*)/comm$"))
 end
