@@ -115,6 +115,8 @@ static int check_options(const struct host_options *options, char *why, size_t r
         snprintf(why, room, "a host has at most %d workers", WORKERS_MAX);
         return -EINVAL;
     }
+    if (options->stepped && options->control != NULL)
+        return refuse(-EINVAL, why, room, "a stepped host has no control socket: it has no threads");
     if (options->stepped &&
         (options->bind != NULL || options->advertise != NULL || options->flat != NULL))
         return refuse(-EINVAL, why, room, "a stepped host cannot listen: it has no threads");
@@ -174,6 +176,8 @@ int host_make(struct host **out, const struct host_options *options, char *why, 
         goto free_host;
     }
     host->system.owner = host;
+    host->since = time(NULL);
+    host->since_ns = clock_now(&host->system.clock);
     wire_set_limits(options->frame_bytes, options->depth);
     host->shutdown_ns = (options->shutdown_ms > 0 ? options->shutdown_ms : 5000) * NS_PER_MS;
     lock_init(&host->lock);
@@ -190,9 +194,16 @@ int host_make(struct host **out, const struct host_options *options, char *why, 
     error = open_gateway(host, options, why, room);
     if (error != 0)
         goto close_streams;
+    error = host_open_control(host, options->control);
+    if (error != 0) {
+        snprintf(why, room, "the host cannot be made: %s", strerror(-error));
+        goto close_gateway;
+    }
     *out = host;
     return 0;
 
+close_gateway:
+    gateway_close(host->gateway);
 close_streams:
     host_close_streams(host);
 close_world:
@@ -301,17 +312,21 @@ bool host_free(struct host *host)
         host_start(host); /* somebody has to end them */
     if (host->started)
         host_shut_down(host, 0);
+    host_stop_control(host);
     if (host->stuck)
         return false;
     gateway_close(host->gateway);
     host_stop_streams(host, HOST_LINGER_NS); /* if it was only stepped */
     system_close(system);
+    host_close_control(host);
     host_close_streams(host);
     while (host->held != NULL) {
         struct held_config *held = host->held;
         host->held = held->next;
         memory_put(held, sizeof *held + held->size);
     }
+    for (unsigned i = 0; i < host->script_count; i++)
+        free(host->scripts[i]);
     close_world(host);
     lock_fini(&host->lock);
     free(host);
@@ -356,6 +371,11 @@ const char *host_endpoint(const struct host *host)
 const char *host_flat_endpoint(const struct host *host)
 {
     return host->gateway != NULL ? gateway_flat_endpoint(host->gateway) : "";
+}
+
+const char *host_control(const struct host *host)
+{
+    return host->control != NULL ? control_path(host->control) : "";
 }
 
 int host_reload(struct host *host, char *why, size_t room)

@@ -52,6 +52,9 @@ struct host_options {
     const char *curve_peers;      /* file of the keys that are let in: lines "KEY [ENDPOINT...]" */
     const char *flat;             /* endpoint where flat JSON is answered over REQ/REP, ":5555" [none] */
     const char *flat_actor;       /* with flat: the actor that answers, by its name */
+    const char *control;          /* name under which `troupe ps`, `kill` and others find the host, by
+                                   * a socket that only this user may open. If it cannot be made
+                                   * that is logged, and the host does without [no socket] */
     const char *const *arguments; /* actor.args, NULL-terminated [none] */
     size_t      memory_bytes;     /* of one script [256 MiB] */
     uint64_t    slice_ms;         /* a handler that runs longer is reported [5000] */
@@ -192,6 +195,9 @@ HOST_API void host_advance(struct host *host, uint64_t ns);
 
 /* The endpoint that peers reach this host at ("tcp://127.0.0.1:5001"), or "". */
 HOST_API const char *host_endpoint(const struct host *host);
+
+/* The file of its control socket, or "". */
+HOST_API const char *host_control(const struct host *host);
 
 /* The endpoint where flat JSON is answered ("tcp://127.0.0.1:5555"), or "". */
 HOST_API const char *host_flat_endpoint(const struct host *host);

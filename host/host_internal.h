@@ -7,12 +7,15 @@
 #include "host.h"
 
 #include "actor/system.h"
+#include "control/control.h"
 #include "io/io.h"
 #include "message/json.h"
 #include "message/pack.h"
 #include "net/gateway.h"
 #include "net/subscriptions.h"
 #include "script/script.h"
+
+#include <time.h>
 
 /* The config of an actor that is registered but held back. */
 struct held_config {
@@ -25,12 +28,19 @@ struct held_config {
 /* Frames, and what was written to streams, may take that long to leave. */
 #define HOST_LINGER_NS NS_PER_SEC
 
+#define HOST_SCRIPTS_TOLD 16
+
 struct host {
     struct system       system;
     struct script_world world;
     struct gateway     *gateway;      /* NULL: a stepped host, which has no way out of its own */
     struct io          *io;           /* streams; and those from publishers: */
     struct subscriptions *subscriptions; /* NULL: a stepped host has none */
+    struct control     *control;      /* NULL: it has no socket */
+    char               *name;         /* owned: that of options->control, or NULL */
+    time_t              since;        /* when it was made */
+    uint64_t            since_ns;     /* the same by its clock */
+    _Atomic bool        watching;     /* scripts are loaded anew when their files change */
     uint64_t            shutdown_ns;  /* budget */
     bool                started;      /* or tried to */
     int                 start_error;
@@ -38,7 +48,9 @@ struct host {
     unsigned            left;         /* actors that had not ended within the budget */
     bool                stuck;        /* a thread was left behind in C code */
     struct lock         lock;
-    struct held_config *held;         /* guarded by lock */
+    struct held_config *held;         /* guarded by lock, as: */
+    char               *scripts[HOST_SCRIPTS_TOLD]; /* owned: what it was given first, for `info` */
+    unsigned            script_count;
     char               *lua_folder;   /* owned; as all of: */
     const char         *package_path[2];
 };
@@ -68,6 +80,13 @@ bool host_write_json(const struct host *host, const struct message *message, str
 int  host_open_streams(struct host *host, bool stepped);
 void host_stop_streams(struct host *host, uint64_t patience_ns);
 void host_close_streams(struct host *host);
+
+/* Opens the control socket and adds its commands (commands.h), with the control
+ * thread running. A warning and 0 if it cannot be made; -ENOMEM. */
+int  host_open_control(struct host *host, const char *name);
+/* Ends the control thread; then, when no actor is left, frees all of it. */
+void host_stop_control(struct host *host);
+void host_close_control(struct host *host);
 
 /* What router_send*() says, as an errno. */
 int host_error_of(enum router_answer answer);

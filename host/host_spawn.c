@@ -105,10 +105,25 @@ fini_config:
     return error;
 }
 
+/* For who asks what runs here; without memory he is not told. */
+static void note_script(struct host *host, const char *path)
+{
+    lock_acquire(&host->lock);
+    if (host->script_count < HOST_SCRIPTS_TOLD) {
+        char *copy = strdup(path);
+        if (copy != NULL)
+            host->scripts[host->script_count++] = copy;
+    }
+    lock_release(&host->lock);
+}
+
 int host_spawn(struct host *host, const char *path, const struct host_spawn_options *options,
                host_actor *actor, char *why, size_t room)
 {
-    return spawn(host, path, NULL, options, actor, why, room);
+    int error = spawn(host, path, NULL, options, actor, why, room);
+    if (error == 0)
+        note_script(host, path);
+    return error;
 }
 
 int host_spawn_text(struct host *host, const char *chunk_name, const char *text,
@@ -120,6 +135,8 @@ int host_spawn_text(struct host *host, const char *chunk_name, const char *text,
     if (error != 0)
         return error;
     error = spawn(host, NULL, source, options, actor, why, room);
+    if (error == 0)
+        note_script(host, chunk_name[0] == '=' || chunk_name[0] == '@' ? chunk_name + 1 : chunk_name);
     source_unref(source);
     return error;
 }

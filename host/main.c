@@ -261,6 +261,7 @@ static int run(void *context, const struct program_run *run, char *why, size_t r
         .flat = run->flat,
         .flat_actor = run->flat_actor,
         .arguments = run->arguments,
+        .control = run->control,
         .memory_bytes = run->memory_bytes,
         .slice_ms = run->slice_ms,
         .shutdown_ms = run->limits.shutdown_ms,
@@ -429,6 +430,7 @@ int main(int count, char **arguments)
         .open_core = stage_core_open,
         .port = &port,
         .tools = &tools_port,
+        .control = &control_port,
     };
     int code = program_run(&program);
     code = flush_output(code);

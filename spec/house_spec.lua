@@ -2,7 +2,7 @@
 -- language is spoken on its own floor; files are short and say what they are.
 
 -- script/, net/ and io/ are neighbours that never meet: the same floor, other rooms.
-local FLOOR = { base = 0, message = 1, actor = 2, script = 3, net = 3, io = 3, roof = 4 }
+local FLOOR = { base = 0, message = 1, actor = 2, script = 3, net = 3, io = 3, control = 4, roof = 5 }
 
 local LINES_LIMIT = 520
 

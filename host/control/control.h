@@ -17,7 +17,8 @@
  * where the number is the exit code for the command line. A connection may ask again
  * afterwards. A request that comes before the end of the one before takes its place:
  * the earlier one is ended with 130 (so is a stream of answers stopped). A connection
- * that its other end closes, also for writing only, takes back what it asked for.
+ * that its other end closes takes back what it asked for; one that it only says
+ * nothing more on is closed when the last answer has ended.
  *
  * The room knows no commands: whoever has one adds it. What a command sees as its
  * *client* is one request on one connection.
@@ -70,11 +71,11 @@ int  control_add(struct control *control, const struct control_command *command)
 
 int  control_start(struct control *control);
 
-/* Ends the thread: what was asked is over (gone() was called), the socket's file is
- * removed. Twice is fine. What commands say afterwards goes nowhere. */
+/* Ends the thread: what was asked is ended with 5 (gone() was called), the socket's
+ * file is removed. Twice is fine. What commands say afterwards goes nowhere. */
 void control_stop(struct control *control);
 
-/* Stops and frees it, as far as no client is kept: the memory goes with the last. */
+/* Stops and frees it; the memory goes with the last client that is kept. NULL is fine. */
 void control_close(struct control *control);
 
 /* The socket's file. */

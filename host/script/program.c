@@ -4,6 +4,7 @@
 #include "script/program.h"
 
 #include "script/pack_lua.h"
+#include "script/program_control.h"
 #include "script/program_tools.h"
 
 #include <lauxlib.h>
@@ -146,6 +147,7 @@ static int port_run(lua_State *L)
         .memory_bytes = (size_t)number_field(L, "memory_bytes", SIZE_MAX / 2),
         .slice_ms = number_field(L, "slice_ms", UINT64_MAX / NS_PER_MS),
         .sandbox = flag_field(L, "sandbox"),
+        .control = text_field(L, "control"),
         .limits = limits_field(L),
         .security = program_security_fields(L),
     };
@@ -225,6 +227,7 @@ static int port_open(lua_State *L)
     lua_setfield(L, -2, "version");
     lua_pushstring(L, program->share);
     lua_setfield(L, -2, "share");
+    program_control_add(L, program->control);
     return 1;
 }
 

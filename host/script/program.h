@@ -14,6 +14,7 @@
 
 struct lua_State;
 struct tools_port;
+struct control_port;
 
 /* Texts are borrowed for the call in all of these. */
 struct program_script {
@@ -39,6 +40,7 @@ struct program_run {
     size_t      memory_bytes;
     uint64_t    slice_ms;
     bool        sandbox;               /* of all scripts */
+    const char *control;               /* name of the control socket; NULL: none */
     struct program_limits limits;
     const char *const *arguments;      /* actor.args; NULL-terminated */
     struct program_security security;
@@ -74,6 +76,7 @@ struct program {
     int  (*open_core)(struct lua_State *L);   /* makes the module troupe.core */
     const struct program_port *port;
     const struct tools_port   *tools;         /* see script/program_tools.h */
+    const struct control_port *control;       /* see script/program_control.h */
 };
 
 /* Runs the command line; returns the exit code. */

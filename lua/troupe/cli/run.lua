@@ -23,6 +23,7 @@ function run.add_options(parser)
     :argname "SIZE":convert(units.bytes)
   parser:option("--slice", "A handler that runs longer is reported: 250ms, 2s. (default: 5s)")
     :argname "DURATION":convert(units.milliseconds)
+  parser:flag("--no-control", "No control socket: 'troupe ps', 'kill' and others will not find this host.")
   parser:flag("--sandbox", "No files, programs or C modules for the scripts and what they spawn.")
   limits.add_options(parser)
 end
@@ -85,6 +86,7 @@ function run.host(scripts, options)
     memory_bytes = options.memory,
     slice_ms = options.slice,
     sandbox = options.sandbox,
+    control = not options.no_control and scripts[1].name or nil,
     limits = limits.fields(options),
   }))
 end
