@@ -84,10 +84,14 @@ static void let_in(struct control *control, int descriptor, uint64_t now_ns)
     bytes_init(&connection->out, 0);
 }
 
-/* False: no descriptors are left, and whoever waits stays there for the while. */
+/* Nobody is turned away before those have been attended to who may have left
+ * already. False: no descriptors are left, and whoever waits stays there for the while. */
 static bool accept_some(struct control *control, uint64_t now_ns)
 {
+    bool was_full = control->count == CONTROL_CLIENTS_MAX;
     for (unsigned i = 0; i < ACCEPT_AT_ONCE; i++) {
+        if (control->count == CONTROL_CLIENTS_MAX && !was_full)
+            return true;
         int descriptor = accept4(control->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         if (descriptor >= 0)
             let_in(control, descriptor, now_ns);
