@@ -23,6 +23,7 @@ struct actor;
 struct membership;
 struct name_wait;
 struct rebirth;
+struct subject;
 struct system;
 struct worker;
 
@@ -149,6 +150,7 @@ struct actor {
 
     /* Guarded by the registry's lock: */
     const char      *name;            /* owned; NULL: the slot is free */
+    struct subject  *subject;         /* what it runs, one reference; NULL: nothing named; subject.h */
     uint32_t         generation;      /* of the tenant, or of the last one */
     bool             told_to_stop;    /* by the shutdown of the host */
     uint32_t         slot;            /* fixed: its place in the registry */

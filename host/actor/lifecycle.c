@@ -3,6 +3,7 @@
  */
 #include "actor/lifecycle.h"
 
+#include "actor/subject.h"
 #include "actor/system.h"
 #include "actor/watches.h"
 #include "base/log.h"
@@ -158,6 +159,8 @@ int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *
             return error;
         }
     }
+    if (spawn->subject != NULL)
+        subject_set(actor, spawn->subject);
     mailbox_open(&actor->box, &spawn->mailbox);
     *id = registry_publish(&system->registry, actor);
     names_announce(system, actor);

@@ -26,6 +26,7 @@ struct spawn {
     struct restart_options restart; /* of ON_FAILURE_RESTART */
     bool        supervised;         /* its parent starts it, and decides when it has ended */
     bool        contained;          /* its failure takes neither its parent along nor the host */
+    struct subject *subject;        /* what it runs, for people; NULL: nothing named */
     const void *config;             /* supervised: the payload of its START; copied */
     size_t      config_size;
 };

@@ -3,6 +3,7 @@
  */
 #include "actor/registry.h"
 
+#include "actor/subject.h"
 #include "base/fault.h"
 #include "base/memory.h"
 #include "base/suggest.h"
@@ -339,6 +340,8 @@ actor_id registry_remove(struct registry *registry, struct actor *actor)
     map_remove(&registry->names, actor->name, strlen(actor->name));
     memory_free_text((char *)(uintptr_t)actor->name);
     actor->name = NULL;
+    subject_unref(actor->subject);
+    actor->subject = NULL;
     leave_parent_locked(actor);
     actor_id told = leave_mourner_locked(registry, actor);
     /* The edge first: actor/waits.c reads it and then the id, so an edge that is
