@@ -7,6 +7,7 @@
 #include "actor/lifecycle.h"
 #include "actor/router.h"
 #include "actor/scheduler.h"
+#include "actor/statistics.h"
 #include "actor/system.h"
 #include "actor/watches.h"
 #include "base/log.h"
@@ -44,6 +45,7 @@ void actor_next_handler(struct actor *actor)
 
 static void take_in(struct actor *actor, enum verdict verdict)
 {
+    statistics_end(actor, worker_self, verdict);
     if (UNLIKELY(actor->starting) && verdict != VERDICT_PREEMPTED) {
         actor->starting = false;
         lifecycle_begun(actor);
@@ -174,6 +176,7 @@ static void begin(struct actor *actor, struct worker *worker, struct message *st
     actor->starting = true;
     begin_code(worker);
     atomic_store_explicit(&actor->handling, TYPE_START, memory_order_relaxed);
+    statistics_untimed(actor, TYPE_START);
     take_in(actor, actor->behaviour->receive(actor, start));
 }
 
@@ -235,6 +238,7 @@ static void receive(struct actor *actor, struct worker *worker, struct message *
     begin_code(worker);
     if (!actor->busy)
         atomic_store_explicit(&actor->handling, message->type, memory_order_relaxed);
+    statistics_begin(actor, worker, message);
     take_in(actor, actor->behaviour->receive(actor, message));
 }
 
@@ -245,6 +249,7 @@ static bool wind_up(struct actor *actor, struct worker *worker)
         actor->phase = PHASE_SHUTTING_DOWN;
         begin_code(worker);
         atomic_store_explicit(&actor->handling, TYPE_SHUTDOWN, memory_order_relaxed);
+        statistics_untimed(actor, TYPE_SHUTDOWN);
         take_in(actor, actor->behaviour->shut_down(actor));
         if (actor->busy) {
             incarnation_limit_shutdown(actor);
@@ -270,6 +275,7 @@ static enum actor_fate run(struct actor *actor, struct worker *worker, unsigned 
             kill_now(actor, worker);
         } else {
             begin_code(worker);
+            statistics_go_on(actor, worker);
             take_in(actor, actor->behaviour->go_on(actor));
         }
         if (actor->preempted)

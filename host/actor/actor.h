@@ -20,6 +20,7 @@
 #include "actor/timer.h"
 
 struct actor;
+struct handler_times;
 struct membership;
 struct name_wait;
 struct rebirth;
@@ -65,6 +66,17 @@ struct behaviour {
     bool (*stuck_in)(struct actor *actor, char *text, size_t room);
 };
 
+/* What a handler that waits waits for; see actor/statistics.h. */
+enum waiting {
+    WAITING_FOR_NOTHING,
+    WAITING_FOR_ANSWER,
+    WAITING_FOR_ANSWERS, /* to several questions */
+    WAITING_FOR_ROOM,    /* in a mailbox, or on the way to another host */
+    WAITING_FOR_MESSAGE,
+    WAITING_FOR_TIME,    /* it sleeps */
+    WAITING_FOR_NAME,    /* that somebody registers it */
+};
+
 enum actor_phase {
     PHASE_BORN,
     PHASE_HALTED, /* between two incarnations */
@@ -101,7 +113,7 @@ struct actor {
 
     /* Only the worker that runs it: */
     enum appetite    appetite;
-    uint8_t          phase;           /* enum actor_phase */
+    _Atomic uint8_t  phase;           /* enum actor_phase; for people, any thread may read it */
     uint8_t          ended;           /* enum ending */
     char            *end_reason;      /* owned; NULL: normal; see actor_note_end() */
     bool             busy;            /* a handler waits or is preempted */
@@ -119,7 +131,7 @@ struct actor {
     bool             contained;       /* its failure climbs no higher; fixed by the spawn */
     bool             for_good;        /* and not any more: the next end is the last */
     bool             started;         /* on_start of this incarnation has ended well */
-    uint32_t         restarts;        /* how many incarnations came before this one */
+    _Atomic uint32_t restarts;        /* read like phase: how many incarnations came before this one */
     uint32_t         parent_incarnation; /* of the parent, at the spawn */
     actor_id         parent_id;       /* 0: it never had one; fixed by the spawn */
     struct rebirth  *rebirth;         /* NULL: it cannot be started again */
@@ -143,6 +155,22 @@ struct actor {
     _Atomic uint64_t ran_ns;          /* of the handler in hand, before it was last preempted */
     _Atomic type_id  handling;        /* what its handler is about; TYPE_NONE: it has none in hand */
 
+    /* Written by its worker, for anybody to look at: actor/statistics.h */
+    _Atomic type_id  last_type;       /* of the last message that it was given */
+    _Atomic uint32_t since_ms;        /* on the coarse clock: its handler runs, or waits, since then */
+    _Atomic bool     shown_held;      /* a reload holds it */
+    bool             timing;          /* its worker's only: the handler in hand is being timed */
+    bool             interleaves;     /* several of its handlers may be under way; fixed by the spawn */
+    _Atomic uint64_t handled;         /* messages given to its behaviour */
+    uint64_t         timed_ns;        /* its worker's only: how long the one being timed has run */
+    _Atomic uint32_t errors;          /* handlers that failed */
+    _Atomic uint64_t waiting;         /* enum waiting, and above it the type that it is about */
+    _Atomic size_t   memory;          /* bytes that its state holds */
+    struct handler_times *_Atomic times; /* NULL: none was timed; freed under the registry's lock */
+    struct spin      waits_lock;
+    actor_id         waits_here;      /* whom its wait is for, if no edge says it; or 0; written by */
+    struct address  *waits_elsewhere; /* its worker, under waits_lock; one reference, or NULL */
+
     /* actor/watches.h, which says what it guards: */
     struct spin      watch_lock;
     struct actor_watch *watchers;     /* of this actor, in order; guarded by it */
@@ -151,6 +179,9 @@ struct actor {
     /* Guarded by the registry's lock: */
     const char      *name;            /* owned; NULL: the slot is free */
     struct subject  *subject;         /* what it runs, one reference; NULL: nothing named; subject.h */
+    uint32_t         marked_ms;       /* when it was last looked at ... */
+    uint32_t         marked_handled;  /* ... and what `handled` was then, low bits */
+    float            rate;            /* messages a second before that */
     uint32_t         generation;      /* of the tenant, or of the last one */
     bool             told_to_stop;    /* by the shutdown of the host */
     uint32_t         slot;            /* fixed: its place in the registry */

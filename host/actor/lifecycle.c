@@ -3,6 +3,7 @@
  */
 #include "actor/lifecycle.h"
 
+#include "actor/statistics.h"
 #include "actor/subject.h"
 #include "actor/system.h"
 #include "actor/watches.h"
@@ -145,6 +146,7 @@ int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *
     atomic_store_explicit(&actor->slice_ns, spawn->slice_ns != 0 ? spawn->slice_ns : 5 * NS_PER_SEC,
                           memory_order_relaxed);
     actor->drain_left = 0;
+    statistics_born(actor, spawn);
     /* actor->waits runs on from tenant to tenant: see waits.h. */
     atomic_store_explicit(&actor->edge, 0, memory_order_relaxed);
     if (rebirth_new(actor, spawn, &actor->rebirth) != 0) {

@@ -21,6 +21,8 @@ struct spawn {
     int         priority;           /* of its thread, 1 to 99; 0: that of any thread */
     bool        hidden;             /* the host's own: does not keep the host alive, has any name */
     bool        takes_any;          /* it has a use for messages of whatever type */
+    bool        interleaves;        /* it may have several handlers under way */
+    size_t      memory;             /* bytes that `state` holds */
     bool        traps_exits;        /* the end of one it is linked to is told, and does not end it */
     enum on_failure on_failure;
     struct restart_options restart; /* of ON_FAILURE_RESTART */

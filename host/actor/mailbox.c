@@ -1,19 +1,11 @@
 /*
  * mailbox.c -- see the header for the hand-over and for how room is kept.
  */
-#include "actor/mailbox.h"
+#include "actor/mailbox_room.h"
 
 #include "base/memory.h"
 
-/* Marks that are never real messages. */
-static struct message asleep_mark, closed_mark;
-#define MAILBOX_ASLEEP      (&asleep_mark)
-#define MAILBOX_CLOSED_MARK (&closed_mark)
-
-#define MAILBOX_WAITED (UINT64_C(1) << 63)
-#define ONE_MESSAGE    (UINT64_C(1) << 40)
-#define BYTES_MASK     (ONE_MESSAGE - 1)
-#define COUNT_OF(load) ((uint32_t)(((load) & ~MAILBOX_WAITED) >> 40))
+struct message mailbox_asleep_mark, mailbox_closed_mark;
 
 /* Room is given back in lots, an eighth of the box but no more than this: an
  * atomic operation a message would cost more than the rest of the taking. */
@@ -85,6 +77,7 @@ static bool take_room(struct mailbox *box, uint64_t more)
 
 static enum mailbox_answer push(struct mailbox *box, struct message *message)
 {
+    uint32_t born_ms = message->born_ms; /* once pushed it is the taker's */
     struct message *top = atomic_load_explicit(&box->top, memory_order_relaxed);
     do {
         if (UNLIKELY(top == MAILBOX_CLOSED_MARK))
@@ -93,7 +86,16 @@ static enum mailbox_answer push(struct mailbox *box, struct message *message)
                               memory_order_relaxed);
     } while (!atomic_compare_exchange_weak_explicit(&box->top, &top, message,
                                                     memory_order_acq_rel, memory_order_relaxed));
-    return top == MAILBOX_ASLEEP ? MAILBOX_WOKE : MAILBOX_OK;
+    if (top != NULL && top != MAILBOX_ASLEEP)
+        return MAILBOX_OK;
+    atomic_store_explicit(&box->pile_ms, born_ms, memory_order_relaxed);
+    return top == NULL ? MAILBOX_OK : MAILBOX_WOKE;
+}
+
+/* As a figure in which 0 means that there is none. */
+static uint32_t birth_of(const struct message *message)
+{
+    return message == NULL ? 0 : message->born_ms != 0 ? message->born_ms : 1;
 }
 
 /* drop_old, and the box is full: takes the stack from under the taker's eyes
@@ -135,6 +137,7 @@ static struct message *trim(struct mailbox *box)
         }
     }
     box->older = kept;
+    atomic_store_explicit(&box->older_ms, birth_of(kept.head), memory_order_relaxed);
     dropped = out.head;
     spin_release(&box->lock);
     return dropped;
@@ -145,7 +148,8 @@ enum mailbox_answer mailbox_put(struct mailbox *box, struct message **message, b
 {
     struct message *put = *message;
     bool counted = !reserved && put->lane >= LANE_HIGH;
-    bool over = false;
+    bool over = false, by_lane = is_counted_by_lane(put);
+    enum message_lane lane = (enum message_lane)put->lane;
     uint64_t load = load_of(put); /* once pushed it is the taker's */
 
     *dropped = NULL;
@@ -170,9 +174,17 @@ enum mailbox_answer mailbox_put(struct mailbox *box, struct message **message, b
         return answer;
     }
     *message = NULL;
+    if (UNLIKELY(by_lane))
+        count_by_lane(box, lane, 1);
     if (UNLIKELY(over))
         *dropped = trim(box);
     return answer;
+}
+
+static void count_parked(struct mailbox *box, int more)
+{
+    uint32_t count = atomic_load_explicit(&box->parked_count, memory_order_relaxed);
+    atomic_store_explicit(&box->parked_count, count + (uint32_t)more, memory_order_relaxed);
 }
 
 enum mailbox_answer mailbox_park(struct mailbox *box, struct message **message,
@@ -209,6 +221,7 @@ enum mailbox_answer mailbox_park(struct mailbox *box, struct message **message,
     else
         box->parked_tail->next = parked;
     box->parked_tail = parked;
+    count_parked(box, 1);
     spin_release(&box->lock);
     *message = NULL;
     if (wake != NULL)
@@ -230,6 +243,7 @@ struct message *mailbox_unpark(struct mailbox *box, actor_id sender, uint64_t re
         if (box->parked_tail == each)
             box->parked_tail = before;
         message = each->message;
+        count_parked(box, -1);
         message_free(each->wake);
         memory_put(each, sizeof *each);
         break;
@@ -256,6 +270,7 @@ static void collect(struct mailbox *box)
         spin_acquire(&box->lock);
         sort_in(box, box->older.head);
         box->older = (struct message_list){ 0 };
+        atomic_store_explicit(&box->older_ms, 0, memory_order_relaxed);
         sort_in(box, turn_round(atomic_exchange_explicit(&box->top, NULL, memory_order_acquire)));
         spin_release(&box->lock);
         return;
@@ -284,6 +299,9 @@ static struct message *admit_parked(struct mailbox *box)
         if (box->parked_head == NULL)
             box->parked_tail = NULL;
         message->flags |= MESSAGE_COUNTED;
+        count_parked(box, -1);
+        if (is_counted_by_lane(message))
+            count_by_lane(box, (enum message_lane)message->lane, 1);
         list_append(&box->lanes[message->lane], message);
         if (parked->wake != NULL)
             list_append(&wakes, parked->wake);
@@ -357,6 +375,16 @@ static inline struct message *pick(struct mailbox *box, enum appetite appetite, 
     return appetite == APPETITE_CHOSEN ? take_chosen(box, chooses, context) : NULL;
 }
 
+/* Says what has now waited longest in the lanes of counted messages. (What is high
+ * and waits beside others is younger, or is taken next.) */
+static inline void show_front(struct mailbox *box)
+{
+    const struct message *front = box->lanes[LANE_ORDINARY].head;
+    if (LIKELY(front == NULL))
+        front = box->lanes[LANE_HIGH].head;
+    atomic_store_explicit(&box->front_ms, birth_of(front), memory_order_relaxed);
+}
+
 struct message *mailbox_take(struct mailbox *box, enum appetite appetite, mailbox_chooser *chooses,
                              void *context, struct message **wakes)
 {
@@ -371,9 +399,12 @@ struct message *mailbox_take(struct mailbox *box, enum appetite appetite, mailbo
         *wakes = give_back(box);
         collect(box);
         message = pick(box, appetite, chooses, context);
-        if (message == NULL)
-            return NULL;
     }
+    show_front(box);
+    if (message == NULL)
+        return NULL;
+    if (UNLIKELY(is_counted_by_lane(message)))
+        count_by_lane(box, (enum message_lane)message->lane, -1);
     if (message->flags & MESSAGE_COUNTED) {
         uint64_t returned =
             atomic_load_explicit(&box->returned, memory_order_relaxed) + load_of(message);
@@ -428,6 +459,8 @@ void mailbox_close(struct mailbox *box, struct message **messages, struct parked
     struct message *rest[2] = { box->older.head, turn_round(newest) };
     box->older = (struct message_list){ 0 };
     *parked = box->parked_head;
+    atomic_store_explicit(&box->parked_count, 0, memory_order_relaxed);
+    atomic_store_explicit(&box->older_ms, 0, memory_order_relaxed);
     box->parked_head = box->parked_tail = NULL;
     atomic_fetch_and_explicit(&box->load, ~MAILBOX_WAITED, memory_order_relaxed);
     spin_release(&box->lock);
@@ -438,6 +471,8 @@ void mailbox_close(struct mailbox *box, struct message **messages, struct parked
         struct message *next;
         for (struct message *each = box->lanes[lane].head; each != NULL; each = next) {
             next = next_of(each);
+            if (is_counted_by_lane(each))
+                count_by_lane(box, (enum message_lane)lane, -1);
             if (each->flags & MESSAGE_COUNTED)
                 given_back += load_of(each);
             each->flags &= (uint8_t)~MESSAGE_COUNTED;
@@ -447,29 +482,6 @@ void mailbox_close(struct mailbox *box, struct message **messages, struct parked
     }
     atomic_fetch_sub_explicit(&box->load, given_back, memory_order_relaxed);
     mailbox_reconsider(box);
+    show_front(box);
     *messages = all.head;
-}
-
-uint32_t mailbox_length(const struct mailbox *box)
-{
-    uint32_t held = COUNT_OF(atomic_load_explicit(&box->load, memory_order_relaxed));
-    uint32_t taken = COUNT_OF(atomic_load_explicit(&box->returned, memory_order_relaxed));
-    return held > taken ? held - taken : 0; /* two looks: they need not agree */
-}
-
-uint64_t mailbox_bytes(const struct mailbox *box)
-{
-    uint64_t held = atomic_load_explicit(&box->load, memory_order_relaxed) & BYTES_MASK;
-    uint64_t taken = atomic_load_explicit(&box->returned, memory_order_relaxed) & BYTES_MASK;
-    return held > taken ? held - taken : 0;
-}
-
-uint32_t mailbox_unhandled(struct mailbox *box)
-{
-    uint32_t count = mailbox_length(box);
-    spin_acquire(&box->lock);
-    for (const struct parked *each = box->parked_head; each != NULL; each = each->next)
-        count++;
-    spin_release(&box->lock);
-    return count;
 }

@@ -88,10 +88,16 @@ struct mailbox {
     _Atomic uint32_t limit;
     _Atomic uint64_t bytes;
     _Atomic uint8_t  overflow; /* enum mailbox_overflow */
+    /* For people to look at; see mailbox_oldest() and mailbox_lane(). */
+    _Atomic uint32_t pile_ms;  /* born_ms of what was put on the empty stack */
+    _Atomic uint32_t older_ms; /* of the head of `older`, or 0; written under lock */
+    _Atomic int32_t  urgent_count[LANE_ORDINARY]; /* by lane; without answers and wakes */
+    _Atomic uint32_t parked_count; /* written under lock */
 
     /* The taker's line. */
     _Alignas(CACHE_LINE) struct message_list lanes[LANE_COUNT];
     _Atomic uint64_t returned; /* load of messages taken and not yet given back; written by the taker */
+    _Atomic uint32_t front_ms; /* born_ms of the oldest in the lanes, or 0; written by the taker */
     uint32_t lot;             /* so many are given back at once; fixed by mailbox_open() */
     struct message *passed;   /* selective taking: nothing wanted in the ordinary lane up to here */
 
@@ -174,5 +180,20 @@ uint64_t mailbox_bytes(const struct mailbox *box);
 /* The same with those that wait for room: what is lost if the box closes now,
  * but for the messages of timers. Any thread. */
 uint32_t mailbox_unhandled(struct mailbox *box);
+
+/* Whether anything waits that was put in the box, and if so the born_ms (base/clock.h
+ * in milliseconds, low bits) of what has waited longest in it. Any thread; a snapshot:
+ * while messages are moved it may be that of the next one. */
+bool mailbox_oldest(const struct mailbox *box, uint32_t *born_ms);
+
+/* How many of a lane before the ordinary one are in the box (not the answers and
+ * wakes for its actor's own waits). Any thread; a snapshot. */
+uint32_t mailbox_lane(const struct mailbox *box, enum message_lane lane);
+
+/* Senders that wait for room. Any thread; a snapshot. */
+uint32_t mailbox_parked(const struct mailbox *box);
+
+/* Whether the box is asleep: empty, and nobody runs its actor. Any thread; a snapshot. */
+bool mailbox_is_asleep(const struct mailbox *box);
 
 #endif

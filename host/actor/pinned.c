@@ -201,6 +201,8 @@ static void reap_locked(struct scheduler *scheduler, bool all)
         }
         *link = worker->pinned_next;
         thread_join(&worker->thread);
+        scheduler->handled_before +=
+            atomic_load_explicit(&worker->handled, memory_order_relaxed);
         watchdog_forget(worker);
         memory_put(worker->placement, sizeof *worker->placement);
         free(worker);

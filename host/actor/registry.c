@@ -3,7 +3,7 @@
  */
 #include "actor/registry.h"
 
-#include "actor/subject.h"
+#include "actor/statistics.h"
 #include "base/fault.h"
 #include "base/memory.h"
 #include "base/suggest.h"
@@ -340,8 +340,7 @@ actor_id registry_remove(struct registry *registry, struct actor *actor)
     map_remove(&registry->names, actor->name, strlen(actor->name));
     memory_free_text((char *)(uintptr_t)actor->name);
     actor->name = NULL;
-    subject_unref(actor->subject);
-    actor->subject = NULL;
+    statistics_forget(actor);
     leave_parent_locked(actor);
     actor_id told = leave_mourner_locked(registry, actor);
     /* The edge first: actor/waits.c reads it and then the id, so an edge that is

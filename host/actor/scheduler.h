@@ -62,6 +62,9 @@ struct worker {
     unsigned turns;                       /* actors run; for fairness */
     unsigned slot_turns;                  /* of these in a row from the next slot */
     unsigned fruitless;                   /* spins in a row that found nothing */
+    _Atomic uint64_t handled;             /* messages; written by it, read by anybody */
+    uint64_t timed_ns;                    /* when the stretch began that is being timed; 0: none is */
+    uint32_t timed_ms;                    /* on the coarse clock: when it last timed a handler */
     unsigned sends;                       /* in the batch under way */
     bool     sent_away;                   /* in the batch under way, to another host */
     struct thread thread;
@@ -85,6 +88,7 @@ struct scheduler {
     _Atomic bool  stopping;
     struct lock   lock;
     struct worker *pinned;                /* guarded by lock */
+    uint64_t      handled_before;         /* messages, by pinned ones that are no more; guarded by lock */
     struct worker stage;                  /* the stage's only worker */
     uint64_t      seed;                   /* of the stage's choices; 0: first come, first served */
     struct watchdog *watchdog;

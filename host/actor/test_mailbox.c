@@ -466,6 +466,55 @@ static void test_tenants(void)
     assert(atomic_load(&hammered.load) == 0);
 }
 
+static void put_at(struct mailbox *box, uint32_t born_ms, enum message_lane lane)
+{
+    struct message *dropped, *message = make(1, born_ms, lane);
+    message->born_ms = born_ms;
+    enum mailbox_answer answer = mailbox_put(box, &message, false, &dropped);
+    assert(answer == MAILBOX_OK || answer == MAILBOX_WOKE);
+    while (dropped != NULL) {
+        struct message *each = dropped;
+        dropped = atomic_load(&each->next);
+        message_free(each);
+    }
+}
+
+static bool oldest_is(const struct mailbox *box, uint32_t wanted_ms)
+{
+    uint32_t born_ms;
+    return mailbox_oldest(box, &born_ms) && born_ms == wanted_ms;
+}
+
+/* Whoever looks from outside sees since when the oldest waits, wherever it lies; and
+ * what lies in which lane. */
+static void test_looking(void)
+{
+    struct mailbox box = { .top = NULL };
+    uint32_t born_ms;
+    mailbox_open(&box, &(struct mailbox_options){ .limit = 3, .bytes = 1000,
+                                                  .overflow = OVERFLOW_DROP_OLD });
+    assert(!mailbox_oldest(&box, &born_ms) && mailbox_sleep(&box) && mailbox_is_asleep(&box));
+    put_at(&box, 10, LANE_ORDINARY); /* on the stack */
+    put_at(&box, 20, LANE_ORDINARY);
+    assert(oldest_is(&box, 10) && !mailbox_is_asleep(&box));
+    assert(take(&box) == 10 && oldest_is(&box, 20)); /* in a lane */
+    put_at(&box, 30, LANE_HIGH);
+    put_at(&box, 40, LANE_CONTROL);
+    assert(mailbox_lane(&box, LANE_HIGH) == 1 && mailbox_lane(&box, LANE_CONTROL) == 1);
+    assert(oldest_is(&box, 20));
+    assert(take_with(&box, APPETITE_CONTROL, NULL, NULL) == 40);
+    assert(take(&box) == 30 && take(&box) == 20 && take(&box) == 0);
+    assert(mailbox_lane(&box, LANE_HIGH) == 0 && mailbox_lane(&box, LANE_CONTROL) == 0);
+    assert(!mailbox_oldest(&box, &born_ms));
+    for (uint32_t i = 1; i <= 6; i++)
+        put_at(&box, 100 * i, LANE_ORDINARY); /* what is too old is dropped */
+    assert(oldest_is(&box, 400) && take(&box) == 400);
+    put_at(&box, 700, LANE_HIGH);
+    assert(oldest_is(&box, 500) && take(&box) == 700);
+    assert(take(&box) == 500 && take(&box) == 600 && take(&box) == 0);
+    close_empty(&box);
+}
+
 int main(void)
 {
     test_lanes();
@@ -474,6 +523,7 @@ int main(void)
     test_bounds();
     test_length();
     test_drop_old();
+    test_looking();
     test_choosing();
     test_parking();
     test_hammer();

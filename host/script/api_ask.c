@@ -186,5 +186,5 @@ int api_ref_ask(lua_State *L)
     }
     wait->parked = answer == ROUTER_PARKED;
     scheduler_sent();
-    return script_wait(L, "ask", go_on_after_ask);
+    return script_wait_for(L, "ask", target.address, go_on_after_ask);
 }

@@ -27,6 +27,19 @@ static size_t room_left(const struct arena *arena)
     return most > arena->held ? most - arena->held : 0;
 }
 
+static void hold(struct arena *arena, size_t bytes)
+{
+    arena->held = bytes;
+    if (arena->shown != NULL)
+        atomic_store_explicit(arena->shown, bytes, memory_order_relaxed);
+}
+
+void arena_show(struct arena *arena, _Atomic size_t *shown)
+{
+    arena->shown = shown;
+    hold(arena, arena->held);
+}
+
 /* Joins what is free, unless too little has been freed since the last time (four
  * bytes for each piece to handle): else failing at the limit again and again
  * would be quadratic. */
@@ -87,7 +100,7 @@ static void *large_get(struct arena *arena, size_t size)
         return NULL;
     large->size = size;
     link_large(arena, large);
-    arena->held += size;
+    hold(arena, arena->held + size);
     return large + 1;
 }
 
@@ -100,7 +113,7 @@ static void large_put(struct arena *arena, void *block)
         arena->large = large->next;
     if (large->next != NULL)
         large->next->previous = large->previous;
-    arena->held -= large->size;
+    hold(arena, arena->held - large->size);
     stretch_put(large, sizeof *large + large->size);
 }
 
@@ -115,7 +128,7 @@ static void *large_resize(struct arena *arena, void *block, size_t size)
                                                sizeof *large + size);
     if (moved == NULL)
         return NULL;
-    arena->held = arena->held - moved->size + size;
+    hold(arena, arena->held - moved->size + size);
     moved->size = size;
     if (moved->previous != NULL)
         moved->previous->next = moved;
@@ -171,6 +184,7 @@ void arena_join(struct arena *arena)
 void arena_drop(struct arena *arena)
 {
     drop_large(arena);
+    hold(arena, 0);
     arena_init(arena, arena->limit);
 }
 
@@ -264,7 +278,7 @@ static bool refill(struct arena *arena, size_t size)
     list_rest(arena, arena->bump, arena->bump_end);
     chunk->next = arena->chunks;
     arena->chunks = chunk;
-    arena->held += chunk_bytes(size_class);
+    hold(arena, arena->held + chunk_bytes(size_class));
     arena->bump = (char *)(chunk + 1);
     arena->bump_end = (char *)chunk + chunk_bytes(size_class);
     return true;
@@ -319,7 +333,7 @@ void arena_join(struct arena *arena)
     struct arena_chunk *empty;
     struct piece *pieces = pieces_join(take_pieces(arena), &arena->chunks, &empty);
     for (struct arena_chunk *chunk = empty; chunk != NULL; chunk = chunk->next)
-        arena->held -= chunk_size(chunk);
+        hold(arena, arena->held - chunk_size(chunk));
     if (empty != NULL)
         chunks_put(empty);
     arena->pieces = 0;
@@ -444,6 +458,7 @@ void arena_drop(struct arena *arena)
     drop_large(arena);
     if (arena->chunks != NULL)
         chunks_put(arena->chunks);
+    hold(arena, 0);
     arena_init(arena, arena->limit);
 }
 

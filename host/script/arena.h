@@ -20,6 +20,8 @@
 
 #include "base/base.h"
 
+#include <stdatomic.h>
+
 #define ARENA_CLASS_COUNT 36
 #define ARENA_CLASS_LIMIT 2048 /* larger blocks are by themselves, counted and listed too */
 
@@ -31,6 +33,7 @@ struct arena {
     size_t used;               /* bytes the state holds */
     size_t peak;               /* of used */
     size_t held;               /* bytes taken from the process for it: chunks and large blocks */
+    _Atomic size_t *shown;     /* where `held` is to be shown; NULL: nowhere */
     size_t limit;              /* an allocation beyond it fails; 0: none */
     size_t ceiling;            /* the limit, or SIZE_MAX */
     size_t crumbs;             /* held and not used: least seen at the limit since joined */
@@ -39,6 +42,10 @@ struct arena {
 };
 
 void arena_init(struct arena *arena, size_t limit_bytes);
+
+/* From now on whoever reads *shown sees how many bytes the process has given for the
+ * arena, on any thread; it must outlive the arena. */
+void arena_show(struct arena *arena, _Atomic size_t *shown);
 
 /* Another limit from now on; what is held already stays. */
 void arena_set_limit(struct arena *arena, size_t limit_bytes);

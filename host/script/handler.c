@@ -3,6 +3,7 @@
  */
 #include "script/handler.h"
 
+#include "actor/statistics.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "script/dispatch.h"
@@ -143,6 +144,7 @@ enum verdict handler_failed(struct script *script)
     enum outcome outcome = judge(script, death, text, sizeof text);
     struct failure failure;
     struct bytes reason;
+    statistics_failed(script->actor);
     script_failure_init(script, &failure);
     bytes_init(&reason, 500);
     describe_death(script, death, &failure, &reason);

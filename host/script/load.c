@@ -4,6 +4,7 @@
  */
 #include "script/load.h"
 
+#include "actor/subject.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "script/arena_store.h"
@@ -350,6 +351,8 @@ int script_spawn_source(struct script_world *world, struct source *source, actor
     err = load_run(script, &own, true, why, room);
     if (err != 0)
         goto free_script;
+    if (script->version[0] != '\0')
+        subject_note_version(source_subject(source), script->version);
     if (options->sandbox && (err = sandbox_restrain(world, options, &own, why, room)) != 0)
         goto free_script;
     err = interleave_open(script, options->interleave != INTERLEAVE_UNSET ? options : &own, why,
@@ -365,6 +368,9 @@ int script_spawn_source(struct script_world *world, struct source *source, actor
         .parent = parent,
         .hidden = options->hidden,
         .takes_any = script->takes_any,
+        .interleaves = script->interleave != NULL,
+        .memory = script->vm.arena.held,
+        .subject = source_subject(source),
         .supervised = options->supervised,
         .contained = sandbox_contains(options),
         .config = options->supervised ? options->config : NULL,

@@ -205,6 +205,7 @@ static enum verdict handle_start(struct script *script, struct message *message)
     script->hand.content = NULL;
     script->hand.type = TYPE_START;
     script->hand.owed = false;
+    arena_show(&script->vm.arena, &script->actor->memory);
     return run(script);
 }
 

@@ -3,6 +3,7 @@
  */
 #include "script/script.h"
 
+#include "actor/statistics.h"
 #include "script/api.h"
 #include "script/handler.h"
 #include "script/interleave.h"
@@ -74,10 +75,37 @@ void script_wait_over(struct script *script)
     wait_over(script);
 }
 
+/* What people are told of it. */
+static const uint8_t shown_as[] = {
+    [WAIT_NONE] = WAITING_FOR_NOTHING, [WAIT_ASK] = WAITING_FOR_ANSWER,
+    [WAIT_ALL] = WAITING_FOR_ANSWERS,  [WAIT_ANY] = WAITING_FOR_ANSWERS,
+    [WAIT_ROOM] = WAITING_FOR_ROOM,    [WAIT_RECEIVE] = WAITING_FOR_MESSAGE,
+    [WAIT_SLEEP] = WAITING_FOR_TIME,   [WAIT_NAME] = WAITING_FOR_NAME,
+};
+
+static int wait_at(lua_State *L, struct script *script, const char *what,
+                   struct address *elsewhere, lua_KFunction go_on)
+{
+    const struct wait *wait = &script->hand.wait;
+    statistics_waits_at(script->actor, elsewhere == NULL ? wait->target : 0, elsewhere);
+    return vm_wait(L, what, go_on, 0);
+}
+
+int script_wait_for(lua_State *L, const char *what, struct address *elsewhere, lua_KFunction go_on)
+{
+    struct script *script = script_of(L);
+    struct actor *actor = script->actor;
+    const struct wait *wait = &script->hand.wait;
+    script->hand.waiting = true;
+    statistics_waits(actor, (enum waiting)shown_as[wait->kind], wait->type);
+    if (UNLIKELY(elsewhere != NULL || script->interleave != NULL || actor->waits_elsewhere != NULL))
+        return wait_at(L, script, what, elsewhere, go_on);
+    return vm_wait(L, what, go_on, 0);
+}
+
 int script_wait(lua_State *L, const char *what, lua_KFunction go_on)
 {
-    script_of(L)->hand.waiting = true;
-    return vm_wait(L, what, go_on, 0);
+    return script_wait_for(L, what, NULL, go_on);
 }
 
 /* The wait is over: the handler goes on. */
@@ -85,6 +113,7 @@ static enum verdict go_on_with(struct script *script, enum failure_reason failur
                                struct message *answer)
 {
     script->hand.waiting = false;
+    statistics_waits_no_more(script->actor);
     wait_over(script);
     script->hand.wait.failure = failure;
     script->hand.wait.answer = answer;

@@ -3,6 +3,7 @@
  */
 #include "script/source.h"
 
+#include "actor/subject.h"
 #include "base/bytes.h"
 #include "base/map.h"
 #include "base/memory.h"
@@ -33,6 +34,7 @@ struct source {
     char        *file; /* "" if from memory */
     char        *chunk_name;
     uint64_t     hash;
+    struct subject *subject; /* one reference */
     struct bytes code; /* what lua_dump() made of it */
 };
 
@@ -81,6 +83,7 @@ void source_unref(struct source *source)
     memory_free_text(source->file);
     memory_free_text(source->chunk_name);
     bytes_fini(&source->code);
+    subject_unref(source->subject);
     memory_put(source, sizeof *source);
 }
 
@@ -89,6 +92,7 @@ const char *source_folder(const struct source *source) { return source->folder; 
 const char *source_stem(const struct source *source) { return source->stem; }
 const char *source_file(const struct source *source) { return source->file; }
 uint64_t    source_hash(const struct source *source) { return source->hash; }
+struct subject *source_subject(const struct source *source) { return source->subject; }
 
 /* A source without its code yet; NULL when there is no memory. */
 static struct source *source_new(const char *chunk_name, const char *file)
@@ -181,6 +185,8 @@ static int build(const char *chunk_name, const char *file, const char *text, siz
     if (built == NULL)
         return no_memory(why, room);
     int err = compile(built, text, size, why, room);
+    if (err == 0 && (built->subject = subject_new(built->path, 1, built->hash)) == NULL)
+        err = no_memory(why, room);
     if (err != 0) {
         source_unref(built);
         return err;

@@ -16,6 +16,7 @@
 
 struct sources;
 struct source;
+struct subject;
 
 /* `roots` are folders where shipped actors lie: NULL-terminated, copied, may be
  * NULL. NULL when there is no memory. Sources in use outlive the free. */
@@ -44,6 +45,9 @@ const char *source_folder(const struct source *source); /* "examples"; "." */
 const char *source_stem(const struct source *source);   /* "pong", for names; "main" for "=..." */
 const char *source_file(const struct source *source);   /* links resolved; "" if from memory */
 uint64_t    source_hash(const struct source *source);   /* of the text: tells versions apart */
+
+/* What people are told of the actors that run it: lent as long as the source is. */
+struct subject *source_subject(const struct source *source);
 
 /* Pushes the chunk as a function whose _ENV is the value on top of the stack
  * (which it replaces). 0 or a LUA_ERR... code with the message pushed instead. */
