@@ -14,7 +14,7 @@
 typedef int  command_open(struct host *host);
 typedef void command_close(struct host *host);
 
-command_open command_info_open;
+command_open command_info_open, command_ps_open;
 
 /* For writing answers: an object of packed fields, which is said as a line of JSON. */
 struct command_row {

@@ -10,6 +10,7 @@
 
 static command_open *const openers[] = {
     command_info_open,
+    command_ps_open,
 };
 
 int host_open_control(struct host *host, const char *name)
