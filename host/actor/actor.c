@@ -9,6 +9,7 @@
 #include "actor/scheduler.h"
 #include "actor/statistics.h"
 #include "actor/system.h"
+#include "actor/tap.h"
 #include "actor/watches.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -217,6 +218,8 @@ static void send_wakes(struct actor *actor, struct message *wakes)
 
 static void receive(struct actor *actor, struct worker *worker, struct message *message)
 {
+    if (UNLIKELY(message->flags & MESSAGE_TRACED))
+        tap_began(message);
     if (UNLIKELY(message->to != actor_self(actor))) {
         /* Meant for the one who had this slot before. */
         router_refuse(actor->system, &message, FAILURE_DOWN, "the actor has ended", NULL);

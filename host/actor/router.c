@@ -5,11 +5,13 @@
 #include "actor/router.h"
 
 #include "actor/system.h"
+#include "actor/tap.h"
 #include "base/log.h"
 
 #include <stdio.h>
 #include <string.h>
 
+#define UNKNOWN_TYPE "Unknown message type: " /* how a Reject says that there is no handler */
 #define ASK_MARK "/ask#" /* "ping/ask#17": the name under which wait 17 of ping is answered */
 
 static void drop_all(struct system *system, struct message *dropped)
@@ -57,7 +59,7 @@ static enum router_answer put_when_full(struct system *system, struct actor *tar
     }
 }
 
-enum router_answer router_send(struct system *system, struct message **message, unsigned how)
+static enum router_answer put(struct system *system, struct message **message, unsigned how)
 {
     struct actor *target = registry_find(&system->registry, (*message)->to);
     struct message *dropped;
@@ -79,6 +81,23 @@ enum router_answer router_send(struct system *system, struct message **message, 
     if (UNLIKELY(dropped != NULL))
         drop_all(system, dropped);
     return ROUTER_OK;
+}
+
+/* The same, looked at. */
+static enum router_answer put_traced(struct system *system, struct message **message, unsigned how)
+{
+    tap_sent(system, *message);
+    enum router_answer answer = put(system, message, how);
+    if (*message != NULL && ((*message)->flags & MESSAGE_TRACED))
+        tap_refused(*message, TAP_REFUSED, answer == ROUTER_FULL ? "the mailbox is full" : "the actor has ended");
+    return answer;
+}
+
+enum router_answer router_send(struct system *system, struct message **message, unsigned how)
+{
+    if (tap_is_on())
+        return put_traced(system, message, how);
+    return put(system, message, how);
 }
 
 static enum router_answer explain(enum router_answer answer, const char *name, char *why,
@@ -104,7 +123,7 @@ static const char *sender_name(struct system *system, actor_id id, char *text, s
     return registry_name(&system->registry, id, text, room);
 }
 
-enum router_answer router_send_address(struct system *system, const struct address *to,
+static enum router_answer send_address(struct system *system, const struct address *to,
                                        struct message **message, unsigned how, char *why,
                                        size_t room)
 {
@@ -137,6 +156,34 @@ enum router_answer router_send_address(struct system *system, const struct addre
     if (worker_self != NULL)
         worker_self->sent_away = true;
     return system->remote.carry(system->remote.context, to, sender, message, why, room);
+}
+
+/* The same, looked at: before it leaves, for then it is another's. */
+static enum router_answer send_address_traced(struct system *system, const struct address *to,
+                                              struct message **message, unsigned how, char *why,
+                                              size_t room)
+{
+    char target[ADDRESS_NAME_LIMIT + ADDRESS_ENDPOINT_LIMIT + 2];
+    bool elsewhere = to->endpoint_size > 0;
+    struct tap_record *record = NULL;
+    if (elsewhere) {
+        snprintf(target, sizeof target, "%s@%s", address_name(to), address_endpoint(to));
+        record = tap_passing(system, *message, target);
+    }
+    enum router_answer answer = send_address(system, to, message, how, why, room);
+    if (!elsewhere && answer == ROUTER_DOWN && (*message)->to == 0)
+        record = tap_passing(system, *message, address_name(to));
+    tap_passed(record, answer == ROUTER_OK ? TAP_AWAY : TAP_REFUSED, answer == ROUTER_OK ? NULL : why);
+    return answer;
+}
+
+enum router_answer router_send_address(struct system *system, const struct address *to,
+                                       struct message **message, unsigned how, char *why,
+                                       size_t room)
+{
+    if (tap_is_on())
+        return send_address_traced(system, to, message, how, why, room);
+    return send_address(system, to, message, how, why, room);
 }
 
 void router_reply(struct system *system, actor_id asker, uint64_t request,
@@ -184,11 +231,22 @@ static bool is_nobodys_business(const struct message *message, enum failure_reas
     }
 }
 
+static enum tap_outcome outcome_of(enum failure_reason reason, const char *text)
+{
+    if (reason == FAILURE_FAILED)
+        return TAP_FAILED;
+    bool unhandled = reason == FAILURE_REJECTED && text != NULL &&
+                     strncmp(text, UNKNOWN_TYPE, strlen(UNKNOWN_TYPE)) == 0;
+    return unhandled ? TAP_UNHANDLED : TAP_DEAD;
+}
+
 void router_refuse(struct system *system, struct message **message, enum failure_reason reason,
                    const char *text, const char *reject)
 {
     struct message *refused = *message;
     *message = NULL;
+    if (UNLIKELY(refused->flags & MESSAGE_TRACED))
+        tap_refused(refused, outcome_of(reason, text), text);
     if (is_nobodys_business(refused, reason)) {
         message_free(refused);
         return;
@@ -233,6 +291,8 @@ static void reject_unknown(struct system *system, const char *receiver, struct m
         snprintf(sender, sizeof sender, "%.100s@%.140s", address_name((*message)->origin),
                  address_endpoint((*message)->origin));
     atomic_fetch_add_explicit(&system->counters.rejected, 1, memory_order_relaxed);
+    if (tap_is_on() && (*message)->to == 0)
+        tap_passed(tap_passing(system, *message, receiver), TAP_DEAD, reason);
     if ((*message)->type != TYPE_REJECT && log_allowed(&limit))
         log_warn("router: %s from %s was rejected: %s", type_name((*message)->type), sender, reason);
     if ((*message)->origin != NULL && (*message)->type != TYPE_REJECT &&
@@ -323,7 +383,7 @@ actor_id router_receive(struct system *system, const char *receiver, struct mess
     }
     const char *type = type_name((*message)->type);
     if (type_is_reserved(type, type_name_size((*message)->type))) {
-        snprintf(reason, sizeof reason, "Unknown message type: %s", type);
+        snprintf(reason, sizeof reason, UNKNOWN_TYPE "%s", type);
         reject_unknown(system, receiver, message, reason);
         return 0;
     }

@@ -204,6 +204,12 @@ static bool is_left_over(struct timer *timer)
     return owner != NULL && incarnation_of(owner) != timer->incarnation;
 }
 
+const struct message *timer_peek(const struct message *message)
+{
+    const struct timer *timer = message->timer;
+    return timer != NULL && timer->interval_ns > 0 ? timer->message : message;
+}
+
 bool timer_deliver(struct message *message, const struct message **content, uint64_t *missed,
                    bool *periodic)
 {

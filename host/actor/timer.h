@@ -94,6 +94,8 @@ void timer_unref(struct timer *timer);
  * is, and may be the message itself. */
 bool timer_deliver(struct message *message, const struct message **content, uint64_t *missed,
                    bool *periodic);
+/* What timer_deliver() would give as the content. Whoever owns the message. */
+const struct message *timer_peek(const struct message *message);
 
 /* The actor `owner` ends, or its incarnation: what it still has armed is cancelled,
  * and what it has sent itself will not be delivered. While it can still be found

@@ -14,6 +14,7 @@
 #include <string.h>
 
 void (*message_timer_release)(struct timer *timer);
+void (*message_traced)(const struct message *message, const struct message *other);
 
 struct ledger_entry {
     struct ledger_entry *previous, *next; /* guarded by ledger_lock */
@@ -215,16 +216,29 @@ struct message *message_replace(struct message *message, const void *payload, si
     other->born_ms = message->born_ms;
     other->lane = message->lane;
     other->reason = message->reason;
-    other->flags |= message->flags & (MESSAGE_TEXT | MESSAGE_REMOTE);
+    other->flags |= message->flags & (MESSAGE_TEXT | MESSAGE_REMOTE | MESSAGE_TRACED);
+    if (UNLIKELY(message->flags & MESSAGE_TRACED)) {
+        message_traced(message, other);
+        message->flags &= (uint8_t)~MESSAGE_TRACED;
+    }
     message_free(message);
     return other;
+}
+
+/* Those that are of interest to somebody. */
+static void tell_of_end(struct message *message)
+{
+    if (message->flags & MESSAGE_TRACED)
+        message_traced(message, NULL);
+    message_settle(message, true);
 }
 
 void message_free(struct message *message)
 {
     if (message == NULL || (message->flags & MESSAGE_KEPT))
         return;
-    message_settle(message, true);
+    if (UNLIKELY(message->flags & (MESSAGE_TRACKED | MESSAGE_TRACED)))
+        tell_of_end(message);
     if (message->kind != MESSAGE_TIMER)
         address_unref(message->origin);
     else if (message->timer != NULL)

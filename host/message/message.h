@@ -84,6 +84,7 @@ enum {
     MESSAGE_TEXT = 16,   /* its payload was JSON: references in it are texts as yet */
     MESSAGE_REMOTE = 32, /* from another host, whether or not it says from whom */
     MESSAGE_TRACKED = 64, /* somebody wants to know when it is over: see message_settle() */
+    MESSAGE_TRACED = 128, /* a tracer wants to know what becomes of it: actor/tap.h */
 };
 
 /* Who wants to know when a message is over, and under which number. `over` is
@@ -151,6 +152,10 @@ void   message_ledger_end(void);
 /* Messages alive that were made since the ledger was last switched on; fills
  * `where` with "Ping made at host/...:12; ..." for the first few. */
 size_t message_ledger_left(char *where, size_t room);
+
+/* Called for a message with MESSAGE_TRACED that is freed (`other` NULL) or that
+ * `other` takes the place of; set once by actor/tap, before it traces anything. */
+extern void (*message_traced)(const struct message *message, const struct message *other);
 
 /* How a message of kind TIMER lets go of its timer; set once by actor/timer. */
 extern void (*message_timer_release)(struct timer *timer);

@@ -7,6 +7,7 @@
 #include "net/gateway_room.h"
 
 #include "actor/notice.h"
+#include "actor/tap.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -461,6 +462,8 @@ void outbound_lost(void *context, const char *endpoint, const void *frame, size_
                               envelope.message.data, envelope.message.size);
     if (message != NULL) {
         snprintf(target, sizeof target, "%s@%s", envelope.receiver, endpoint);
+        if (tap_is_on())
+            tap_passed(tap_passing(gateway->system, message, target), TAP_DEAD, why);
         dead_letters_put(&gateway->system->letters, &message, FAILURE_UNREACHABLE,
                          envelope.sender_actor[0] != '\0' ? envelope.sender_actor : "nobody",
                          target, why);
