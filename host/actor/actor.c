@@ -3,6 +3,7 @@
  */
 #include "actor/actor.h"
 
+#include "actor/actor_log.h"
 #include "actor/incarnation.h"
 #include "actor/lifecycle.h"
 #include "actor/router.h"
@@ -146,7 +147,7 @@ static void fall(struct actor *actor, struct worker *worker, const char *why)
     if (actor->phase == PHASE_HALTED && actor->supervised)
         return; /* it has ended; its supervisor decides */
     if (log_allowed(&limit))
-        log_warn("%s: it ends: %s", actor->name, why);
+        actor_log(actor, LOG_WARN, "it ends: %s", why);
     incarnation_unwanted(actor);
     actor->for_good = actor->for_good || !actor->supervised;
     actor_note_end(actor, why);

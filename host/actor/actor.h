@@ -21,6 +21,7 @@
 
 struct actor;
 struct handler_times;
+struct log_subject;
 struct membership;
 struct name_wait;
 struct rebirth;
@@ -43,8 +44,8 @@ enum interrupt {
     INTERRUPT_STOP,    /* end it: the host will wait no longer */
 };
 
-/* What the actor runs. All but `interrupt` and `describe` are called on the
- * worker that runs the actor; messages given are owned by the behaviour. */
+/* What the actor runs. All but `interrupt` are called on the worker that runs
+ * the actor; messages given are owned by the behaviour. */
 struct behaviour {
     enum verdict (*receive)(struct actor *actor, struct message *message);
     enum verdict (*go_on)(struct actor *actor);    /* after VERDICT_PREEMPTED */
@@ -64,6 +65,8 @@ struct behaviour {
     void (*interrupt)(struct actor *actor, enum interrupt what);
     /* Same place, when an interrupt found the handler deaf: what it is stuck in. */
     bool (*stuck_in)(struct actor *actor, char *text, size_t room);
+    /* Fills in its script and version. NULL: it has none. */
+    void (*describe)(const struct actor *actor, struct log_subject *about);
 };
 
 /* What a handler that waits waits for; see actor/statistics.h. */
@@ -153,6 +156,7 @@ struct actor {
     _Atomic bool     watched;         /* the watchdog has seen the handler in hand twice */
     _Atomic bool     overdue_told;    /* and it was reported */
     _Atomic uint64_t ran_ns;          /* of the handler in hand, before it was last preempted */
+    _Atomic uint8_t  log_level;       /* of what is said of it; actor/actor_log.h */
     _Atomic type_id  handling;        /* what its handler is about; TYPE_NONE: it has none in hand */
 
     /* Written by its worker, for anybody to look at: actor/statistics.h */

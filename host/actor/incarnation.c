@@ -8,8 +8,8 @@
  */
 #include "actor/rebirth.h"
 
+#include "actor/actor_log.h"
 #include "actor/watches.h"
-#include "base/log.h"
 #include "base/memory.h"
 
 #include <errno.h>
@@ -124,8 +124,8 @@ void incarnation_limit_shutdown(struct actor *actor)
     uint64_t deadline_ns = clock_now(&actor->system->clock) + SHUTDOWN_PATIENCE_NS;
     int error = incarnation_kill_at(actor->system, actor, deadline_ns);
     if (error != 0)
-        log_warn("%s: its on_shutdown may take as long as it likes: %s", actor->name,
-                 strerror(-error));
+        actor_log(actor, LOG_WARN, "its on_shutdown may take as long as it likes: %s",
+                  strerror(-error));
 }
 
 static struct message *make_start(const struct rebirth *rebirth)
@@ -138,7 +138,7 @@ static void stillborn(struct actor *actor, const char *why)
 {
     char text[OUTCOME_ROOM], reason[ACTOR_REASON_ROOM];
     incarnation_failed(actor, true, text, sizeof text);
-    log_error("%s: it could not be started again: %s: %s", actor->name, why, text);
+    actor_log(actor, LOG_ERROR, "it could not be started again: %s: %s", why, text);
     snprintf(reason, sizeof reason, "error: %s", why);
     actor_note_end(actor, reason);
     actor->ended = ENDED_BY_ERROR;
@@ -189,8 +189,8 @@ static void kill_mourned(struct actor *actor)
     unsigned count = registry_mourned(&system->registry, actor, lot, ARRAY_LENGTH(lot));
     for (unsigned i = 0; i < count; i++)
         incarnation_kill(system, lot[i]);
-    log_warn("%s: children that do not end keep it from restarting; %u were killed", actor->name,
-             count);
+    actor_log(actor, LOG_WARN, "children that do not end keep it from restarting; %u were killed",
+              count);
 }
 
 /* Whether it still waits for children to end; if so, until the alarm at the latest. */
@@ -344,7 +344,7 @@ struct message *incarnation_start(struct actor *actor, struct message *message)
         return message;
     bool born = actor->phase == PHASE_BORN;
     if (born && !keep_config(rebirth, message->payload, message->size))
-        log_error("%s: it begins without its config: out of memory", actor->name);
+        actor_log(actor, LOG_ERROR, "it begins without its config: out of memory");
     else if (rebirth != NULL && actor->phase >= PHASE_DRAINING)
         rebirth->due_ns = 0; /* when it has ended */
     message_free(message);

@@ -120,6 +120,7 @@ int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *
     actor->phase = PHASE_BORN;
     actor->ended = ENDED_NORMALLY;
     actor->end_reason = NULL;
+    atomic_store_explicit(&actor->log_level, LOG_AS_ALL, memory_order_relaxed);
     actor->on_failure = (uint8_t)spawn->on_failure;
     actor->afterwards = AFTERWARDS_END;
     actor->supervised = spawn->supervised;

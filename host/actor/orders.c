@@ -4,6 +4,7 @@
  */
 #include "actor/rebirth.h"
 
+#include "actor/actor_log.h"
 #include "base/bytes.h"
 #include "base/log.h"
 #include "message/pack.h"
@@ -70,8 +71,8 @@ void incarnation_started(struct actor *actor)
     if (!actor->supervised || incarnation_tell(actor, TYPE_CHILD_STARTED))
         return;
     /* One that runs and whose supervisor never hears of it would be lost to it. */
-    log_error("%s: its supervisor could not be told that it has started: out of memory",
-              actor->name);
+    actor_log(actor, LOG_ERROR,
+              "its supervisor could not be told that it has started: out of memory");
     actor_note_end(actor, "memory");
     actor->phase = PHASE_DRAINING;
     actor->drain_left = 0;

@@ -4,6 +4,7 @@
  */
 #include "actor/rebirth.h"
 
+#include "actor/actor_log.h"
 #include "base/bytes.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -121,7 +122,7 @@ void incarnation_child_failed(struct actor *actor, struct message *message)
     else
         decide(actor, on_failure == ON_FAILURE_CONTINUE ? ON_FAILURE_ESCALATE : on_failure, text,
                sizeof text);
-    log_error("%s: %.*s: %s", actor->name, first_line, chain, text);
+    actor_log(actor, LOG_ERROR, "%.*s: %s", first_line, chain, text);
     snprintf(reason, sizeof reason, "error: %.*s", first_line, chain);
     actor_note_end(actor, reason);
     actor->ended = ENDED_BY_ERROR;
@@ -148,7 +149,7 @@ void incarnation_escalate(struct actor *actor)
         bytes_init(&report, LOG_BLOCK_LIMIT);
         bytes_printf(&report, "the host ends, for a failure has come to the top of its chain:\n%s",
                      bytes_text(&chain));
-        log_block(LOG_ERROR, bytes_text(&report));
+        log_block(LOG_ERROR, NULL, bytes_text(&report));
         bytes_fini(&report);
         system_ask_stop(system, 1);
     } else {

@@ -69,9 +69,11 @@ static void tell(const char *name, int priority, int error)
 {
     struct rlimit limit = { 0 };
     getrlimit(RLIMIT_RTPRIO, &limit);
-    log_warn("%s: priority %d is refused: %s; it runs without. SCHED_FIFO needs RLIMIT_RTPRIO to be "
-             "more than the priority (it is %lu: ulimit -r, LimitRTPRIO= of systemd), or "
-             "CAP_SYS_NICE", name, priority, strerror(error), (unsigned long)limit.rlim_cur);
+    const struct log_subject about = { .actor = name };
+    log_about(LOG_WARN, &about,
+              "priority %d is refused: %s; it runs without. SCHED_FIFO needs RLIMIT_RTPRIO to be "
+              "more than the priority (it is %lu: ulimit -r, LimitRTPRIO= of systemd), or "
+              "CAP_SYS_NICE", priority, strerror(error), (unsigned long)limit.rlim_cur);
 }
 
 void urgency_grant(struct system *system, struct thread *thread, int priority, const char *name)

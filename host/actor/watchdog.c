@@ -87,9 +87,10 @@ static void report_stuck(struct system *system, struct worker *worker, struct ac
 {
     char name[ADDRESS_NAME_LIMIT + 1];
     registry_name(&system->registry, actor_self(actor), name, sizeof name);
-    log_warn("%s: a handler has run for %.1f s, stuck in %s, which cannot be interrupted; "
-             "others go on beside it",
-             name, (double)ran_ns / 1e9, worker->stuck_in);
+    const struct log_subject about = { .actor = name };
+    log_about(LOG_WARN, &about,
+              "a handler has run for %.1f s, stuck in %s, which cannot be interrupted; "
+              "others go on beside it", (double)ran_ns / 1e9, worker->stuck_in);
     atomic_store_explicit(&worker->stuck_named, false, memory_order_relaxed);
     atomic_store_explicit(&actor->overdue_told, true, memory_order_relaxed);
 }

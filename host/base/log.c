@@ -1,7 +1,7 @@
 /*
  * log.c -- see log.h.
  */
-#include "base/log.h"
+#include "base/log_room.h"
 
 #include "base/memory.h"
 #include "base/thread.h"
@@ -16,18 +16,41 @@
 #include <time.h>
 #include <unistd.h>
 
-static void write_to_stderr(void *context, enum log_level level, const char *line);
+static void write_text(void *context, enum log_level level, const char *line);
 
 static struct lock   lock = {PTHREAD_MUTEX_INITIALIZER};
-static log_sink     *current_sink = write_to_stderr; /* guarded by lock */
-static void         *current_context;                /* guarded by lock */
+static log_sink     *current_sink = write_text; /* guarded by lock */
+static void         *current_context;           /* guarded by lock */
+static enum log_form form = LOG_TEXT;           /* guarded by lock */
 static _Atomic int   lowest = LOG_INFO;
+
+static const char *const level_names[] = { "debug", "info", "warn", "error" };
+
+const char *log_level_name(enum log_level level)
+{
+    return level_names[level];
+}
+
+int log_find_level(const char *name)
+{
+    for (int i = 0; i < (int)ARRAY_LENGTH(level_names); i++)
+        if (strcmp(level_names[i], name) == 0)
+            return i;
+    return -1;
+}
 
 void log_set_sink(log_sink *sink, void *context)
 {
     lock_acquire(&lock);
-    current_sink = sink != NULL ? sink : write_to_stderr;
+    current_sink = sink != NULL ? sink : write_text;
     current_context = context;
+    lock_release(&lock);
+}
+
+void log_set_form(enum log_form wanted)
+{
+    lock_acquire(&lock);
+    form = wanted;
     lock_release(&lock);
 }
 
@@ -36,9 +59,19 @@ void log_set_level(enum log_level level)
     atomic_store_explicit(&lowest, (int)level, memory_order_relaxed);
 }
 
+enum log_level log_level(void)
+{
+    return (enum log_level)atomic_load_explicit(&lowest, memory_order_relaxed);
+}
+
 bool log_enabled(enum log_level level)
 {
-    return (int)level >= atomic_load_explicit(&lowest, memory_order_relaxed);
+    return level >= log_level();
+}
+
+bool log_enabled_for(unsigned own_level, enum log_level level)
+{
+    return own_level == LOG_AS_ALL ? log_enabled(level) : (unsigned)level + 1 >= own_level;
 }
 
 /* ---- The default sink -------------------------------------------------- */
@@ -52,6 +85,13 @@ static bool             blocked;     /* nobody has read the last time */
 uint64_t log_lost(void)
 {
     return atomic_load_explicit(&lost, memory_order_relaxed);
+}
+
+static uint64_t wall_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / NS_PER_MS;
 }
 
 /* Whether stderr takes anything: a pipe that nobody reads costs lines, and not
@@ -97,30 +137,19 @@ static bool write_quietly(const struct iovec *parts, int count)
     return written == (ssize_t)size;
 }
 
-static void write_to_stderr(void *context, enum log_level level, const char *line)
+/* The parts of a line, the first of which is left for what was lost before. */
+static void write_parts_locked(struct iovec *parts, int count, bool json)
 {
-    (void)context;
-    static const char *const names[] = {"debug", "info ", "warn ", "error"};
-    struct timespec now;
-    struct tm local;
-    clock_gettime(CLOCK_REALTIME, &now);
-    localtime_r(&now.tv_sec, &local);
-
-    char head[64];
-    size_t size = strftime(head, sizeof head, "%Y-%m-%d %H:%M:%S", &local);
-    int more = snprintf(head + size, sizeof head - size, ".%03ld %s ", now.tv_nsec / 1000000,
-                        names[level]);
-    char told[64] = "";
-    if (lost_untold > 0)
-        snprintf(told, sizeof told, "log: %llu lines could not be written\n",
-                 (unsigned long long)lost_untold);
-    const struct iovec parts[] = {
-        {.iov_base = told, .iov_len = strlen(told)},
-        {.iov_base = head, .iov_len = size + (size_t)more},
-        {.iov_base = (char *)(uintptr_t)line, .iov_len = strlen(line)},
-        {.iov_base = "\n", .iov_len = 1},
-    };
-    if (write_quietly(parts, ARRAY_LENGTH(parts))) {
+    char text[64], told[400] = "";
+    snprintf(text, sizeof text, "log: %llu lines could not be written",
+             (unsigned long long)lost_untold);
+    const struct log_line line = { .level = LOG_WARN, .time_ms = wall_ms(), .text = text };
+    if (lost_untold > 0 && json)
+        memcpy(told + log_write_json(&line, told, sizeof told - 1), "\n", 2);
+    else if (lost_untold > 0)
+        snprintf(told, sizeof told, "%s\n", text);
+    parts[0] = (struct iovec){ .iov_base = told, .iov_len = strlen(told) };
+    if (write_quietly(parts, count)) {
         lost_untold = 0;
     } else {
         lost_untold++;
@@ -128,119 +157,139 @@ static void write_to_stderr(void *context, enum log_level level, const char *lin
     }
 }
 
+static struct iovec part(const char *text, size_t size)
+{
+    return (struct iovec){ .iov_base = (char *)(uintptr_t)text, .iov_len = size };
+}
+
+static void write_text_at(uint64_t time_ms, enum log_level level, const char *line)
+{
+    time_t seconds = (time_t)(time_ms / 1000);
+    struct tm local;
+    localtime_r(&seconds, &local);
+
+    char head[64];
+    size_t size = strftime(head, sizeof head, "%Y-%m-%d %H:%M:%S", &local);
+    int more = snprintf(head + size, sizeof head - size, ".%03u %-5s ", (unsigned)(time_ms % 1000),
+                        log_level_name(level));
+    struct iovec parts[] = { { 0 }, part(head, size + (size_t)more), part(line, strlen(line)),
+                             part("\n", 1) };
+    write_parts_locked(parts, ARRAY_LENGTH(parts), false);
+}
+
+static void write_text(void *context, enum log_level level, const char *line)
+{
+    (void)context;
+    write_text_at(wall_ms(), level, line);
+}
+
+static void write_json_locked(const struct log_line *line)
+{
+    static char object[2 * LOG_BLOCK_LIMIT]; /* guarded by lock; touched when it is needed */
+    size_t size = log_write_json(line, object, sizeof object);
+    struct iovec parts[] = { { 0 }, part(object, size), part("\n", 1) };
+    write_parts_locked(parts, ARRAY_LENGTH(parts), true);
+}
+
 /* ---- Building a line --------------------------------------------------- */
 
-/* How many bytes at `text` are one control character: in ASCII one, in the
- * upper half of Latin-1 (0x9B alone begins a terminal command) two. */
-static size_t control_size(const unsigned char *text)
-{
-    if (text[0] < 0x20 || text[0] == 0x7F)
-        return 1;
-    if (text[0] == 0xC2 && text[1] >= 0x80 && text[1] <= 0x9F)
-        return 2;
-    return 0;
-}
-
-/* The largest part of `line[0..size]` that ends with a whole UTF-8 character. */
-static size_t whole_characters(const char *line, size_t size)
-{
-    size_t start = size;
-    while (start > 0 && size - start < 4 && ((unsigned char)line[start - 1] & 0xC0) == 0x80)
-        start--;
-    if (start == 0 || (unsigned char)line[start - 1] < 0xC0)
-        return size;
-    unsigned char lead = (unsigned char)line[start - 1];
-    size_t wanted = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
-    return size - (start - 1) < wanted ? start - 1 : size;
-}
-
-/* Copies `text` to `line`, which has room for `limit` bytes and a NUL. What is
- * cut off leaves "..." behind. */
-static void escape(char *line, size_t limit, const char *text, bool keep_newlines)
-{
-    static const char mark[] = "...";
-    static const char digits[] = "0123456789abcdef";
-    const unsigned char *from = (const unsigned char *)text;
-    size_t size = 0;
-    size_t cut = 0; /* the longest line so far that leaves room for the mark */
-
-    while (*from != '\0') {
-        char piece[8];
-        size_t length = 0;
-        size_t eaten = control_size(from);
-        if (*from == '\n') {
-            if (!keep_newlines)
-                piece[length++] = '\\';
-            piece[length++] = keep_newlines ? '\n' : 'n';
-        } else if (eaten == 0) {
-            piece[length++] = (char)*from;
-            eaten = 1;
-        } else {
-            for (size_t i = 0; i < eaten; i++) {
-                piece[length++] = '\\';
-                piece[length++] = 'x';
-                piece[length++] = digits[from[i] >> 4];
-                piece[length++] = digits[from[i] & 15];
-            }
-        }
-        if (size + length > limit) {
-            size = whole_characters(line, cut);
-            memcpy(line + size, mark, sizeof mark - 1);
-            size += sizeof mark - 1;
-            break;
-        }
-        memcpy(line + size, piece, length);
-        size += length;
-        if (size <= limit - (sizeof mark - 1))
-            cut = size;
-        from += eaten;
-    }
-    line[size] = '\0';
-}
-
-static void hand_to_sink(enum log_level level, const char *line)
+/* To the sink, which gets the text form unless it is ours and writes the other. */
+static void hand_to_sink(const struct log_line *line, const char *text)
 {
     lock_acquire(&lock);
-    current_sink(current_context, level, line);
+    if (current_sink != write_text)
+        current_sink(current_context, line->level, text);
+    else if (form == LOG_JSON)
+        write_json_locked(line);
+    else
+        write_text_at(line->time_ms, line->level, text);
     lock_release(&lock);
+}
+
+static void put_line(const struct log_line *line)
+{
+    char raw[LOG_LINE_LIMIT + 2]; /* one byte too many shows that it was cut */
+    char text[LOG_LINE_LIMIT + 1];
+    log_compose(raw, sizeof raw, line);
+    log_escape(text, LOG_LINE_LIMIT, raw, false);
+    hand_to_sink(line, text);
+}
+
+static void put_block(const struct log_line *line)
+{
+    char  fallback[LOG_LINE_LIMIT + 1];
+    char *lines = memory_get(LOG_BLOCK_LIMIT + 1);
+    char *shown = lines != NULL ? lines : fallback;
+    log_escape(shown, lines != NULL ? LOG_BLOCK_LIMIT : LOG_LINE_LIMIT, line->text, true);
+    size_t size = strlen(shown);
+    if (size > 0 && shown[size - 1] == '\n')
+        shown[size - 1] = '\0';
+    hand_to_sink(line, shown);
+    memory_put(lines, LOG_BLOCK_LIMIT + 1);
+}
+
+void log_put(const struct log_line *given)
+{
+    if (!log_enabled_for(given->about.own_level, given->level))
+        return;
+    int saved = errno;
+    struct log_line line = *given;
+    char cut[LOG_LINE_LIMIT + 1];
+    if (line.time_ms == 0)
+        line.time_ms = wall_ms();
+    if (!line.block && strnlen(line.text, LOG_LINE_LIMIT + 1) > LOG_LINE_LIMIT) {
+        log_cut(cut, LOG_LINE_LIMIT, line.text);
+        line.text = cut;
+    }
+    log_recent_keep(&line);
+    if (line.block)
+        put_block(&line);
+    else
+        put_line(&line);
+    errno = saved;
+}
+
+static void put_formatted(struct log_line *line, const char *format, va_list arguments)
+{
+    if (!log_enabled_for(line->about.own_level, line->level))
+        return;
+    int saved = errno;
+    char text[LOG_LINE_LIMIT + 2];
+    line->text = vsnprintf(text, sizeof text, format, arguments) < 0 ? format : text;
+    log_put(line);
+    errno = saved;
 }
 
 void log_write(enum log_level level, const char *format, ...)
 {
-    if (!log_enabled(level))
-        return;
-    int saved = errno;
-    char text[LOG_LINE_LIMIT + 2]; /* one byte too many shows that it was cut */
+    struct log_line line = { .level = level };
     va_list arguments;
     va_start(arguments, format);
-    int length = vsnprintf(text, sizeof text, format, arguments);
+    put_formatted(&line, format, arguments);
     va_end(arguments);
-    if (length < 0)
-        snprintf(text, sizeof text, "%s", format);
-
-    char line[LOG_LINE_LIMIT + 1];
-    escape(line, LOG_LINE_LIMIT, text, false);
-    hand_to_sink(level, line);
-    errno = saved;
 }
 
-void log_block(enum log_level level, const char *text)
+void log_about_list(enum log_level level, const struct log_subject *about, const char *format,
+                    va_list arguments)
 {
-    if (!log_enabled(level))
-        return;
-    int saved = errno;
-    char  fallback[LOG_LINE_LIMIT + 1];
-    char *lines = memory_get(LOG_BLOCK_LIMIT + 1);
-    escape(lines != NULL ? lines : fallback, lines != NULL ? LOG_BLOCK_LIMIT : LOG_LINE_LIMIT,
-           text, true);
+    struct log_line line = { .level = level, .about = *about, .head = LOG_HEAD_ACTOR };
+    put_formatted(&line, format, arguments);
+}
 
-    char *shown = lines != NULL ? lines : fallback;
-    size_t size = strlen(shown);
-    if (size > 0 && shown[size - 1] == '\n')
-        shown[size - 1] = '\0';
-    hand_to_sink(level, shown);
-    memory_put(lines, LOG_BLOCK_LIMIT + 1);
-    errno = saved;
+void log_about(enum log_level level, const struct log_subject *about, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    log_about_list(level, about, format, arguments);
+    va_end(arguments);
+}
+
+void log_block(enum log_level level, const struct log_subject *about, const char *text)
+{
+    struct log_line line = { .level = level, .text = text, .block = true };
+    if (about != NULL)
+        line.about = *about;
+    log_put(&line);
 }
 
 bool log_allowed(struct log_limit *limit)

@@ -38,7 +38,7 @@ static void test_levels(void)
     assert(lines == 1 && last_level == LOG_INFO && strcmp(last, "room: 7") == 0);
     log_set_level(LOG_ERROR);
     log_warn("too low");
-    log_block(LOG_WARN, "too low");
+    log_block(LOG_WARN, NULL, "too low");
     assert(lines == 1);
     log_error("high enough");
     assert(lines == 2 && last_level == LOG_ERROR);
@@ -62,9 +62,9 @@ static void test_escapes(void)
 /* A block keeps its newlines but for the last one, and nothing else. */
 static void test_block(void)
 {
-    log_block(LOG_ERROR, "first\n\tsecond\x1b\n");
+    log_block(LOG_ERROR, NULL, "first\n\tsecond\x1b\n");
     assert(strcmp(last, "first\n\\x09second\\x1b") == 0 && last_level == LOG_ERROR);
-    log_block(LOG_ERROR, "");
+    log_block(LOG_ERROR, NULL, "");
     assert(strcmp(last, "") == 0);
 }
 
@@ -107,15 +107,15 @@ static void test_long_block(void)
     static char text[LOG_BLOCK_LIMIT + 100];
     memset(text, 'y', sizeof text);
     text[LOG_BLOCK_LIMIT] = '\0';
-    log_block(LOG_ERROR, text);
+    log_block(LOG_ERROR, NULL, text);
     assert(strcmp(last, text) == 0);
     text[LOG_BLOCK_LIMIT] = 'y';
     text[sizeof text - 1] = '\0';
-    log_block(LOG_ERROR, text);
+    log_block(LOG_ERROR, NULL, text);
     assert(strlen(last) == LOG_BLOCK_LIMIT);
 #ifdef TROUPE_FAULTS
     fault_arm(1); /* without memory it is as long as a line */
-    log_block(LOG_ERROR, text);
+    log_block(LOG_ERROR, NULL, text);
     fault_arm(0);
     assert(strlen(last) == LOG_LINE_LIMIT);
 #endif

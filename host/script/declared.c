@@ -6,6 +6,7 @@
  */
 #include "script/declared.h"
 
+#include "actor/actor_log.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "message/pack.h"
@@ -205,7 +206,7 @@ static void note_misfit(struct script *script, struct declared *declared,
         registry_name(&system->registry, message->from, sender, sizeof sender);
     else if (api_origin(message) != NULL)
         snprintf(sender, sizeof sender, "elsewhere");
-    log_warn("%s: a message from %s was refused: %s", script->actor->name, sender, reason);
+    actor_log(script->actor, LOG_WARN, "a message from %s was refused: %s", sender, reason);
 }
 
 /* The message as the declaration wants it, in place of *message. NULL: it does not

@@ -3,6 +3,7 @@
  */
 #include "script/dispatch.h"
 
+#include "actor/actor_log.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/suggest.h"
@@ -358,10 +359,10 @@ static void warn(struct script *script, const struct message *message)
     else
         snprintf(sender, sizeof sender, "%s", message->origin != NULL ? "elsewhere" : "nobody");
 
-    log_warn("%s: no handler %s for %s from %s (%s)%s%s%s", script->actor->name, wanted,
-             type_name(message->type), sender, source_path(script->source),
-             meant != NULL ? ": did you mean " : "", meant != NULL ? meant : "",
-             meant != NULL ? "?" : "");
+    actor_log(script->actor, LOG_WARN, "no handler %s for %s from %s (%s)%s%s%s", wanted,
+              type_name(message->type), sender, source_path(script->source),
+              meant != NULL ? ": did you mean " : "", meant != NULL ? meant : "",
+              meant != NULL ? "?" : "");
 }
 
 /* Types can be made up elsewhere, as many as one likes. */
@@ -392,9 +393,10 @@ static void warn_rejected(struct script *script, const struct message *reject)
     read_text(reject, "message_type", &type);
     read_text(reject, "rejected_by", &by);
     read_text(reject, "reason", &reason);
-    log_warn("%s: its %.*s to %.*s was rejected: %.*s (and it has no on_reject: %s)",
-             script->actor->name, (int)type.size, type.text, (int)by.size, by.text,
-             (int)reason.size, reason.text, source_path(script->source));
+    actor_log(script->actor, LOG_WARN,
+              "its %.*s to %.*s was rejected: %.*s (and it has no on_reject: %s)", (int)type.size,
+              type.text, (int)by.size, by.text, (int)reason.size, reason.text,
+              source_path(script->source));
 }
 
 void dispatch_unhandled(struct script *script, struct message **message)

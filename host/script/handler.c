@@ -3,6 +3,7 @@
  */
 #include "script/handler.h"
 
+#include "actor/actor_log.h"
 #include "actor/statistics.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -122,8 +123,8 @@ static void report(struct script *script, struct failure *failure, const char *o
 static enum verdict cut_off(struct script *script)
 {
     char handler[TYPE_NAME_LIMIT + 4];
-    log_info("%s: %s went on waiting after it was told to stop, and was ended there",
-             script->actor->name, dispatch_name(script, script->hand.type, handler, sizeof handler));
+    actor_log(script->actor, LOG_INFO, "%s went on waiting after it was told to stop, and was ended there",
+              dispatch_name(script, script->hand.type, handler, sizeof handler));
     handler_end(script, FAILURE_STOPPING, "the actor is stopping");
     return recover(script) ? VERDICT_DONE
                            : handler_end_actor(script, ENDED_NORMALLY, "memory", true);

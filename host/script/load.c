@@ -4,6 +4,7 @@
  */
 #include "script/load.h"
 
+#include "actor/actor_log.h"
 #include "actor/subject.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -143,10 +144,9 @@ static void on_overdue(struct vm *vm, lua_State *active)
     char place[LUA_IDSIZE + 16] = "an unknown line";
     if (where.currentline >= 0)
         snprintf(place, sizeof place, "%s:%d", where.short_src, where.currentline);
-    log_warn("%s: %s has run for more than %g s: at %s, for the message %s",
-             script->actor->name,
-             dispatch_name(script, script->hand.type, handler, sizeof handler),
-             script_slice_seconds(script), place, type_name(script->hand.type));
+    actor_log(script->actor, LOG_WARN, "%s has run for more than %g s: at %s, for the message %s",
+              dispatch_name(script, script->hand.type, handler, sizeof handler),
+              script_slice_seconds(script), place, type_name(script->hand.type));
 }
 
 int load_open(struct script *script)

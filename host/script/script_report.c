@@ -3,6 +3,7 @@
  */
 #include "script/script.h"
 
+#include "actor/actor_log.h"
 #include "base/log.h"
 #include "script/api.h"
 #include "script/dispatch.h"
@@ -158,7 +159,8 @@ void script_report(struct script *script, struct failure *failure, const char *o
         .text_context = script,
     };
     report_build(dead, &context, &text);
-    log_block(LOG_ERROR, bytes_text(&text));
+    struct log_subject about = actor_subject(script->actor);
+    log_block(LOG_ERROR, &about, bytes_text(&text));
     bytes_fini(&message);
     bytes_fini(&text);
 }
