@@ -41,6 +41,7 @@ enum verdict {
 enum interrupt {
     INTERRUPT_PREEMPT,
     INTERRUPT_OVERDUE, /* longer than its slice: report it, or stop it if it says so */
+    INTERRUPT_CANCEL,  /* end it if it is what somebody has cancelled: actor->cancelling */
     INTERRUPT_STOP,    /* end it: the host will wait no longer */
 };
 
@@ -155,6 +156,8 @@ struct actor {
     _Atomic uint64_t slice_ns;        /* how long a handler may run; set by the spawn */
     _Atomic bool     watched;         /* the watchdog has seen the handler in hand twice */
     _Atomic bool     overdue_told;    /* and it was reported */
+    _Atomic bool     cancelling;      /* somebody waits no more for what it runs: the behaviour,
+                                       * asked by INTERRUPT_CANCEL, knows whether it is that */
     _Atomic uint64_t ran_ns;          /* of the handler in hand, before it was last preempted */
     _Atomic uint8_t  log_level;       /* of what is said of it; actor/actor_log.h */
     _Atomic type_id  handling;        /* what its handler is about; TYPE_NONE: it has none in hand */

@@ -134,6 +134,7 @@ int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *
         parent != NULL ? atomic_load_explicit(&parent->incarnation, memory_order_relaxed) : 0;
     atomic_store_explicit(&actor->incarnation, 1, memory_order_relaxed);
     atomic_store_explicit(&actor->condemned, 0, memory_order_relaxed);
+    atomic_store_explicit(&actor->cancelling, false, memory_order_relaxed);
     actor->busy = actor->preempted = actor->starting = false;
     atomic_store_explicit(&actor->handling, TYPE_NONE, memory_order_relaxed);
     atomic_store_explicit(&actor->begun, false, memory_order_relaxed);

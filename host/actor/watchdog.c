@@ -150,6 +150,10 @@ static void look_at(struct watchdog *dog, struct worker *worker, struct sight *s
         send_signal(worker, sight, INTERRUPT_STOP, false);
         return;
     }
+    if (atomic_load_explicit(&actor->cancelling, memory_order_relaxed)) {
+        send_signal(worker, sight, INTERRUPT_CANCEL, false);
+        return;
+    }
     if (total_ns >= atomic_load_explicit(&actor->slice_ns, memory_order_relaxed)) {
         look_overdue(dog, worker, sight, actor, total_ns);
         return;

@@ -7,7 +7,8 @@
  * the worker's own thread and asks the actor's behaviour to suspend itself
  * (behaviour->interrupt). If that does nothing (C code), a spare worker is
  * started beside it. After the actor's slice the handler is reported, once,
- * or stopped; a condemned handler is signalled until it has ended.
+ * or stopped; a condemned handler is signalled until it has ended, and so is one
+ * that a prompt has cancelled.
  */
 #ifndef TROUPE_ACTOR_WATCHDOG_H
 #define TROUPE_ACTOR_WATCHDOG_H

@@ -75,6 +75,7 @@ static enum message_lane lane_of(enum message_kind kind)
     case MESSAGE_STOP:
     case MESSAGE_WAKE:
     case MESSAGE_FAIL:
+    case MESSAGE_EVALUATE:
         return LANE_CONTROL;
     case MESSAGE_DOWN:
     case MESSAGE_NOTICE: /* waits, as control messages do not, until no handler is in hand */

@@ -50,6 +50,8 @@ enum message_kind {
     MESSAGE_NOTICE,   /* the host tells the incarnation `request` of its receiver something (0: any) */
     MESSAGE_ITEM,     /* what a stream has brought; tracked, see actor/streams.h */
     MESSAGE_STREAM,   /* that a stream has opened or ended; tracked likewise */
+    MESSAGE_EVALUATE, /* control: a text to be evaluated in its receiver, or what concerns one;
+                       * tracked; script/evaluate.h. One that waits its turn: LANE_NOTICE */
 };
 
 /* In which lane it waits; see actor/mailbox.h. */

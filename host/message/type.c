@@ -57,6 +57,7 @@ static const char *const built_in[TYPE_BUILT_IN_COUNT] = {
     [TYPE_CHILD_STARTED] = "ChildStarted",
     [TYPE_CHILD_HALTED] = "ChildHalted",
     [TYPE_DEAD_LETTER] = "DeadLetter",
+    [TYPE_EVALUATE] = "$attach",
 };
 
 static void *get_for_ever(size_t size)

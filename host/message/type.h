@@ -35,6 +35,7 @@ enum {
     TYPE_CHILD_STARTED,
     TYPE_CHILD_HALTED,
     TYPE_DEAD_LETTER,
+    TYPE_EVALUATE, /* what a prompt has typed; no handler can have that name */
     TYPE_BUILT_IN_COUNT,
 };
 

@@ -135,6 +135,10 @@ static inline bool api_is_question(const struct message *message)
 /* actor.spawn(script, options), called `what`; a supervised actor is not started. */
 int api_spawn_as(lua_State *L, const char *what, bool supervised);
 
+/* If the value at `index` is the global `actor`, whose fields are made when they are
+ * read: the name of one, by numbers from 0; NULL: there are no more, or it is not that. */
+const char *api_actor_field(lua_State *L, int index, size_t number);
+
 /* A vm_library opener: the module troupe.children. */
 int api_children_open(lua_State *L);
 

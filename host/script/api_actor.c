@@ -348,6 +348,15 @@ static int actor_pairs(lua_State *L)
     return 3;
 }
 
+const char *api_actor_field(lua_State *L, int index, size_t number)
+{
+    if (number >= ARRAY_LENGTH(fields) || luaL_getmetafield(L, index, "__pairs") == LUA_TNIL)
+        return NULL;
+    bool is_actor = lua_tocfunction(L, -1) == actor_pairs;
+    lua_pop(L, 1);
+    return is_actor ? fields[number].name : NULL;
+}
+
 int api_actor_open(lua_State *L)
 {
     lua_newtable(L);

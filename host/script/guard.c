@@ -27,6 +27,8 @@ static const char *death_text(const struct vm *vm, enum vm_death death)
         return "exit";
     case VM_CUT:
         return "stopped: the actor is to stop";
+    case VM_CANCELLED:
+        return "interrupted";
     case VM_STOPPED:
         return "stopped: the host is shutting down";
     case VM_ALIVE:
@@ -196,6 +198,9 @@ void guard_hook(lua_State *L, lua_Debug *activation)
         break;
     case VM_INTERRUPT_SLOW:
         end_from_hook(vm, L, VM_SLOW);
+        break;
+    case VM_INTERRUPT_CANCEL:
+        end_from_hook(vm, L, VM_CANCELLED);
         break;
     case VM_INTERRUPT_STOP:
         end_from_hook(vm, L, VM_STOPPED);

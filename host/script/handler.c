@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "script/dispatch.h"
+#include "script/evaluate.h"
 #include "script/report.h"
 
 #include <lauxlib.h>
@@ -27,8 +28,7 @@ enum verdict handler_end_actor(struct script *script, enum ending ending, const 
     return VERDICT_ENDED;
 }
 
-/* Makes the handler coroutine fit for the next handler; false: no memory. */
-static bool recover(struct script *script)
+bool handler_recover(struct script *script)
 {
     if (LIKELY(vm_recover(&script->vm, script->hand.coroutine)))
         return true;
@@ -50,7 +50,7 @@ static enum verdict exited(struct script *script)
     char text[HANDLER_END_ROOM];
     handler_end_text(script, text, sizeof text);
     handler_end(script, FAILURE_DOWN, text);
-    bool fit = recover(script);
+    bool fit = handler_recover(script);
     return handler_end_actor(script, ENDED_NORMALLY, script->exit_reason, !fit);
 }
 
@@ -126,13 +126,15 @@ static enum verdict cut_off(struct script *script)
     actor_log(script->actor, LOG_INFO, "%s went on waiting after it was told to stop, and was ended there",
               dispatch_name(script, script->hand.type, handler, sizeof handler));
     handler_end(script, FAILURE_STOPPING, "the actor is stopping");
-    return recover(script) ? VERDICT_DONE
+    return handler_recover(script) ? VERDICT_DONE
                            : handler_end_actor(script, ENDED_NORMALLY, "memory", true);
 }
 
 enum verdict handler_failed(struct script *script)
 {
     enum vm_death death = (enum vm_death)script->vm.dying;
+    if (script->hand.type == TYPE_EVALUATE)
+        return evaluate_failed(script);
     if (death == VM_EXIT)
         return exited(script);
     if (death == VM_CUT)
@@ -164,7 +166,7 @@ enum verdict handler_failed(struct script *script)
                       NULL);
     handler_end(script, FAILURE_FAILED, bytes_text(&reason));
 
-    bool fit = recover(script);
+    bool fit = handler_recover(script);
     enum verdict verdict = VERDICT_DONE;
     if (outcome != OUTCOME_GOES_ON || !fit) {
         bool full = death == VM_MEMORY && incarnation_halts(script->actor);

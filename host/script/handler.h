@@ -41,6 +41,10 @@ const char *handler_end_text(const struct script *script, char *text, size_t roo
  * stop): reports it, tells who waited for it, and says what becomes of its actor. */
 enum verdict handler_failed(struct script *script);
 
+/* Makes the handler coroutine fit for the next handler, after one that did not end by
+ * itself; false: no memory. */
+bool handler_recover(struct script *script);
+
 /* The actor is to end, for `reason` (NULL: see actor_note_end()); with `over` no
  * handler runs any more. */
 enum verdict handler_end_actor(struct script *script, enum ending ending, const char *reason,

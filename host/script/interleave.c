@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "script/api.h"
 #include "script/dispatch.h"
+#include "script/evaluate.h"
 #include "script/handler.h"
 #include "script/held.h"
 
@@ -385,6 +386,11 @@ void interleave_take_up(struct script *script, const struct message *message)
         place = message->flags & MESSAGE_KEPT ? find_earliest(script)
                                               : find_number(in, message->request);
         break;
+    case MESSAGE_EVALUATE:
+        for (place = 0; place < in->count; place++)
+            if (evaluate_is_meant(in->asides[place].activation, message))
+                break;
+        break;
     default:
         break;
     }
@@ -408,6 +414,8 @@ bool interleave_chooses(const struct script *script, const struct message *messa
 {
     const struct interleave *in = script->interleave;
     type_id alike = type_alike(message->type);
+    if (message->kind == MESSAGE_EVALUATE)
+        return in->admits;
     return wants(&script->hand, alike) || find_receiver(in, alike) < in->count ||
            (in->admits && may_begin(in, alike));
 }

@@ -207,6 +207,7 @@ void script_free(struct script *script)
     dispatch_fini(script);
     source_unref(script->source);
     memory_free_text(script->exit_reason);
+    memory_free_text(script->last_report);
     memory_put(script, sizeof *script);
 }
 

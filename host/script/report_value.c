@@ -19,8 +19,7 @@
 #define SCAN_LIMIT   2000 /* members looked at to find the first in order */
 #define STRING_LIMIT 80   /* bytes shown of a string */
 
-/* Appends bytes of a string, none that would break a line or a terminal. */
-static void put_escaped(struct bytes *out, const char *text, size_t size)
+void report_escape(struct bytes *out, const char *text, size_t size)
 {
     for (size_t i = 0; i < size; i++) {
         unsigned char c = (unsigned char)text[i];
@@ -46,11 +45,11 @@ static void print_string(struct printer *p, const char *text, size_t size)
 {
     size_t shown = size > STRING_LIMIT ? report_cut(text, STRING_LIMIT) : size;
     bytes_append_byte(p->out, '"');
-    put_escaped(p->out, text, shown);
+    report_escape(p->out, text, shown);
     bytes_append_text(p->out, shown < size ? "...\"" : "\"");
 }
 
-static void format_number(lua_State *L, int index, char *text, size_t room)
+void report_number(lua_State *L, int index, char *text, size_t room)
 {
     if (lua_isinteger(L, index)) {
         snprintf(text, room, "%" PRId64, (int64_t)lua_tointeger(L, index));
@@ -61,7 +60,7 @@ static void format_number(lua_State *L, int index, char *text, size_t room)
         snprintf(text + size, room - (size_t)size, ".0");
 }
 
-static void print_userdata(struct printer *p, int index)
+void report_userdata(struct printer *p, int index)
 {
     actor_id        id;
     struct address *address;
@@ -76,23 +75,13 @@ static void print_userdata(struct printer *p, int index)
     else if (p->actor_text != NULL)
         size = p->actor_text(p->text_context, id, text, sizeof text);
     if (size > 0 && size <= sizeof text)
-        put_escaped(p->out, text, size);
+        report_escape(p->out, text, size);
     else
         bytes_printf(p->out, "actor %" PRIu32 ".%" PRIu32, actor_id_slot(id),
                      actor_id_generation(id));
 }
 
 static void print_value(struct printer *p, int index, int depth);
-
-/* A member of a table that is shown, and the stack slot with its value. */
-struct member {
-    enum { KEY_INTEGER, KEY_STRING, KEY_OTHER } kind; /* in this order */
-    lua_Integer integer;
-    const char *text; /* of the key; lives as long as that */
-    size_t      size;
-    int         type; /* of another key */
-    int         slot;
-};
 
 static struct member member_of_key(lua_State *L, int key)
 {
@@ -103,6 +92,10 @@ static struct member member_of_key(lua_State *L, int key)
     } else if (lua_isinteger(L, key)) {
         member.kind = KEY_INTEGER;
         member.integer = lua_tointeger(L, key);
+    } else if (member.type == LUA_TBOOLEAN) {
+        member.integer = lua_toboolean(L, key);
+    } else if (member.type == LUA_TLIGHTUSERDATA) {
+        member.pointer = lua_touserdata(L, key);
     }
     return member;
 }
@@ -120,11 +113,8 @@ static bool comes_before(const struct member *a, const struct member *b)
     return order != 0 ? order < 0 : a->size < b->size;
 }
 
-/* Collects the first members, in order, of the table at `index` that are not
- * among its elements 1..border. Their values are copied to the slots from
- * `slots` on. Returns how many; *more says whether some were left out. */
-static int collect(lua_State *L, int index, lua_Integer border, int slots, struct member *members,
-                   bool *more)
+int report_collect(lua_State *L, int index, lua_Integer border, int slots, struct member *members,
+                   int limit, bool *more)
 {
     int count = 0, seen = 0;
     lua_pushnil(L);
@@ -140,9 +130,9 @@ static int collect(lua_State *L, int index, lua_Integer border, int slots, struc
         int at = count;
         while (at > 0 && comes_before(&member, &members[at - 1]))
             at--;
-        if (!is_element && at < MEMBER_LIMIT) {
-            *more |= count == MEMBER_LIMIT;
-            member.slot = count < MEMBER_LIMIT ? slots + count++ : members[count - 1].slot;
+        if (!is_element && at < limit) {
+            *more |= count == limit;
+            member.slot = count < limit ? slots + count++ : members[count - 1].slot;
             memmove(&members[at + 1], &members[at],
                     (size_t)(count - 1 - at) * sizeof *members);
             members[at] = member;
@@ -200,7 +190,7 @@ static void print_members(struct printer *p, int index, int depth)
     struct member members[MEMBER_LIMIT];
     bool more = false;
     lua_settop(L, top + MEMBER_LIMIT); /* the slots */
-    int count = collect(L, index, border, top + 1, members, &more);
+    int count = report_collect(L, index, border, top + 1, members, MEMBER_LIMIT, &more);
     for (int i = 0; i < count && p->out->size < p->end; i++) {
         print_comma(p, &first);
         print_key(p, &members[i]);
@@ -250,7 +240,7 @@ static void print_value(struct printer *p, int index, int depth)
         bytes_append_text(p->out, lua_toboolean(L, index) ? "true" : "false");
         break;
     case LUA_TNUMBER:
-        format_number(L, index, number, sizeof number);
+        report_number(L, index, number, sizeof number);
         bytes_append_text(p->out, number);
         break;
     case LUA_TSTRING: {
@@ -264,7 +254,7 @@ static void print_value(struct printer *p, int index, int depth)
         break;
     case LUA_TLIGHTUSERDATA:
     case LUA_TUSERDATA:
-        print_userdata(p, index);
+        report_userdata(p, index);
         break;
     case LUA_TTHREAD:
         bytes_append_text(p->out, "coroutine");

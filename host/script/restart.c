@@ -54,6 +54,7 @@ void restart_halt(struct actor *actor)
         .source = kept.source,
         .interleave = kept.interleave,
         .stops_when_slow = kept.stops_when_slow,
+        .last_report = kept.last_report,
         .vm_options = kept.vm_options,
     };
     dispatch_init(script);

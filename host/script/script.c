@@ -19,6 +19,7 @@
 #include "script/api.h"
 #include "script/declared.h"
 #include "script/dispatch.h"
+#include "script/evaluate.h"
 #include "script/handler.h"
 #include "script/interleave.h"
 #include "script/pack_lua.h"
@@ -150,14 +151,26 @@ static bool push_outside(struct script *script, const struct handler_cache *hand
     return pushed;
 }
 
-/* Runs the handler of the message in hand, until it ends or waits. */
-static enum verdict run(struct script *script)
+static inline void begin_hand(struct script *script)
 {
-    lua_State *L = script->hand.coroutine;
     script->hand.serial = ++script->serial;
     script->hand.stopping = false;
     script->hand.cut_waits = 0;
     script->hand.began_stopping = script->actor->phase >= PHASE_DRAINING;
+}
+
+enum verdict script_run(struct script *script, lua_CFunction function)
+{
+    begin_hand(script);
+    lua_pushcfunction(script->hand.coroutine, function);
+    return settle(script, vm_resume(&script->vm, script->hand.coroutine, 0));
+}
+
+/* Runs the handler of the message in hand, until it ends or waits. */
+static enum verdict run(struct script *script)
+{
+    lua_State *L = script->hand.coroutine;
+    begin_hand(script);
     const struct handler_cache *handler = dispatch_cached(script, script->hand.type);
     int arguments = 0;
     if (UNLIKELY(handler == NULL || handler->reference == LUA_NOREF ||
@@ -272,6 +285,8 @@ static inline enum verdict receive(struct script *script, struct message *messag
         return script_woken(script, message);
     case MESSAGE_START:
         return handle_start(script, message);
+    case MESSAGE_EVALUATE:
+        return evaluate_receive(script, message);
     default:
         message_free(message);
         return script->hand.waiting ? VERDICT_WAITING : VERDICT_DONE;
@@ -349,7 +364,15 @@ static void script_interrupt(struct actor *actor, enum interrupt what)
         break;
     case INTERRUPT_OVERDUE:
         vm_interrupt(&script->vm,
-                     script->stops_when_slow ? VM_INTERRUPT_SLOW : VM_INTERRUPT_REPORT);
+                     script->stops_when_slow && script->hand.type != TYPE_EVALUATE
+                         ? VM_INTERRUPT_SLOW
+                         : VM_INTERRUPT_REPORT);
+        break;
+    case INTERRUPT_CANCEL:
+        if (evaluate_is_cancelled(script))
+            vm_interrupt(&script->vm, VM_INTERRUPT_CANCEL);
+        else
+            atomic_store_explicit(&actor->cancelling, false, memory_order_relaxed);
         break;
     case INTERRUPT_STOP:
         vm_interrupt(&script->vm, VM_INTERRUPT_STOP);

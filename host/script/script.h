@@ -186,6 +186,7 @@ struct script {
     uint64_t last_timer_id;       /* actor.next_timer_id() */
     struct timer_handle *timers;  /* handles of timers in this state; api_time.c */
     char    *exit_reason;         /* of actor.exit(); owned, may be NULL */
+    char    *last_report;         /* of a handler that failed, also before a restart; owned; or NULL */
     char     version[16];         /* "" if it says none; cut */
     struct vm_options vm_options;
 };
@@ -242,6 +243,10 @@ bool script_waits_for(struct script *script, actor_id target, uint64_t number, c
 
 /* The handler in hand goes on, until it ends or waits again: script.c. */
 enum verdict script_resume(struct script *script);
+
+/* A handler begins that is none of the script's: `function` runs on its coroutine. The
+ * caller has filled in script->hand.current, content, type, owed. */
+enum verdict script_run(struct script *script, lua_CFunction function);
 
 /* All handlers that have begun are over, where they wait: whoever asked is told
  * `reason` and `text`, what they left elsewhere is taken back. No Lua code runs,

@@ -5,10 +5,12 @@
 
 #include "actor/actor_log.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "script/api.h"
 #include "script/dispatch.h"
 #include "script/guard.h"
 #include "script/report.h"
+#include "script/report_value.h"
 #include "script/scratch.h"
 #include "script/trace.h"
 
@@ -16,6 +18,7 @@
 #include <stdio.h>
 
 #define SHOWN_MESSAGE_LIMIT   400
+#define KEPT_REPORT_LIMIT     4000
 #define OWN_TEXT_LIMIT        2000
 #define OWN_TEXT_INSTRUCTIONS 1000000 /* some ms */
 
@@ -133,6 +136,15 @@ void script_failure_fini(struct failure *failure)
     bytes_fini(&failure->inside);
 }
 
+/* For whoever looks into the actor later. */
+static void keep_report(struct script *script, struct bytes *text)
+{
+    if (text->size > KEPT_REPORT_LIMIT)
+        text->size = report_cut((const char *)text->data, KEPT_REPORT_LIMIT);
+    memory_free_text(script->last_report);
+    script->last_report = memory_copy_text(bytes_text(text));
+}
+
 void script_report(struct script *script, struct failure *failure, const char *outcome)
 {
     lua_State *dead = script->hand.coroutine;
@@ -161,6 +173,7 @@ void script_report(struct script *script, struct failure *failure, const char *o
     report_build(dead, &context, &text);
     struct log_subject about = actor_subject(script->actor);
     log_block(LOG_ERROR, &about, bytes_text(&text));
+    keep_report(script, &text);
     bytes_fini(&message);
     bytes_fini(&text);
 }

@@ -276,5 +276,7 @@ void vm_poll(lua_State *L)
     int what = __atomic_exchange_n(&vm->interrupt, VM_INTERRUPT_NONE, __ATOMIC_RELAXED);
     if (what == VM_INTERRUPT_STOP)
         vm->dying = VM_STOPPED;
-    vm_die(L, what == VM_INTERRUPT_STOP ? VM_STOPPED : VM_SLOW);
+    vm_die(L, what == VM_INTERRUPT_STOP     ? VM_STOPPED
+              : what == VM_INTERRUPT_CANCEL ? VM_CANCELLED
+                                            : VM_SLOW);
 }

@@ -34,6 +34,7 @@ enum vm_death {
     VM_MEMORY,   /* went beyond its memory limit */
     VM_EXIT,     /* the script asked to end: actor.exit(), os.exit() */
     VM_CUT,      /* its actor is to stop, and it waits again and again */
+    VM_CANCELLED, /* whoever has asked for it waits no more */
     VM_STOPPED,  /* the host's patience with a shutdown is over */
 };
 
@@ -42,6 +43,7 @@ enum vm_interrupt {
     VM_INTERRUPT_PREEMPT, /* yield where it stands, if it can */
     VM_INTERRUPT_REPORT,  /* call options->on_overdue from the hook, then go on */
     VM_INTERRUPT_SLOW,    /* end it: VM_SLOW */
+    VM_INTERRUPT_CANCEL,  /* end it: VM_CANCELLED */
     VM_INTERRUPT_STOP,    /* end it: VM_STOPPED */
 };
 
