@@ -652,8 +652,7 @@ static void test_retry(void)
     expect("x");
     rename_over("x", "broken");
     expect_no_more();
-    assert(watcher_retry(watcher, "x") == 0);
-    assert(watcher_retry(watcher, "nobody") == 0);
+    watcher_retry(watcher);
     expect_no_more();
     rename_over("x", "broken");
     expect("x");

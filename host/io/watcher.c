@@ -208,58 +208,63 @@ static void poll_files(struct watcher *watcher, uint64_t now_ns)
             make_due(watcher, file);
 }
 
-/* ---- Orders ---------------------------------------------------------------- */
+/* ---- What is asked for ----------------------------------------------------- */
 
 static void free_file(struct watched *file)
 {
-    if (file == NULL)
-        return;
     watcher_unfollow(file);
     memory_free_text(file->path);
     memory_free_text(file->absolute);
     memory_put(file, sizeof *file);
 }
 
-static struct watched *find_file(const struct watcher *watcher, const char *path)
+static void free_files(struct watched *file)
 {
-    for (struct watched *file = watcher->files; file != NULL; file = file->next)
-        if (strcmp(file->path, path) == 0)
-            return file;
-    return NULL;
+    while (file != NULL) {
+        struct watched *next = file->next;
+        free_file(file);
+        file = next;
+    }
 }
 
-/* A file that is ordered to be watched, or to be told of again, was made by who
- * ordered it: so that this cannot fail. */
-static void follow_order(struct watcher *watcher, struct watched *ordered)
+static bool is_known(const struct watcher *watcher, const char *path)
 {
-    struct watched *file = find_file(watcher, ordered->path);
-    if (file == NULL && !ordered->retry) {
-        ordered->next = watcher->files;
-        watcher->files = ordered;
-        make_due(watcher, ordered); /* it may have changed since it was read */
+    for (const struct watched *file = watcher->files; file != NULL; file = file->next)
+        if (strcmp(file->path, path) == 0)
+            return true;
+    return false;
+}
+
+static void take_over(struct watcher *watcher, struct watched *file)
+{
+    if (is_known(watcher, file->path)) {
+        free_file(file);
         return;
     }
-    if (file != NULL && ordered->retry)
-        file->retry = true;
-    free_file(ordered);
+    file->next = watcher->files;
+    watcher->files = file;
+    make_due(watcher, file); /* it may have changed since it was read */
 }
 
-/* False: it is to stop. */
+/* Does what other threads asked for. False: it is to stop. */
 static bool take_orders(struct watcher *watcher)
 {
     uint64_t count;
     ssize_t  got = read(watcher->wake, &count, sizeof count);
-    (void)got; /* with or without: the list says what there is */
+    (void)got; /* whatever it says: here is what there is to do */
     lock_acquire(&watcher->lock);
-    bool            stopping = watcher->stopping;
-    struct watched *ordered = watcher->ordered;
-    watcher->ordered = NULL;
-    watcher->ordered_last = &watcher->ordered;
+    bool            stopping = watcher->stopping, retry = watcher->retry;
+    struct watched *added = watcher->added;
+    watcher->added = NULL;
+    watcher->retry = false;
     lock_release(&watcher->lock);
-    while (ordered != NULL) {
-        struct watched *next = ordered->next;
-        follow_order(watcher, ordered);
-        ordered = next;
+
+    for (struct watched *file = watcher->files; retry && file != NULL; file = file->next)
+        file->retry = true;
+    while (added != NULL) {
+        struct watched *next = added->next;
+        take_over(watcher, added);
+        added = next;
     }
     return !stopping;
 }
@@ -268,22 +273,20 @@ static void wake(struct watcher *watcher)
 {
     uint64_t one = 1;
     ssize_t  put = write(watcher->wake, &one, sizeof one);
-    (void)put; /* full: it is awake */
+    (void)put; /* full: it will wake up anyway */
 }
 
 /* The path from the root, its links not resolved. */
 static char *absolute_of(const char *path)
 {
     char folder[PATH_MAX], absolute[2 * PATH_MAX];
-    if (*path == '/')
+    if (*path == '/' || getcwd(folder, sizeof folder) == NULL) /* it has gone, and so has the file */
         return memory_copy_text(path);
-    if (getcwd(folder, sizeof folder) == NULL)
-        return memory_copy_text(path); /* the current folder has gone, and so has the file */
     snprintf(absolute, sizeof absolute, "%s/%s", folder, path);
     return memory_copy_text(absolute);
 }
 
-static int order(struct watcher *watcher, const char *path, uint64_t hash, bool retry)
+int watcher_add(struct watcher *watcher, const char *path, uint64_t hash)
 {
     struct watched *file = memory_get_zeroed(sizeof *file);
     if (file == NULL)
@@ -296,23 +299,20 @@ static int order(struct watcher *watcher, const char *path, uint64_t hash, bool 
     }
     file->known = hash;
     file->seen = (struct look){ .there = true, .hash = hash };
-    file->retry = retry;
     lock_acquire(&watcher->lock);
-    *watcher->ordered_last = file;
-    watcher->ordered_last = &file->next;
+    file->next = watcher->added;
+    watcher->added = file;
     lock_release(&watcher->lock);
     wake(watcher);
     return 0;
 }
 
-int watcher_add(struct watcher *watcher, const char *path, uint64_t hash)
+void watcher_retry(struct watcher *watcher)
 {
-    return order(watcher, path, hash, false);
-}
-
-int watcher_retry(struct watcher *watcher, const char *path)
-{
-    return order(watcher, path, 0, true);
+    lock_acquire(&watcher->lock);
+    watcher->retry = true;
+    lock_release(&watcher->lock);
+    wake(watcher);
 }
 
 /* ---- The thread ------------------------------------------------------------- */
@@ -371,14 +371,8 @@ static uint64_t or_default(uint64_t ns, uint64_t default_ns)
 
 static void free_watcher(struct watcher *watcher)
 {
-    for (struct watched *file = watcher->ordered, *next; file != NULL; file = next) {
-        next = file->next;
-        free_file(file);
-    }
-    for (struct watched *file = watcher->files, *next; file != NULL; file = next) {
-        next = file->next;
-        free_file(file);
-    }
+    free_files(watcher->added);
+    free_files(watcher->files);
     if (watcher->inotify >= 0)
         close(watcher->inotify);
     close(watcher->wake);
@@ -406,7 +400,6 @@ int watcher_open(struct watcher **out, const struct watcher_listener *listener,
     watcher->options.quiet_ns = or_default(options->quiet_ns, QUIET_NS);
     watcher->options.patience_ns = or_default(options->patience_ns, PATIENCE_NS);
     watcher->options.poll_ns = or_default(options->poll_ns, POLL_NS);
-    watcher->ordered_last = &watcher->ordered;
     clock_init(&watcher->clock, false);
     lock_init(&watcher->lock);
     open_inotify(watcher);

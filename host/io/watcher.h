@@ -52,9 +52,9 @@ int watcher_open(struct watcher **out, const struct watcher_listener *listener,
  * path that is watched already stays as it is. 0 or -ENOMEM. Any thread. */
 int watcher_add(struct watcher *watcher, const char *path, uint64_t hash);
 
-/* The content last told was of no use: the next event of the file is told whatever
- * it holds then. A path that is not watched is ignored. 0 or -ENOMEM. Any thread. */
-int watcher_retry(struct watcher *watcher, const char *path);
+/* What was told last was of no use: the next event of each file is told, whatever
+ * the file holds then. Any thread. */
+void watcher_retry(struct watcher *watcher);
 
 /* Returns when the thread has ended: the listener is not called any more. Not from
  * the listener. NULL is fine. */

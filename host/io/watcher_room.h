@@ -27,7 +27,7 @@ struct look {
     uint64_t hash; /* of its content, or of why it cannot be read */
 };
 
-/* A file; on the watcher's thread only, once that has taken the order for it. */
+/* A file; on the watcher's thread only, once that has taken it over. */
 struct watched {
     struct watched *next;
     char           *path;     /* as it was added */
@@ -35,7 +35,7 @@ struct watched {
     struct sights   sights;
     struct look     seen;     /* at the last look */
     uint64_t        known;    /* the content that was last told, or is known to who added it */
-    bool            retry;    /* the next look is told, whatever is seen; in an order: that is it */
+    bool            retry;    /* the next look is told, whatever is seen */
     bool            gone;     /* and that was told */
     bool            polled;   /* something on the way to it cannot be watched */
     bool            due;      /* it is in the batch of now */
@@ -49,10 +49,10 @@ struct watcher {
     int                     wake;     /* an eventfd: there are orders, or it is to stop */
     struct thread           thread;
 
-    struct lock      lock;
-    struct watched  *ordered;       /* guarded by lock: what is to be watched or told again, */
-    struct watched **ordered_last;  /* guarded by lock: in order */
-    bool             stopping;      /* guarded by lock */
+    struct lock     lock;
+    struct watched *added;    /* guarded by lock, as these: not taken over yet */
+    bool            retry;    /* all are to be told again */
+    bool            stopping;
 
     /* The rest is the thread's. */
     int             inotify;     /* -1: not to be had */
