@@ -95,7 +95,7 @@ static void observe(struct system *system, const struct actor *actor, const stru
 {
     struct stage *stage = system->remote.context;
     const char *kinds[] = { "", "", "reply ", "failure ",     "timer ", "",
-                            "", "wake ", "", "failed child ", "", "", "" };
+                            "", "wake ", "", "failed child ", "", "", "", "hold " };
     char name[ADDRESS_NAME_LIMIT + 1];
     registry_name(&system->registry, actor_self(actor), name, sizeof name);
     bytes_printf(&stage->trace, "%s %s%s\n", name, kinds[message->kind],

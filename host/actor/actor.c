@@ -4,6 +4,7 @@
 #include "actor/actor.h"
 
 #include "actor/actor_log.h"
+#include "actor/hold.h"
 #include "actor/incarnation.h"
 #include "actor/lifecycle.h"
 #include "actor/router.h"
@@ -97,6 +98,7 @@ static void wind_down(struct actor *actor, struct worker *worker, bool drain)
 static void kill_now(struct actor *actor, struct worker *worker)
 {
     actor_note_end(actor, "killed");
+    hold_break(actor);
     begin_code(worker);
     take_in(actor, actor->behaviour->kill != NULL ? actor->behaviour->kill(actor) : VERDICT_ENDED);
     actor->phase = PHASE_SHUTTING_DOWN;
@@ -168,10 +170,30 @@ static bool hear(struct actor *actor, struct worker *worker, struct message **no
     return heard == HEARD_DOWN;
 }
 
+/* Whether its behaviour lets it; else `start` waits, or the actor ends. */
+static bool may_begin(struct actor *actor, struct worker *worker, struct message *start)
+{
+    char why[ACTOR_REASON_ROOM];
+    if (LIKELY(actor->behaviour->may_begin == NULL))
+        return true;
+    atomic_store_explicit(&worker->running, NULL, memory_order_relaxed); /* nothing to interrupt */
+    enum beginning beginning = actor->behaviour->may_begin(actor, why, sizeof why);
+    atomic_store_explicit(&worker->running, actor, memory_order_release);
+    if (LIKELY(beginning == BEGIN_NOW))
+        return true;
+    if (beginning == BEGIN_LATER) {
+        hold_start(actor, start);
+        return false;
+    }
+    message_free(start);
+    incarnation_stillborn(actor, why);
+    return false;
+}
+
 /* The START of an incarnation that begins now; NULL: none does. */
 static void begin(struct actor *actor, struct worker *worker, struct message *start)
 {
-    if (start == NULL)
+    if (start == NULL || !may_begin(actor, worker, start))
         return;
     actor->phase = PHASE_RUNNING;
     actor->appetite = APPETITE_ALL;
@@ -185,7 +207,16 @@ static void begin(struct actor *actor, struct worker *worker, struct message *st
 /* True: it was one that the behaviour does not see. */
 static bool control(struct actor *actor, struct worker *worker, struct message *message)
 {
+    if (UNLIKELY(message->kind == MESSAGE_HOLD)) {
+        begin_code(worker);
+        begin(actor, worker, hold_receive(actor, message));
+        return true;
+    }
     if (UNLIKELY(actor->phase == PHASE_HALTED)) {
+        if (actor_is_held(actor)) { /* a kill: nothing of it runs */
+            message_free(message);
+            return true;
+        }
         begin(actor, worker, incarnation_halted_receive(actor, message));
         return true;
     }

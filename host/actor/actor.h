@@ -45,9 +45,14 @@ enum interrupt {
     INTERRUPT_STOP,    /* end it: the host will wait no longer */
 };
 
+enum beginning { BEGIN_NOW, BEGIN_LATER, BEGIN_FAILED };
+
 /* What the actor runs. All but `interrupt` are called on the worker that runs
  * the actor; messages given are owned by the behaviour. */
 struct behaviour {
+    /* Before the START of an incarnation is received: whether it may begin. NULL: it
+     * always may. BEGIN_FAILED: never, and a sentence in `why`. */
+    enum beginning (*may_begin)(struct actor *actor, char *why, size_t room);
     enum verdict (*receive)(struct actor *actor, struct message *message);
     enum verdict (*go_on)(struct actor *actor);    /* after VERDICT_PREEMPTED */
     enum verdict (*cut)(struct actor *actor);      /* end the wait under way: reason stopping */
@@ -104,6 +109,14 @@ enum ending {
     ENDED_AT_START, /* by an error, before its start was over */
 };
 
+/* While somebody holds the actor: actor/hold.h. */
+struct hold {
+    unsigned        count;    /* of those who do */
+    bool            busy;     /* and what it was before */
+    uint8_t         appetite; /* enum appetite, likewise */
+    struct message *start;    /* owned: its START that waits; or NULL */
+};
+
 struct actor {
     struct mailbox box;
 
@@ -140,6 +153,7 @@ struct actor {
     actor_id         parent_id;       /* 0: it never had one; fixed by the spawn */
     struct rebirth  *rebirth;         /* NULL: it cannot be started again */
     char            *chain;           /* owned; of failures that have climbed up to it, or NULL */
+    struct hold      hold;
     uint32_t         drain_left;      /* messages still to be handled while draining */
     uint32_t         waits;           /* number of the last wait: unique for this id */
 

@@ -133,15 +133,15 @@ static struct message *make_start(const struct rebirth *rebirth)
     return message_new(MESSAGE_START, TYPE_START, rebirth->config, rebirth->config_size);
 }
 
-/* It could not even begin. */
-static void stillborn(struct actor *actor, const char *why)
+void incarnation_stillborn(struct actor *actor, const char *why)
 {
     char text[OUTCOME_ROOM], reason[ACTOR_REASON_ROOM];
-    incarnation_failed(actor, true, text, sizeof text);
-    actor_log(actor, LOG_ERROR, "it could not be started again: %s: %s", why, text);
+    bool again = actor->restarts > 0;
+    bool at_start = incarnation_failed(actor, true, text, sizeof text) == OUTCOME_NOT_BEGUN;
+    actor_log(actor, LOG_ERROR, "it could not be started%s: %s: %s", again ? " again" : "", why, text);
     snprintf(reason, sizeof reason, "error: %s", why);
     actor_note_end(actor, reason);
-    actor->ended = ENDED_BY_ERROR;
+    actor->ended = at_start ? ENDED_AT_START : ENDED_BY_ERROR;
     actor->phase = PHASE_SHUTTING_DOWN;
 }
 
@@ -174,7 +174,7 @@ static struct message *begin(struct actor *actor)
     }
     struct message *start = error == 0 ? make_start(rebirth) : NULL;
     if (start == NULL) {
-        stillborn(actor, why);
+        incarnation_stillborn(actor, why);
         return NULL;
     }
     rebirth->has_state = true;

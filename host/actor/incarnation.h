@@ -71,6 +71,8 @@ void incarnation_unwanted(struct actor *actor);
 void incarnation_ordered_to_halt(struct actor *actor);
 /* Its on_shutdown waits, and it is to be halted: bounds that. */
 void incarnation_limit_shutdown(struct actor *actor);
+/* It could not even begin, for that reason: it ends, or begins again. */
+void incarnation_stillborn(struct actor *actor, const char *why);
 /* A child's failure is this actor's: it drains nothing more, if it is PHASE_DRAINING now. */
 void incarnation_child_failed(struct actor *actor, struct message *message);
 

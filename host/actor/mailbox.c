@@ -333,6 +333,31 @@ static inline struct message *take_first(struct mailbox *box, enum message_lane 
     return message;
 }
 
+/* Takes `message`, which lies behind `before` (NULL: it is the first), out of its lane. */
+static struct message *take_out(struct message_list *list, struct message *before,
+                                struct message *message)
+{
+    if (before == NULL)
+        list->head = next_of(message);
+    else
+        atomic_store_explicit(&before->next, next_of(message), memory_order_relaxed);
+    if (list->tail == message)
+        list->tail = before;
+    return message;
+}
+
+static struct message *take_piercing(struct mailbox *box)
+{
+    struct message_list *list = &box->lanes[LANE_CONTROL];
+    struct message *before = box->passed;
+    struct message *each = before != NULL ? next_of(before) : list->head;
+    for (; each != NULL; before = each, each = next_of(each))
+        if (each->piercing)
+            break;
+    box->passed = before;
+    return each != NULL ? take_out(list, before, each) : NULL;
+}
+
 static struct message *take_chosen(struct mailbox *box, mailbox_chooser *chooses, void *context)
 {
     for (int lane = LANE_NOTICE; lane < LANE_COUNT; lane++) {
@@ -342,15 +367,8 @@ static struct message *take_chosen(struct mailbox *box, mailbox_chooser *chooses
             before = box->passed; /* nothing wanted up to here */
         struct message *each = before != NULL ? next_of(before) : list->head;
         for (; each != NULL; before = each, each = next_of(each)) {
-            if (!chooses(context, each))
-                continue;
-            if (before == NULL)
-                list->head = next_of(each);
-            else
-                atomic_store_explicit(&before->next, next_of(each), memory_order_relaxed);
-            if (list->tail == each)
-                list->tail = before;
-            return each;
+            if (chooses(context, each))
+                return take_out(list, before, each);
         }
         if (lane == LANE_ORDINARY)
             box->passed = before;
@@ -361,7 +379,7 @@ static struct message *take_chosen(struct mailbox *box, mailbox_chooser *chooses
 static inline struct message *pick(struct mailbox *box, enum appetite appetite, mailbox_chooser *chooses,
                             void *context)
 {
-    if (box->lanes[LANE_CONTROL].head != NULL)
+    if (box->lanes[LANE_CONTROL].head != NULL && LIKELY(appetite != APPETITE_HELD))
         return take_first(box, LANE_CONTROL);
     if (LIKELY(appetite == APPETITE_ALL)) {
         if (box->lanes[LANE_NOTICE].head != NULL)
@@ -372,7 +390,9 @@ static inline struct message *pick(struct mailbox *box, enum appetite appetite, 
             return take_first(box, LANE_ORDINARY);
         return NULL;
     }
-    return appetite == APPETITE_CHOSEN ? take_chosen(box, chooses, context) : NULL;
+    if (appetite == APPETITE_CHOSEN)
+        return take_chosen(box, chooses, context);
+    return appetite == APPETITE_HELD ? take_piercing(box) : NULL;
 }
 
 /* Says what has now waited longest in the lanes of counted messages. (What is high

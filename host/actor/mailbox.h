@@ -99,7 +99,8 @@ struct mailbox {
     _Atomic uint64_t returned; /* load of messages taken and not yet given back; written by the taker */
     _Atomic uint32_t front_ms; /* born_ms of the oldest in the lanes, or 0; written by the taker */
     uint32_t lot;             /* so many are given back at once; fixed by mailbox_open() */
-    struct message *passed;   /* selective taking: nothing wanted in the ordinary lane up to here */
+    struct message *passed;   /* selective taking: nothing wanted up to here in the ordinary lane
+                               * (APPETITE_HELD: in the control lane) */
 
     struct parked *parked_head, *parked_tail; /* guarded by lock */
     struct message_list older;                /* drop_old: trimmed by putters; guarded by lock */
@@ -147,6 +148,7 @@ enum appetite {
     APPETITE_ALL,
     APPETITE_CONTROL, /* a handler waits: answers and control only */
     APPETITE_CHOSEN,  /* a handler waits for what `chooses` accepts, and control */
+    APPETITE_HELD,    /* of control only what is piercing */
 };
 typedef bool mailbox_chooser(void *context, const struct message *message);
 

@@ -76,6 +76,7 @@ static enum message_lane lane_of(enum message_kind kind)
     case MESSAGE_WAKE:
     case MESSAGE_FAIL:
     case MESSAGE_EVALUATE:
+    case MESSAGE_HOLD:
         return LANE_CONTROL;
     case MESSAGE_DOWN:
     case MESSAGE_NOTICE: /* waits, as control messages do not, until no handler is in hand */

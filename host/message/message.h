@@ -52,6 +52,7 @@ enum message_kind {
     MESSAGE_STREAM,   /* that a stream has opened or ended; tracked likewise */
     MESSAGE_EVALUATE, /* control: a text to be evaluated in its receiver, or what concerns one;
                        * tracked; script/evaluate.h. One that waits its turn: LANE_NOTICE */
+    MESSAGE_HOLD,     /* control: an order to an actor that is or will be held; actor/hold.h */
 };
 
 /* In which lane it waits; see actor/mailbox.h. */
@@ -72,7 +73,8 @@ struct message {
     };
     uint32_t born_ms;               /* low bits of the host's coarse clock */
     uint8_t  kind;                  /* enum message_kind */
-    uint8_t  lane;                  /* enum message_lane */
+    uint8_t  lane : 7;              /* enum message_lane */
+    uint8_t  piercing : 1;          /* control: a held actor takes it, too (actor/hold.h) */
     uint8_t  reason;                /* enum failure_reason */
     uint8_t  flags;
     uint8_t  payload[];
