@@ -21,7 +21,6 @@ struct message *hold_order_new(actor_id to, enum hold_step step, const struct ho
         return NULL;
     message->to = to;
     message->reason = (uint8_t)step;
-    message->piercing = true;
     return message;
 }
 

@@ -3,6 +3,7 @@
  */
 #include "actor/mailbox_room.h"
 
+#include "actor/lifecycle.h"
 #include "base/memory.h"
 
 struct message mailbox_asleep_mark, mailbox_closed_mark;
@@ -346,13 +347,20 @@ static struct message *take_out(struct message_list *list, struct message *befor
     return message;
 }
 
+/* What a held actor takes, too. */
+static bool pierces(const struct message *message)
+{
+    return message->kind == MESSAGE_HOLD ||
+           (message->kind == MESSAGE_STOP && message->reason == STOP_KILL);
+}
+
 static struct message *take_piercing(struct mailbox *box)
 {
     struct message_list *list = &box->lanes[LANE_CONTROL];
     struct message *before = box->passed;
     struct message *each = before != NULL ? next_of(before) : list->head;
     for (; each != NULL; before = each, each = next_of(each))
-        if (each->piercing)
+        if (pierces(each))
             break;
     box->passed = before;
     return each != NULL ? take_out(list, before, each) : NULL;

@@ -148,7 +148,7 @@ enum appetite {
     APPETITE_ALL,
     APPETITE_CONTROL, /* a handler waits: answers and control only */
     APPETITE_CHOSEN,  /* a handler waits for what `chooses` accepts, and control */
-    APPETITE_HELD,    /* of control only what is piercing */
+    APPETITE_HELD,    /* of control only orders of a hold, and kills */
 };
 typedef bool mailbox_chooser(void *context, const struct message *message);
 

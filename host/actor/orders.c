@@ -114,7 +114,6 @@ static struct message *make_stop(actor_id id, enum stop_how how, uint32_t incarn
     stop->to = id;
     stop->reason = (uint8_t)how;
     stop->request = incarnation;
-    stop->piercing = how == STOP_KILL;
     return stop;
 }
 

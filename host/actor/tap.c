@@ -58,7 +58,9 @@ static int kind_of(const struct message *message)
     case MESSAGE_NOTICE:   return TAP_NOTICE;
     case MESSAGE_ITEM:
     case MESSAGE_STREAM:   return TAP_STREAM;
-    case MESSAGE_WAKE:     return -1;
+    case MESSAGE_WAKE:
+    case MESSAGE_HOLD:
+    case MESSAGE_EVALUATE: return -1;
     }
     return -1;
 }

@@ -73,8 +73,7 @@ struct message {
     };
     uint32_t born_ms;               /* low bits of the host's coarse clock */
     uint8_t  kind;                  /* enum message_kind */
-    uint8_t  lane : 7;              /* enum message_lane */
-    uint8_t  piercing : 1;          /* control: a held actor takes it, too (actor/hold.h) */
+    uint8_t  lane;                  /* enum message_lane */
     uint8_t  reason;                /* enum failure_reason */
     uint8_t  flags;
     uint8_t  payload[];
