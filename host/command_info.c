@@ -51,8 +51,7 @@ static void serve(void *context, struct control_client *client,
     command_row_text(&row, "endpoint", host_endpoint(host));
     put_scripts(host, &row);
     command_row_text(&row, "since", since);
-    command_row_number(&row, "uptime",
-                       (double)(clock_now(&system->clock) - host->since_ns) / (double)NS_PER_SEC);
+    command_row_number(&row, "uptime", host_uptime(host));
     command_row_integer(&row, "actors", living > hidden ? living - hidden : 0);
     command_row_flag(&row, "watching",
                      atomic_load_explicit(&host->watching, memory_order_relaxed));

@@ -10,11 +10,14 @@
 
 #include "host_internal.h"
 
-/* 0, or -ENOMEM with nothing left open. */
+/* 0 or -ENOMEM: what is half made then is closed as well. */
 typedef int  command_open(struct host *host);
+/* Also if it was never opened. */
 typedef void command_close(struct host *host);
 
-command_open command_info_open, command_ps_open;
+command_open command_info_open, command_kill_open, command_dead_open, command_metrics_open,
+    command_mail_open, command_ps_open;
+command_close command_kill_close, command_mail_close;
 
 /* For writing answers: an object of packed fields, which is said as a line of JSON. */
 struct command_row {

@@ -9,8 +9,13 @@
 #include <errno.h>
 
 static command_open *const openers[] = {
-    command_info_open,
-    command_ps_open,
+    command_info_open, command_kill_open, command_dead_open, command_metrics_open,
+    command_mail_open, command_ps_open,
+};
+
+static command_close *const closers[] = {
+    command_kill_close,
+    command_mail_close,
 };
 
 int host_open_control(struct host *host, const char *name)
@@ -36,6 +41,11 @@ int host_open_control(struct host *host, const char *name)
     return error;
 }
 
+double host_uptime(struct host *host)
+{
+    return (double)((clock_now(&host->system.clock) - host->since_ns) / NS_PER_MS) / 1e3;
+}
+
 void host_stop_control(struct host *host)
 {
     if (host->control != NULL)
@@ -46,6 +56,8 @@ void host_close_control(struct host *host)
 {
     control_close(host->control);
     host->control = NULL;
+    for (size_t i = 0; i < ARRAY_LENGTH(closers); i++)
+        closers[i](host);
     free(host->name);
     host->name = NULL;
 }

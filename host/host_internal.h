@@ -37,6 +37,8 @@ struct host {
     struct io          *io;           /* streams; and those from publishers: */
     struct subscriptions *subscriptions; /* NULL: a stepped host has none */
     struct control     *control;      /* NULL: it has no socket */
+    struct kills       *kills;        /* command_kill.c's */
+    struct questions   *questions;    /* command_mail.c's */
     char               *name;         /* owned: that of options->control, or NULL */
     time_t              since;        /* when it was made */
     uint64_t            since_ns;     /* the same by its clock */
@@ -87,6 +89,9 @@ int  host_open_control(struct host *host, const char *name);
 /* Ends the control thread; then, when no actor is left, frees all of it. */
 void host_stop_control(struct host *host);
 void host_close_control(struct host *host);
+
+/* Seconds since it was made, to the millisecond. */
+double host_uptime(struct host *host);
 
 /* What router_send*() says, as an errno. */
 int host_error_of(enum router_answer answer);

@@ -156,3 +156,59 @@ void dead_letters_each(struct dead_letters *letters,
         visit(context, letter_at(letters, i));
     lock_release(&letters->lock);
 }
+
+/* The index of the first letter whose id is greater than `id`. */
+static size_t index_after_locked(struct dead_letters *letters, uint64_t id)
+{
+    size_t low = 0, high = letters->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (letter_at(letters, middle)->id > id)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+void dead_letters_some(struct dead_letters *letters, uint64_t after, size_t most,
+                       void (*visit)(void *context, const struct dead_letter *letter),
+                       void *context)
+{
+    lock_acquire(&letters->lock);
+    size_t first = index_after_locked(letters, after);
+    for (size_t i = first; i < letters->count && i - first < most; i++)
+        visit(context, letter_at(letters, i));
+    lock_release(&letters->lock);
+}
+
+/* Those on the shorter side move up. */
+static void close_gap_locked(struct dead_letters *letters, size_t index)
+{
+    if (index < letters->count / 2) {
+        for (size_t i = index; i > 0; i--)
+            *letter_at(letters, i) = *letter_at(letters, i - 1);
+        letters->first = (letters->first + 1) % letters->capacity;
+    } else {
+        for (size_t i = index; i + 1 < letters->count; i++)
+            *letter_at(letters, i) = *letter_at(letters, i + 1);
+    }
+    letters->count--;
+}
+
+struct message *dead_letters_take(struct dead_letters *letters, uint64_t id,
+                                  struct dead_letter *letter)
+{
+    struct message *message = NULL;
+    lock_acquire(&letters->lock);
+    size_t index = id > 0 ? index_after_locked(letters, id - 1) : letters->count;
+    if (index < letters->count && letter_at(letters, index)->id == id) {
+        *letter = *letter_at(letters, index);
+        message = letter->message;
+        letter->message = NULL;
+        letters->bytes -= message_weight(message);
+        close_gap_locked(letters, index);
+    }
+    lock_release(&letters->lock);
+    return message;
+}

@@ -72,4 +72,14 @@ void dead_letters_each(struct dead_letters *letters,
                        void (*visit)(void *context, const struct dead_letter *letter),
                        void *context);
 
+/* The same for at most `most` of those whose id is greater than `after`. */
+void dead_letters_some(struct dead_letters *letters, uint64_t after, size_t most,
+                       void (*visit)(void *context, const struct dead_letter *letter),
+                       void *context);
+
+/* Takes one out: its message is the caller's, and *letter says what was known of it,
+ * but for the message. NULL: it is not there (any more). Any thread. */
+struct message *dead_letters_take(struct dead_letters *letters, uint64_t id,
+                                  struct dead_letter *letter);
+
 #endif

@@ -110,6 +110,55 @@ static void test_nothing_kept(void)
     dead_letters_close(&letters);
 }
 
+static void see_id(void *context, const struct dead_letter *letter)
+{
+    uint64_t **ids = context;
+    *(*ids)++ = letter->id;
+}
+
+/* The ids of those after `after`, at most `most`, are `first` to `last`. */
+static void expect_some(struct dead_letters *letters, uint64_t after, size_t most, size_t count,
+                        const uint64_t *wanted)
+{
+    uint64_t ids[16], *next = ids;
+    dead_letters_some(letters, after, most, see_id, &next);
+    assert((size_t)(next - ids) == count && memcmp(ids, wanted, count * sizeof *ids) == 0);
+}
+
+/* Any of them can be taken out; the others stay in order, wherever the ring begins. */
+static void test_taking(void)
+{
+    for (uint64_t start = 0; start < 5; start++) {
+        struct dead_letters letters;
+        struct dead_letter letter;
+        assert(dead_letters_open(&letters, 5, 1 << 20) == 0);
+        for (uint64_t i = 0; i < start + 5; i++)
+            put(&letters, (size_t)i, "the actor has ended");
+        uint64_t first = start + 1;
+        assert(dead_letters_take(&letters, 0, &letter) == NULL);
+        assert(dead_letters_take(&letters, start, &letter) == NULL);
+        assert(dead_letters_take(&letters, first + 5, &letter) == NULL);
+        expect_some(&letters, 0, 2, 2, (uint64_t[]){ first, first + 1 });
+
+        struct message *message = dead_letters_take(&letters, first + 1, &letter);
+        assert(message->size == first && letter.id == first + 1 && letter.message == NULL);
+        assert(strcmp(letter.target, "pong") == 0 && letter.reason == FAILURE_DOWN);
+        message_free(message);
+        message_free(dead_letters_take(&letters, first + 3, &letter));
+        assert(dead_letters_take(&letters, first + 1, &letter) == NULL);
+        expect_some(&letters, 0, 9, 3, (uint64_t[]){ first, first + 2, first + 4 });
+        expect_some(&letters, first + 1, 9, 2, (uint64_t[]){ first + 2, first + 4 });
+        put(&letters, 0, "");
+        put(&letters, 0, "");
+        expect_some(&letters, first + 3, 9, 3, (uint64_t[]){ first + 4, first + 5, first + 6 });
+        for (uint64_t id = 1; id < first + 9; id++)
+            message_free(dead_letters_take(&letters, id, &letter));
+        assert(look(&letters).count == 0 && letters.bytes == 0);
+        assert(dead_letters_total(&letters) == first + 6);
+        dead_letters_close(&letters);
+    }
+}
+
 static void *put_many(void *argument)
 {
     for (int i = 0; i < 5000; i++)
@@ -140,6 +189,7 @@ int main(void)
     test_bytes();
     test_texts();
     test_nothing_kept();
+    test_taking();
     test_threads();
     assert(memory_used() == before);
     puts("deadletters: ok");
