@@ -11,11 +11,11 @@
 
 struct subject {
     _Atomic unsigned references;
-    uint32_t    number;
     uint64_t    hash;
     char       *path;
     struct lock lock; /* a leaf: taken under the registry's */
     char        version[SUBJECT_VERSION_ROOM]; /* guarded by lock, as are these: */
+    uint32_t    number;
     uint32_t    failed;
     char       *error; /* owned; NULL: none, or no memory for it */
 };
@@ -54,6 +54,13 @@ void subject_unref(struct subject *subject)
     memory_put(subject, sizeof *subject);
 }
 
+void subject_set_number(struct subject *subject, uint32_t number)
+{
+    lock_acquire(&subject->lock);
+    subject->number = number;
+    lock_release(&subject->lock);
+}
+
 void subject_note_version(struct subject *subject, const char *version)
 {
     lock_acquire(&subject->lock);
@@ -85,9 +92,9 @@ void subject_forget_failures(struct subject *subject)
 void subject_read(struct subject *subject, struct subject_report *report)
 {
     report->path = subject->path;
-    report->number = subject->number;
     report->hash = subject->hash;
     lock_acquire(&subject->lock);
+    report->number = subject->number;
     snprintf(report->version, sizeof report->version, "%s", subject->version);
     report->failed = subject->failed;
     snprintf(report->error, sizeof report->error, "%s",

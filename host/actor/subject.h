@@ -3,8 +3,8 @@
  * version, and what came of the attempts to replace it.
  *
  * A subject is shared by all actors that run the same version of a script, and
- * says nothing that is needed to run it. A new version is a new subject. Path,
- * number and hash never change; the rest may be noted and read by any thread.
+ * says nothing that is needed to run it. A new version is a new subject. Path
+ * and hash never change; the rest may be noted and read by any thread.
  *
  * An actor holds one reference. Which subject it holds is guarded by the
  * registry's lock, so that whoever looks at actors under that lock may read the
@@ -21,11 +21,12 @@ struct subject;
 #define SUBJECT_ERROR_ROOM   600
 
 /* A new one, the caller's: `path` as people know the script, the `number` of this
- * version (from 1), the hash of its text. NULL when there is no memory. */
+ * version (from 1; 0: it has none yet), the hash of its text. NULL when there is no memory. */
 struct subject *subject_new(const char *path, uint32_t number, uint64_t hash);
 struct subject *subject_ref(struct subject *subject);
 void            subject_unref(struct subject *subject); /* NULL is fine */
 
+void subject_set_number(struct subject *subject, uint32_t number);
 /* What the script says of itself: its field `version`, as text; cut at
  * SUBJECT_VERSION_ROOM. Known when it was loaded. */
 void subject_note_version(struct subject *subject, const char *version);

@@ -192,8 +192,10 @@ static struct script *script_new(struct script_world *world, struct source *sour
         .actor_text = script_actor_text,
         .print = world->print != NULL ? print_line : NULL,
     };
-    if (load_open(script) == 0)
+    if (load_open(script) == 0) {
+        source_join(world->sources, source, &script->instance);
         return script;
+    }
     source_unref(script->source);
     memory_put(script, sizeof *script);
     return NULL;
@@ -205,6 +207,7 @@ void script_free(struct script *script)
     interleave_close(script);
     declared_free(script);
     dispatch_fini(script);
+    source_leave(script->world->sources, &script->instance);
     source_unref(script->source);
     memory_free_text(script->exit_reason);
     memory_free_text(script->last_report);
@@ -382,8 +385,10 @@ int script_spawn_source(struct script_world *world, struct source *source, actor
     if (err != 0)
         goto free_script;
     err = lifecycle_spawn(world->system, &spawn, id, why, room);
-    if (err == 0)
+    if (err == 0) {
+        source_name_instance(&script->instance, *id);
         return 0;
+    }
 
 free_script:
     script_free(script);

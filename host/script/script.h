@@ -16,6 +16,7 @@
 #include "actor/system.h"
 #include "base/bytes.h"
 #include "script/source.h"
+#include "script/unit.h"
 #include "script/vm.h"
 
 /* What all scripts of one host share; made by the roof, outlives them. */
@@ -159,6 +160,9 @@ struct script {
     struct actor        *actor;   /* NULL until it has begun */
     struct script_world *world;
     struct source       *source;
+    struct source_instance instance; /* among those that run `source` */
+    struct update       *update;  /* while another version is prepared; require looks in it; else NULL */
+    struct source       *staged;  /* that version, borrowed from the update; else NULL */
     int        handlers;          /* registry: the script's table, or its environment */
     int        self_reference;    /* registry: `self`; LUA_NOREF until START */
     struct env *answer_env;       /* of the last answer, anchored by its reference; api_env.c */

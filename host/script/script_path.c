@@ -49,7 +49,6 @@ static bool join(const char *folder, const char *name, const char *end, char *pa
     return size > 0 && size < PATH_MAX;
 }
 
-/* "pong" for "examples/pong.lua"; "main" for what is no file. */
 /* The folders a find looks in, without repetitions, NULL-terminated. */
 struct search {
     const char *wanted;
@@ -177,4 +176,45 @@ int script_path_find(const char *wanted, const char *beside, char *const *roots,
         if (look_in(&search, search.folders[i], found))
             return 0;
     return not_found(&search, why, room);
+}
+
+/* ---- Modules ----------------------------------------------------------------- */
+
+/* Whether something lies there that a module could be; what cannot be looked at may be. */
+static bool may_be_module(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 ||
+           (errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG);
+}
+
+int script_path_find_module(const char *name, const char *const *folders, size_t count,
+                            module_admit_fn *admits, const void *context, char *found, char *why,
+                            size_t room)
+{
+    static const char *const ends[] = { ".lua", "/init.lua" };
+    char place[PATH_MAX];
+    int  size = snprintf(place, sizeof place, "%s", name);
+    struct bytes text;
+    bytes_init(&text, room);
+    for (char *dot = place; (dot = strchr(dot, '.')) != NULL;)
+        *dot = '/';
+
+    int err = -ENOENT;
+    /* One that begins with a dot would be an absolute path. */
+    bool can_be = size > 0 && (size_t)size < sizeof place && *place != '/';
+    for (size_t i = 0; can_be && err != 0 && i < count; i++) {
+        for (size_t k = 0; err != 0 && k < ARRAY_LENGTH(ends); k++) {
+            if (!join(folders[i], place, ends[k], found))
+                continue;
+            if (may_be_module(found) && (admits == NULL || admits(context, found)))
+                err = 0;
+            else
+                bytes_printf(&text, "%sno file '%s'", text.size > 0 ? "\n\t" : "", found);
+        }
+    }
+    if (err != 0 && room > 0)
+        snprintf(why, room, "%.*s", (int)text.size, (const char *)text.data);
+    bytes_fini(&text);
+    return err;
 }

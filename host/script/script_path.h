@@ -16,6 +16,16 @@
 int script_path_find(const char *wanted, const char *beside, char *const *roots, char *found,
                      char *why, size_t room);
 
+typedef bool module_admit_fn(const void *context, const char *path);
+
+/* Finds the file of the module `name` ("lib.x"), as require does, in `folders` (`count` of
+ * them, none twice): 0 and the path in `found` (PATH_MAX bytes). -ENOENT, and `why` names
+ * the files that were looked for, in the form of Lua's own searchers. `admits` (or NULL)
+ * refuses a file, which is as if it were not there. */
+int script_path_find_module(const char *name, const char *const *folders, size_t count,
+                            module_admit_fn *admits, const void *context, char *found, char *why,
+                            size_t room);
+
 /* The part behind the last slash; inside `path`. */
 const char *script_path_base(const char *path);
 

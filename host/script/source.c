@@ -1,44 +1,18 @@
 /*
- * source.c -- see source.h.
+ * source.c -- see source.h: one source, its code, its instances.
  */
-#include "script/source.h"
+#include "script/source_store.h"
 
 #include "actor/subject.h"
-#include "base/bytes.h"
-#include "base/map.h"
 #include "base/memory.h"
-#include "base/thread.h"
 #include "script/script_path.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <lauxlib.h>
 #include <limits.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-struct sources {
-    struct lock lock;
-    struct map  by_file; /* guarded by lock; resolved path -> struct source, one reference each */
-    struct map  by_request; /* guarded by lock; "path\nfolder" as it was asked for -> the same,
-                               borrowed: the second spawn asks the file system nothing */
-    char      **roots;   /* fixed by sources_new(); NULL-terminated */
-};
-
-struct source {
-    _Atomic unsigned references;
-    char        *path;
-    char        *folder;
-    char        *stem;
-    char        *file; /* "" if from memory */
-    char        *chunk_name;
-    uint64_t     hash;
-    struct subject *subject; /* one reference */
-    struct bytes code; /* what lua_dump() made of it */
-};
-
-/* ---- Texts ---- */
+/* ---- Lineages ----------------------------------------------------------- */
 
 static char *copy_stem(const char *chunk_name)
 {
@@ -56,15 +30,49 @@ static char *copy_stem(const char *chunk_name)
     return memory_copy_text(cut);
 }
 
-static uint64_t hash_of(const char *text, size_t size)
+struct lineage *lineage_ref(struct lineage *lineage)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-    for (size_t i = 0; i < size; i++)
-        hash = (hash ^ (uint8_t)text[i]) * UINT64_C(0x100000001b3);
-    return hash;
+    atomic_fetch_add_explicit(&lineage->references, 1, memory_order_relaxed);
+    return lineage;
 }
 
-/* ---- One source -------------------------------------------------------- */
+void lineage_unref(struct lineage *lineage)
+{
+    if (lineage == NULL ||
+        atomic_fetch_sub_explicit(&lineage->references, 1, memory_order_acq_rel) > 1)
+        return;
+    memory_free_text(lineage->path);
+    memory_free_text(lineage->folder);
+    memory_free_text(lineage->stem);
+    memory_free_text(lineage->chunk_name);
+    memory_free_text(lineage->file);
+    memory_put(lineage, sizeof *lineage);
+}
+
+struct lineage *lineage_new(const char *chunk_name)
+{
+    struct lineage *lineage = memory_get_zeroed(sizeof *lineage);
+    if (lineage == NULL)
+        return NULL;
+    atomic_init(&lineage->references, 1);
+
+    bool is_named = *chunk_name == '@' || *chunk_name == '=';
+    const char *path = is_named ? chunk_name + 1 : chunk_name;
+    char folder[PATH_MAX];
+    script_path_folder(*chunk_name == '@' ? path : "", folder, sizeof folder);
+
+    lineage->path = memory_copy_text(path);
+    lineage->folder = memory_copy_text(folder);
+    lineage->stem = copy_stem(chunk_name);
+    lineage->chunk_name = memory_copy_text(chunk_name);
+    if (lineage->path != NULL && lineage->folder != NULL && lineage->stem != NULL &&
+        lineage->chunk_name != NULL)
+        return lineage;
+    lineage_unref(lineage);
+    return NULL;
+}
+
+/* ---- One source --------------------------------------------------------- */
 
 struct source *source_ref(struct source *source)
 {
@@ -77,52 +85,68 @@ void source_unref(struct source *source)
     if (source == NULL ||
         atomic_fetch_sub_explicit(&source->references, 1, memory_order_acq_rel) > 1)
         return;
-    memory_free_text(source->path);
-    memory_free_text(source->folder);
-    memory_free_text(source->stem);
+    for (size_t i = 0; i < source->member_count; i++)
+        lineage_unref(source->members[i].lineage);
+    memory_put(source->members, source->member_capacity * sizeof *source->members);
+    lineage_unref(source->lineage);
     memory_free_text(source->file);
-    memory_free_text(source->chunk_name);
     bytes_fini(&source->code);
     subject_unref(source->subject);
+    lock_fini(&source->lock);
     memory_put(source, sizeof *source);
 }
 
-const char *source_path(const struct source *source) { return source->path; }
-const char *source_folder(const struct source *source) { return source->folder; }
-const char *source_stem(const struct source *source) { return source->stem; }
+const char *source_path(const struct source *source) { return source->lineage->path; }
+const char *source_folder(const struct source *source) { return source->lineage->folder; }
+const char *source_stem(const struct source *source) { return source->lineage->stem; }
 const char *source_file(const struct source *source) { return source->file; }
 uint64_t    source_hash(const struct source *source) { return source->hash; }
 struct subject *source_subject(const struct source *source) { return source->subject; }
 
 /* A source without its code yet; NULL when there is no memory. */
-static struct source *source_new(const char *chunk_name, const char *file)
+static struct source *source_new(struct lineage *lineage, const char *file)
 {
     struct source *source = memory_get_zeroed(sizeof *source);
     if (source == NULL)
         return NULL;
     atomic_init(&source->references, 1);
+    atomic_init(&source->number, 0);
+    atomic_init(&source->state, SOURCE_RELOADING);
+    lock_init(&source->lock);
     bytes_init(&source->code, 0);
-
-    bool is_named = *chunk_name == '@' || *chunk_name == '=';
-    const char *path = is_named ? chunk_name + 1 : chunk_name;
-    char folder[PATH_MAX];
-    script_path_folder(*chunk_name == '@' ? path : "", folder, sizeof folder);
-
-    source->path = memory_copy_text(path);
-    source->folder = memory_copy_text(folder);
-    source->stem = copy_stem(chunk_name);
+    source->lineage = lineage_ref(lineage);
     source->file = memory_copy_text(file);
-    source->chunk_name = memory_copy_text(chunk_name);
-    if (source->path != NULL && source->folder != NULL && source->stem != NULL &&
-        source->file != NULL && source->chunk_name != NULL)
+    if (source->file != NULL)
         return source;
     source_unref(source);
     return NULL;
 }
 
-/* ---- Compiling --------------------------------------------------------- */
+struct source *source_twin(const struct source *source)
+{
+    struct source *twin = source_new(source->lineage, source->file);
+    if (twin == NULL)
+        return NULL;
+    twin->hash = source->hash;
+    bytes_append(&twin->code, source->code.data, source->code.size);
+    twin->subject = subject_new(source->lineage->path, 0, source->hash);
+    if (!twin->code.failed && twin->subject != NULL)
+        return twin;
+    source_unref(twin);
+    return NULL;
+}
 
-static int no_memory(char *why, size_t room)
+/* ---- Compiling ---------------------------------------------------------- */
+
+uint64_t source_hash_of(const char *text, size_t size)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+    for (size_t i = 0; i < size; i++)
+        hash = (hash ^ (uint8_t)text[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+int source_no_memory(char *why, size_t room)
 {
     snprintf(why, room, "not enough memory");
     return -ENOMEM;
@@ -156,37 +180,39 @@ static int compile(struct source *source, const char *text, size_t size, char *w
     const char *first = start < end && *start == '\n' ? start + 1 : start;
     if (first < end && *first == LUA_SIGNATURE[0]) {
         snprintf(why, room, "%s: compiled Lua (bytecode) is never loaded; give its source",
-                 source->path);
+                 source_path(source));
         return -EINVAL;
     }
 
     lua_State *L = luaL_newstate();
     if (L == NULL)
-        return no_memory(why, room);
+        return source_no_memory(why, room);
     int err = 0;
-    int status = luaL_loadbufferx(L, start, (size_t)(end - start), source->chunk_name, "t");
+    int status =
+        luaL_loadbufferx(L, start, (size_t)(end - start), source->lineage->chunk_name, "t");
     if (status == LUA_ERRMEM) {
-        err = no_memory(why, room);
+        err = source_no_memory(why, room);
     } else if (status != LUA_OK) {
         snprintf(why, room, "%s", lua_tostring(L, -1));
         err = -EINVAL;
     } else if (lua_dump(L, write_code, &source->code, 0) != 0) {
-        err = no_memory(why, room);
+        err = source_no_memory(why, room);
     }
     lua_close(L);
-    source->hash = hash_of(text, size);
+    source->hash = source_hash_of(text, size);
     return err;
 }
 
-static int build(const char *chunk_name, const char *file, const char *text, size_t size,
+int source_build(struct lineage *lineage, const char *file, const char *text, size_t size,
                  struct source **source, char *why, size_t room)
 {
-    struct source *built = source_new(chunk_name, file);
+    *source = NULL;
+    struct source *built = source_new(lineage, file);
     if (built == NULL)
-        return no_memory(why, room);
+        return source_no_memory(why, room);
     int err = compile(built, text, size, why, room);
-    if (err == 0 && (built->subject = subject_new(built->path, 1, built->hash)) == NULL)
-        err = no_memory(why, room);
+    if (err == 0 && (built->subject = subject_new(lineage->path, 0, built->hash)) == NULL)
+        err = source_no_memory(why, room);
     if (err != 0) {
         source_unref(built);
         return err;
@@ -199,13 +225,24 @@ int source_from_text(const char *name, const char *text, size_t size, struct sou
                      char *why, size_t room)
 {
     *source = NULL;
-    return build(name, "", text, size, source, why, room);
+    struct lineage *lineage = lineage_new(name);
+    if (lineage == NULL)
+        return source_no_memory(why, room);
+    lineage->from_memory = true;
+    lineage->last_number = 1;
+    int err = source_build(lineage, "", text, size, source, why, room);
+    if (err == 0) {
+        source_set_number(*source, 1);
+        atomic_store_explicit(&(*source)->state, SOURCE_CURRENT, memory_order_relaxed);
+    }
+    lineage_unref(lineage);
+    return err;
 }
 
 int source_load(const struct source *source, lua_State *L)
 {
     int status = luaL_loadbufferx(L, (const char *)source->code.data, source->code.size,
-                                  source->chunk_name, "b");
+                                  source->lineage->chunk_name, "b");
     lua_insert(L, -2); /* the function or message, below the environment */
     if (status != LUA_OK)
         lua_pop(L, 1);
@@ -214,210 +251,169 @@ int source_load(const struct source *source, lua_State *L)
     return status;
 }
 
-/* ---- Reading files ----------------------------------------------------- */
+/* ---- Versions ----------------------------------------------------------- */
 
-static int cannot_read(const char *path, int error, char *why, size_t room)
+enum source_state source_state(const struct source *source)
 {
-    char text[128];
-    snprintf(why, room, "%s: %s", path, strerror_r(error, text, sizeof text));
-    return -error;
+    return (enum source_state)atomic_load_explicit(&source->state, memory_order_acquire);
 }
 
-/* Appends `file`, known to people as `path`, to `text`. 0 or -errno and why. */
-static int read_file(const char *path, const char *file, struct bytes *text, char *why, size_t room)
+unsigned source_number(const struct source *source)
 {
-    /* O_NONBLOCK: a pipe must not make us wait before we know it is one. */
-    int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return cannot_read(path, errno, why, room);
-
-    int         err = 0;
-    struct stat info;
-    if (fstat(fd, &info) != 0) {
-        err = cannot_read(path, errno, why, room);
-        goto close_file;
-    }
-    if (!S_ISREG(info.st_mode)) {
-        snprintf(why, room, "%s: %s", path,
-                 S_ISDIR(info.st_mode) ? "is a folder, not a script" : "is not a plain file");
-        err = S_ISDIR(info.st_mode) ? -EISDIR : -EINVAL;
-        goto close_file;
-    }
-    bytes_reserve(text, info.st_size < (off_t)SOURCE_LIMIT ? (size_t)info.st_size + 1 : 1);
-    while (bytes_reserve(text, 1)) {
-        ssize_t got = read(fd, text->data + text->size, text->capacity - text->size);
-        if (got == 0)
-            goto close_file;
-        if (got > 0)
-            text->size += (size_t)got;
-        else if (errno != EINTR) {
-            err = cannot_read(path, errno, why, room);
-            goto close_file;
-        }
-    }
-    if (text->size >= SOURCE_LIMIT) {
-        snprintf(why, room, "%s: larger than %zu MiB", path, SOURCE_LIMIT / (1024 * 1024));
-        err = -EFBIG;
-    } else {
-        err = no_memory(why, room);
-    }
-
-close_file:
-    close(fd);
-    return err;
+    return atomic_load_explicit(&source->number, memory_order_relaxed);
 }
 
-/* Reads and compiles `path`, which resolves to `file`. */
-static int read_source(const char *path, const char *file, struct source **source, char *why,
-                       size_t room)
+void source_set_number(struct source *source, unsigned number)
 {
-    struct bytes text;
-    bytes_init(&text, SOURCE_LIMIT + 1);
-    int answer = read_file(path, file, &text, why, room);
-    if (answer == 0) {
-        char name[PATH_MAX + 1];
-        snprintf(name, sizeof name, "@%s", path);
-        answer = build(name, file, (const char *)text.data, text.size, source, why, room);
-    }
-    bytes_fini(&text);
-    return answer;
+    atomic_store_explicit(&source->number, number, memory_order_relaxed);
+    subject_set_number(source->subject, number);
 }
 
-/* ---- All of a host ----------------------------------------------------- */
+void source_note_failure(struct source *source, const char *why)
+{
+    subject_note_failure(source->subject, why);
+}
 
-struct sources *sources_new(const char *const *roots)
+unsigned source_failures(struct source *source, char *why, size_t room)
+{
+    struct subject_report report;
+    subject_read(source->subject, &report);
+    if (room > 0)
+        snprintf(why, room, "%s", report.error);
+    return report.failed;
+}
+
+/* ---- Instances ---------------------------------------------------------- */
+
+static void add_instance(struct source *source, struct source_instance *instance)
+{
+    lock_acquire(&source->lock);
+    instance->source = source;
+    instance->previous = NULL;
+    instance->next = source->instances;
+    if (instance->next != NULL)
+        instance->next->previous = instance;
+    source->instances = instance;
+    source->instance_count++;
+    lock_release(&source->lock);
+}
+
+static void remove_instance(struct source_instance *instance)
+{
+    struct source *source = instance->source;
+    lock_acquire(&source->lock);
+    if (instance->previous != NULL)
+        instance->previous->next = instance->next;
+    else
+        source->instances = instance->next;
+    if (instance->next != NULL)
+        instance->next->previous = instance->previous;
+    source->instance_count--;
+    instance->source = NULL;
+    lock_release(&source->lock);
+}
+
+/* Makes a text from memory known while it has instances. */
+static void count_instance(struct sources *sources, struct source *source)
+{
+    struct lineage *lineage = source->lineage;
+    if (!lineage->from_memory)
+        return;
+    lock_acquire(&sources->lock);
+    lineage->instances++;
+    lineage->is_script = true;
+    if (!lineage->known) {
+        lineage->known = true;
+        lineage->current = source_ref(source);
+        lineage->next = sources->lineages;
+        if (lineage->next != NULL)
+            lineage->next->before = lineage;
+        sources->lineages = lineage_ref(lineage);
+    }
+    lock_release(&sources->lock);
+}
+
+static void discount_instance(struct sources *sources, struct lineage *lineage)
+{
+    if (!lineage->from_memory)
+        return;
+    struct source *current = NULL, *previous = NULL;
+    lock_acquire(&sources->lock);
+    bool is_last = --lineage->instances == 0 && lineage->known;
+    if (is_last) {
+        current = lineage->current;
+        previous = lineage->previous;
+        lineage->current = lineage->previous = NULL;
+        lineage->known = false;
+        if (lineage->before != NULL)
+            lineage->before->next = lineage->next;
+        else
+            sources->lineages = lineage->next;
+        if (lineage->next != NULL)
+            lineage->next->before = lineage->before;
+        lineage->next = lineage->before = NULL;
+    }
+    lock_release(&sources->lock);
+    source_unref(current);
+    source_unref(previous);
+    if (is_last)
+        lineage_unref(lineage);
+}
+
+void source_join(struct sources *sources, struct source *source, struct source_instance *instance)
+{
+    /* An update marks a source and then lists its instances; an actor joins and then reads
+     * the mark: whichever takes the source's lock first, one of them sees the other. */
+    count_instance(sources, source);
+    add_instance(source, instance);
+}
+
+void source_leave(struct sources *sources, struct source_instance *instance)
+{
+    struct source *source = instance->source;
+    if (source == NULL)
+        return;
+    struct lineage *lineage = lineage_ref(source->lineage);
+    remove_instance(instance);
+    discount_instance(sources, lineage);
+    lineage_unref(lineage);
+}
+
+void source_name_instance(struct source_instance *instance, uint64_t actor)
+{
+    struct source *source = instance->source;
+    lock_acquire(&source->lock);
+    instance->actor = actor;
+    lock_release(&source->lock);
+}
+
+void source_move(struct source_instance *instance, struct source *source)
+{
+    if (instance->source == source)
+        return;
+    remove_instance(instance);
+    add_instance(source, instance);
+}
+
+size_t source_instance_count(struct source *source)
+{
+    lock_acquire(&source->lock);
+    size_t count = source->instance_count;
+    lock_release(&source->lock);
+    return count;
+}
+
+size_t source_instances(struct source *source, uint64_t *actors, size_t room)
 {
     size_t count = 0;
-    while (roots != NULL && roots[count] != NULL)
+    lock_acquire(&source->lock);
+    for (struct source_instance *at = source->instances; at != NULL; at = at->next) {
+        if (at->actor == 0)
+            continue;
+        if (count < room)
+            actors[count] = at->actor;
         count++;
-
-    struct sources *sources = memory_get_zeroed(sizeof *sources);
-    if (sources == NULL)
-        return NULL;
-    lock_init(&sources->lock);
-    map_init(&sources->by_file);
-    map_init(&sources->by_request);
-    sources->roots = calloc(count + 1, sizeof *sources->roots);
-    for (size_t i = 0; sources->roots != NULL && i < count; i++) {
-        sources->roots[i] = strdup(roots[i]);
-        if (sources->roots[i] == NULL) {
-            sources_free(sources);
-            return NULL;
-        }
     }
-    if (sources->roots == NULL) {
-        sources_free(sources);
-        return NULL;
-    }
-    return sources;
-}
-
-void sources_free(struct sources *sources)
-{
-    if (sources == NULL)
-        return;
-    size_t position = 0;
-    const struct map_entry *entry;
-    while ((entry = map_next(&sources->by_file, &position)) != NULL)
-        source_unref(entry->value);
-    map_fini(&sources->by_file);
-    map_fini(&sources->by_request);
-    for (char **root = sources->roots; root != NULL && *root != NULL; root++)
-        free(*root);
-    free(sources->roots);
-    lock_fini(&sources->lock);
-    memory_put(sources, sizeof *sources);
-}
-
-/* Makes *source the one of its file; if another thread was faster, its source
- * takes the place of *source. */
-static int remember(struct sources *sources, struct source **source)
-{
-    const char *file = (*source)->file;
-    int err = 0;
-
-    lock_acquire(&sources->lock);
-    struct source *known = map_find(&sources->by_file, file, strlen(file));
-    if (known != NULL) {
-        source_unref(*source);
-        *source = source_ref(known);
-    } else {
-        err = map_set(&sources->by_file, file, strlen(file), *source);
-        if (err == 0)
-            source_ref(*source);
-    }
-    lock_release(&sources->lock);
-    return err;
-}
-
-static struct source *find_known(struct sources *sources, const char *file)
-{
-    lock_acquire(&sources->lock);
-    struct source *known = map_find(&sources->by_file, file, strlen(file));
-    if (known != NULL)
-        source_ref(known);
-    lock_release(&sources->lock);
-    return known;
-}
-
-/* The source of the file at `path`, which was found there. */
-static int open_found(struct sources *sources, const char *path, struct source **source, char *why,
-                      size_t room)
-{
-    char file[PATH_MAX];
-    if (realpath(path, file) == NULL)
-        return cannot_read(path, errno, why, room);
-    *source = find_known(sources, file);
-    if (*source != NULL)
-        return 0;
-
-    int err = read_source(path, file, source, why, room);
-    if (err != 0)
-        return err;
-    err = remember(sources, source);
-    if (err != 0) {
-        source_unref(*source);
-        *source = NULL;
-        return no_memory(why, room);
-    }
-    return 0;
-}
-
-/* What a find is known by. False: too long to be known. */
-static bool request_key(const char *path, const char *beside, char *key, size_t room, size_t *size)
-{
-    char folder[PATH_MAX] = "";
-    if (beside != NULL)
-        script_path_folder(beside, folder, sizeof folder);
-    int length = snprintf(key, room, "%s\n%s", path, folder);
-    *size = (size_t)length;
-    return length > 0 && (size_t)length < room;
-}
-
-int source_find(struct sources *sources, const char *path, const char *beside,
-                struct source **source, char *why, size_t room)
-{
-    char key[PATH_MAX], found[PATH_MAX];
-    size_t size;
-    bool known = request_key(path, beside, key, sizeof key, &size);
-
-    *source = NULL;
-    if (known) {
-        lock_acquire(&sources->lock);
-        struct source *before = map_find(&sources->by_request, key, size);
-        if (before != NULL)
-            *source = source_ref(before);
-        lock_release(&sources->lock);
-        if (*source != NULL)
-            return 0;
-    }
-    int err = script_path_find(path, beside, sources->roots, found, why, room);
-    if (err == 0)
-        err = open_found(sources, found, source, why, room);
-    if (err == 0 && known) {
-        lock_acquire(&sources->lock);
-        map_set(&sources->by_request, key, size, *source); /* without memory: found anew */
-        lock_release(&sources->lock);
-    }
-    return err;
+    lock_release(&source->lock);
+    return count;
 }
