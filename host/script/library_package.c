@@ -1,5 +1,6 @@
-/* package and require: text files and C modules, from the host's folders and
- * Lua's default ones; the environment of the process is not asked. */
+/* package and require: text files and C modules, beside the script (options->find_module),
+ * then from the host's folders and Lua's default ones; the environment of the process is
+ * not asked. */
 #include "script/libraries.h"
 #include "script/vm.h"
 
@@ -7,20 +8,73 @@
 #include <lualib.h>
 #include <string.h>
 
+/* Whether require is asked for a module, named at index 1, that is being loaded by one of its
+ * callers; pushes the way there, "a -> b -> a". */
+static bool push_circle(lua_State *L)
+{
+    lua_Debug frame;
+    luaL_checkstack(L, 8, "too many values to require a module");
+    if (!lua_getstack(L, 1, &frame)) /* level 0 is the searcher, 1 require */
+        return false;
+    lua_getinfo(L, "f", &frame);
+    int require = lua_gettop(L);
+    lua_pushvalue(L, 1);
+    for (int level = 2; lua_getstack(L, level, &frame); level++) {
+        lua_getinfo(L, "f", &frame);
+        bool is_require = lua_rawequal(L, -1, require) != 0;
+        lua_pop(L, 1);
+        if (!is_require || lua_getlocal(L, &frame, 1) == NULL)
+            continue;
+        bool is_same = lua_rawequal(L, -1, 1) != 0;
+        lua_pushliteral(L, " -> ");
+        lua_pushvalue(L, require + 1);
+        lua_concat(L, 3);
+        lua_replace(L, require + 1);
+        if (is_same)
+            return true;
+    }
+    lua_settop(L, require - 1);
+    return false;
+}
+
+/* Leaves the text or the path on the stack: how package.searchpath has ended. */
+static bool search_path(lua_State *L)
+{
+    if (lua_getfield(L, lua_upvalueindex(1), "path") != LUA_TSTRING)
+        luaL_error(L, "'package.path' must be a string");
+    lua_pushcfunction(L, libraries_stock(STOCK_SEARCHPATH));
+    lua_pushvalue(L, 1);
+    lua_pushvalue(L, -3);
+    lua_call(L, 2, 2);
+    bool is_found = !lua_isnil(L, -2);
+    lua_remove(L, is_found ? -1 : -2);
+    lua_remove(L, -2);
+    return is_found;
+}
+
 /* Searcher of Lua files; its upvalue has the path: the library, unless that is a sandbox's. */
 static int search_lua(lua_State *L)
 {
-    luaL_checkstring(L, 1);
+    const struct vm_options *options = vm_of(L)->options;
+    const char *name = luaL_checkstring(L, 1);
     lua_settop(L, 1);
-    if (lua_getfield(L, lua_upvalueindex(1), "path") != LUA_TSTRING)
-        return luaL_error(L, "'package.path' must be a string");
-    lua_pushcfunction(L, libraries_stock(STOCK_SEARCHPATH));
-    lua_pushvalue(L, 1);
-    lua_pushvalue(L, 2);
-    lua_call(L, 2, 2);
-    if (lua_isnil(L, -2))
+    if (push_circle(L)) {
+        luaL_where(L, 2);
+        return luaL_error(L, "%smodules require each other: %s", lua_tostring(L, -1),
+                          lua_tostring(L, -2));
+    }
+    if (options->find_module != NULL && options->find_module(L, name) == 2)
+        return 2;
+    if (!search_path(L)) {
+        if (lua_gettop(L) == 3 && lua_rawlen(L, 2) > 0) {
+            lua_pushliteral(L, "\n\t");
+            lua_insert(L, 3);
+            lua_concat(L, 3);
+        }
         return 1;
-    lua_pop(L, 1);
+    }
+    if (options->found_elsewhere != NULL)
+        options->found_elsewhere(L, name);
     const char *file = lua_tostring(L, -1);
     if (luaL_loadfilex(L, file, "t") != LUA_OK)
         return luaL_error(L, "error loading module '%s' from file '%s':\n\t%s",
@@ -29,9 +83,9 @@ static int search_lua(lua_State *L)
     return 2;
 }
 
-/* Calls Lua's own function, the upvalue, which loads C modules: they may have
- * finalizers, and Lua unloads them in one. */
-static int with_c_modules(lua_State *L)
+/* package.loadlib: Lua's own, the upvalue. C modules may have finalizers, and Lua
+ * unloads them in one. */
+static int load_c_module(lua_State *L)
 {
     int arguments = lua_gettop(L);
     lua_pushvalue(L, lua_upvalueindex(1));
@@ -40,6 +94,23 @@ static int with_c_modules(lua_State *L)
     if (lua_iscfunction(L, 1))
         vm_of(L)->needs_close = true;
     return lua_gettop(L);
+}
+
+/* The same for a searcher. */
+static int search_c(lua_State *L)
+{
+    const struct vm_options *options = vm_of(L)->options;
+    const char *name = luaL_checkstring(L, 1);
+    lua_settop(L, 1);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, LUA_MULTRET);
+    if (lua_iscfunction(L, 2)) {
+        vm_of(L)->needs_close = true;
+        if (options->found_elsewhere != NULL)
+            options->found_elsewhere(L, name);
+    }
+    return lua_gettop(L) - 1;
 }
 
 /* Pushes the module of ours that is called so; false: there is none. */
@@ -106,7 +177,7 @@ static void set_up_searchers(lua_State *L, int library)
             lua_pushnil(L);
         } else {
             lua_rawgeti(L, -1, i);
-            lua_pushcclosure(L, with_c_modules, 1);
+            lua_pushcclosure(L, search_c, 1);
         }
         lua_rawseti(L, -2, i);
     }
@@ -116,7 +187,7 @@ static void set_up_searchers(lua_State *L, int library)
         lua_pushnil(L);
     } else {
         lua_getfield(L, library, "loadlib");
-        lua_pushcclosure(L, with_c_modules, 1);
+        lua_pushcclosure(L, load_c_module, 1);
     }
     lua_setfield(L, library, "loadlib");
     if (sandbox) { /* it tells which files there are */

@@ -15,6 +15,7 @@
 #include "script/interleave.h"
 #include "script/load_budget.h"
 #include "script/misspelt.h"
+#include "script/module.h"
 #include "script/pack_lua.h"
 #include "script/report.h"
 #include "script/sandbox.h"
@@ -187,6 +188,8 @@ static struct script *script_new(struct script_world *world, struct source *sour
         .libraries = libraries,
         .modules = modules,
         .package_path = world->package_path,
+        .find_module = module_find,
+        .found_elsewhere = module_found_elsewhere,
         .sandbox = options->sandbox,
         .on_overdue = on_overdue,
         .actor_text = script_actor_text,

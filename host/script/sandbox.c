@@ -46,8 +46,7 @@ static bool stays_inside(const char *path)
     return true;
 }
 
-/* Pushes the folder of the script's file, links resolved, with a slash behind. */
-static const char *push_folder(lua_State *L, const struct script *script)
+const char *sandbox_push_folder(lua_State *L, const struct script *script)
 {
     char folder[PATH_MAX];
     const char *file = source_file(script->source);
@@ -55,7 +54,7 @@ static const char *push_folder(lua_State *L, const struct script *script)
     if (slash != NULL)
         return lua_pushfstring(L, "%s/", lua_pushlstring(L, file, (size_t)(slash - file)));
     if (realpath(".", folder) == NULL)
-        luaL_error(L, "actor.spawn: the current folder cannot be read");
+        luaL_error(L, "the current folder cannot be read");
     return lua_pushfstring(L, "%s/", folder);
 }
 
@@ -86,7 +85,7 @@ void sandbox_spawn(lua_State *L, struct script *script, struct script_options *o
     cut_mailbox(options, &own);
 
     luaL_checkstack(L, 6, "too many values to spawn");
-    options->within = push_folder(L, script);
+    options->within = sandbox_push_folder(L, script);
     lua_pushfstring(L, "%s/%s", source_folder(script->source), path);
     lua_replace(L, 1);
 }

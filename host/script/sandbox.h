@@ -15,6 +15,10 @@
 /* Raises if the running script is sandboxed: `what` is not for it. */
 void sandbox_refuse(lua_State *L, const char *what);
 
+/* Pushes the folder out of which the script may not lead ("/home/x/"): of its file, links
+ * resolved. */
+const char *sandbox_push_folder(lua_State *L, const struct script *script);
+
 /* A spawn by the running script, which may be sandboxed: then the options are cut
  * to what it has itself, and the path at index 1 becomes one in its folder. Raises
  * for what cannot be meant. What is pushed on top keeps the texts. */

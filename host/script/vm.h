@@ -67,6 +67,11 @@ struct vm_options {
     const struct vm_library *libraries; /* besides Lua's own and before them; ends with {NULL, NULL}; or NULL */
     const struct vm_library *modules;   /* what require finds without a file; ends with {NULL, NULL}; or NULL */
     const char *const *package_path;    /* folders searched first by require, NULL-terminated, or NULL */
+    /* Where require looks before that; NULL: nowhere. Pushes the chunk of the module and its path
+     * (2), or a text that says where it was looked for (1). May raise. */
+    int    (*find_module)(lua_State *L, const char *name);
+    /* It was not there, but in another place. May raise. */
+    void   (*found_elsewhere)(lua_State *L, const char *name);
     /* For the stage: same seed, same run. */
     bool     deterministic;             /* pairs visits string keys in sorted order */
     bool     sandbox;                   /* (anywhere:) no io, debug, files, programs, C modules; see sandbox.h */
