@@ -109,12 +109,29 @@ static int open_gateway(struct host *host, const struct host_options *options, c
     return gateway_open(&host->gateway, &host->system, &gateway_options, why, room);
 }
 
+static bool is_log_format(const char *word)
+{
+    return word == NULL || strcmp(word, "text") == 0 || strcmp(word, "json") == 0;
+}
+
+static void set_log(const struct host_options *options)
+{
+    if (options->log_format != NULL)
+        log_set_form(strcmp(options->log_format, "json") == 0 ? LOG_JSON : LOG_TEXT);
+    if (options->log_level != NULL)
+        log_set_level((enum log_level)log_find_level(options->log_level));
+}
+
 static int check_options(const struct host_options *options, char *why, size_t room)
 {
     if (options->workers > WORKERS_MAX) {
         snprintf(why, room, "a host has at most %d workers", WORKERS_MAX);
         return -EINVAL;
     }
+    if (!is_log_format(options->log_format))
+        return refuse(-EINVAL, why, room, "log_format is \"text\" or \"json\"");
+    if (options->log_level != NULL && log_find_level(options->log_level) < 0)
+        return refuse(-EINVAL, why, room, "log_level is \"debug\", \"info\", \"warn\" or \"error\"");
     if (options->stepped && options->control != NULL)
         return refuse(-EINVAL, why, room, "a stepped host has no control socket: it has no threads");
     if (options->stepped &&
@@ -164,6 +181,7 @@ int host_make(struct host **out, const struct host_options *options, char *why, 
     int error = check_options(options, why, room);
     if (error != 0)
         return error;
+    set_log(options);
 
     struct host *host = calloc(1, sizeof *host);
     if (host == NULL)

@@ -55,6 +55,10 @@ struct host_options {
     const char *control;          /* name under which `troupe ps`, `kill` and others find the host, by
                                    * a socket that only this user may open. If it cannot be made
                                    * that is logged, and the host does without [no socket] */
+    const char *log_format;       /* "text", or "json": one object a line, docs/operations.md; for the
+                                   * process, as is log_level [as it was: "text" at first] */
+    const char *log_level;        /* "debug", "info", "warn" or "error": what is below it is not
+                                   * written [as it was: "info" at first] */
     const char *const *arguments; /* actor.args, NULL-terminated [none] */
     size_t      memory_bytes;     /* of one script [256 MiB] */
     uint64_t    slice_ms;         /* a handler that runs longer is reported [5000] */

@@ -3,6 +3,7 @@
  * comes and goes.
  */
 #include "commands.h"
+#include "observer.h"
 
 #include "base/log.h"
 
@@ -10,12 +11,13 @@
 
 static command_open *const openers[] = {
     command_info_open, command_kill_open, command_dead_open, command_metrics_open,
-    command_mail_open, command_ps_open,
+    command_mail_open, command_ps_open, command_trace_open, command_logs_open,
 };
 
 static command_close *const closers[] = {
     command_kill_close,
     command_mail_close,
+    command_logs_close,
 };
 
 int host_open_control(struct host *host, const char *name)
@@ -50,6 +52,7 @@ void host_stop_control(struct host *host)
 {
     if (host->control != NULL)
         control_stop(host->control);
+    observer_close(host);
 }
 
 void host_close_control(struct host *host)

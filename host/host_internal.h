@@ -39,6 +39,8 @@ struct host {
     struct control     *control;      /* NULL: it has no socket */
     struct kills       *kills;        /* command_kill.c's */
     struct questions   *questions;    /* command_mail.c's */
+    struct observer    *observer;     /* NULL: nobody has looked on yet; observer.h */
+    bool                keeps_log;    /* command_logs.c's */
     char               *name;         /* owned: that of options->control, or NULL */
     time_t              since;        /* when it was made */
     uint64_t            since_ns;     /* the same by its clock */

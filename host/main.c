@@ -224,16 +224,26 @@ static int spawn_all(struct host *host, const struct program_run *run, host_acto
     return EXIT_OK;
 }
 
+/* For people a line of its own; among JSON objects it is one, whatever the level. */
+static void say_listening(const struct program_run *run, const char *actor, const char *endpoint)
+{
+    const struct log_subject about = { .actor = actor, .own_level = 1 + LOG_INFO };
+    if (*endpoint == '\0')
+        return;
+    if (run->log_format != NULL && strcmp(run->log_format, "json") == 0)
+        log_about(LOG_INFO, &about, "listening on %s", endpoint);
+    else
+        fprintf(stderr, "%-8s listening on %s\n", actor, endpoint);
+}
+
 static int run_host(struct host *host, const struct program_run *run, host_actor *actors, char *why,
                     size_t room)
 {
     int code = spawn_all(host, run, actors, why, room);
     if (code != EXIT_OK)
         return code;
-    if (*host_endpoint(host) != '\0')
-        fprintf(stderr, "%-8s listening on %s\n", run->scripts[0].name, host_endpoint(host));
-    if (*host_flat_endpoint(host) != '\0')
-        fprintf(stderr, "%-8s listening on %s\n", run->flat_actor, host_flat_endpoint(host));
+    say_listening(run, run->scripts[0].name, host_endpoint(host));
+    say_listening(run, run->flat_actor, host_flat_endpoint(host));
     int error = host_start(host);
     if (error != 0) {
         snprintf(why, room, "the host's threads cannot be started: %s", strerror(-error));
@@ -261,6 +271,8 @@ static int run(void *context, const struct program_run *run, char *why, size_t r
         .flat = run->flat,
         .flat_actor = run->flat_actor,
         .arguments = run->arguments,
+        .log_format = run->log_format,
+        .log_level = run->log_level,
         .control = run->control,
         .memory_bytes = run->memory_bytes,
         .slice_ms = run->slice_ms,

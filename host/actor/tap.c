@@ -42,11 +42,14 @@ const char *tap_outcome_name(enum tap_outcome outcome)
     return names[outcome];
 }
 
-/* What it is to people; -1: the host's own affair. */
+/* What it is to people; -1: the host's own affair. A question from elsewhere is known by
+ * the name that is to be answered. */
 static int kind_of(const struct message *message)
 {
+    const struct address *origin = message->kind == MESSAGE_ORDINARY ? message->origin : NULL;
     switch ((enum message_kind)message->kind) {
-    case MESSAGE_ORDINARY: return TAP_SEND;
+    case MESSAGE_ORDINARY:
+        return origin != NULL && router_is_question(address_name(origin)) ? TAP_ASK : TAP_SEND;
     case MESSAGE_ASK:      return TAP_ASK;
     case MESSAGE_REPLY:    return TAP_REPLY;
     case MESSAGE_FAILURE:  return TAP_FAILURE;
@@ -67,7 +70,7 @@ static int kind_of(const struct message *message)
 
 /* ---- Names ----------------------------------------------------------------- */
 
-static bool fits(const char *pattern, const char *name)
+bool tap_fits(const char *pattern, const char *name)
 {
     const char *star = NULL, *behind = NULL;
     while (*name != '\0') {
@@ -102,9 +105,9 @@ static uint32_t fit_of(const char *name, uint32_t on)
         uint32_t bit = 1u << i;
         if (!(on & bit))
             continue;
-        fit |= tracer->to[0] == '\0' || fits(tracer->to, name) ? AS_TO(bit) : 0;
-        fit |= tracer->from[0] == '\0' || fits(tracer->from, name) ? AS_FROM(bit) : 0;
-        fit |= tracer->actor[0] == '\0' || fits(tracer->actor, name) ? AS_EITHER(bit) : 0;
+        fit |= tracer->to[0] == '\0' || tap_fits(tracer->to, name) ? AS_TO(bit) : 0;
+        fit |= tracer->from[0] == '\0' || tap_fits(tracer->from, name) ? AS_FROM(bit) : 0;
+        fit |= tracer->actor[0] == '\0' || tap_fits(tracer->actor, name) ? AS_EITHER(bit) : 0;
     }
     return fit;
 }
@@ -329,6 +332,8 @@ struct tap_record *tap_passing(struct system *system, const struct message *mess
     int kind = kind_of(message);
     if (kind < 0)
         return NULL;
+    if (kind == TAP_SEND && router_is_question(to))
+        kind = TAP_REPLY;
     sender_of(system, message, from, sizeof from);
     uint64_t now_ns = tap_now();
     struct view view = enter();

@@ -48,9 +48,12 @@ enum tap_outcome {
 /* "handled", "failed", "no handler", "dead letter", "refused", "sent away", "waiting", "running". */
 const char *tap_outcome_name(enum tap_outcome outcome);
 
+/* Whether the pattern ("*" any text, "?" any character) fits the whole name. */
+bool tap_fits(const char *pattern, const char *name);
+
 /* What a tracer wants. Texts are borrowed for the call. */
 struct tap_filter {
-    const char *to, *from; /* patterns of names ("*" any text, "?" any character); NULL: anybody */
+    const char *to, *from; /* patterns of names; NULL: anybody */
     const char *actor;     /* either of both */
     const char *type;      /* as handlers are found; NULL: any */
     unsigned    kinds;     /* bits 1 << enum tap_kind; 0: all */
@@ -62,8 +65,7 @@ struct tap_filter {
 
 struct tap_line {
     uint64_t number;        /* of the message: the same in its earlier line, if it has one */
-    uint64_t time_ms;       /* since 1970: when it was sent */
-    uint64_t sent_ns;       /* the same on the monotonic clock */
+    uint64_t time_us;       /* since 1970: when it was sent */
     const char *from, *to;  /* names, of others elsewhere with their endpoint; NULL: nobody */
     actor_id from_id, to_id; /* 0: nobody here */
     type_id  type;          /* TYPE_NONE: a failure */

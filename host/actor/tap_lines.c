@@ -98,12 +98,12 @@ static void take_off(struct flight *flight)
 
 /* ---- Showing ------------------------------------------------------------------ */
 
-static uint64_t wall_ms(uint64_t time_ns)
+static uint64_t wall_us(uint64_t time_ns)
 {
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);
     uint64_t wall_ns = (uint64_t)t.tv_sec * NS_PER_SEC + (uint64_t)t.tv_nsec;
-    return (wall_ns - (tap_now() - time_ns)) / NS_PER_MS;
+    return (wall_ns - (tap_now() - time_ns)) / 1000;
 }
 
 static const char *text_of(const uint8_t **at, size_t size, char *text)
@@ -124,8 +124,7 @@ static void read_sent(const struct tap_record *sent, struct tap_line *line, stru
     const uint8_t *at = sent->text, *payload;
     line->to = text_of(&at, sent->to_size, texts->to);
     line->from = text_of(&at, sent->from_size, texts->from);
-    line->time_ms = wall_ms(sent->time_ns);
-    line->sent_ns = sent->time_ns;
+    line->time_us = wall_us(sent->time_ns);
     line->from_id = sent->from_id;
     line->to_id = sent->to_id;
     line->type = sent->type;

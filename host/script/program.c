@@ -147,6 +147,8 @@ static int port_run(lua_State *L)
         .memory_bytes = (size_t)number_field(L, "memory_bytes", SIZE_MAX / 2),
         .slice_ms = number_field(L, "slice_ms", UINT64_MAX / NS_PER_MS),
         .sandbox = flag_field(L, "sandbox"),
+        .log_format = text_field(L, "log_format"),
+        .log_level = text_field(L, "log_level"),
         .control = text_field(L, "control"),
         .limits = limits_field(L),
         .security = program_security_fields(L),

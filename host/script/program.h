@@ -40,6 +40,7 @@ struct program_run {
     size_t      memory_bytes;
     uint64_t    slice_ms;
     bool        sandbox;               /* of all scripts */
+    const char *log_format, *log_level; /* as host_options */
     const char *control;               /* name of the control socket; NULL: none */
     struct program_limits limits;
     const char *const *arguments;      /* actor.args; NULL-terminated */

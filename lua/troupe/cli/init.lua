@@ -13,7 +13,7 @@ local show = require "troupe.cli.show"
 
 local EXIT_OK, EXIT_USAGE = 0, 2
 
-local COMMANDS = { "run", "send", "ask", "listen", "bench", "doctor", "registry", "keys", "test" }
+local COMMANDS = { "run", "send", "ask", "listen", "bench", "doctor", "registry", "keys", "trace", "logs", "test" }
 
 local SHORT_HELP = [[
 Troupe runs actors written as Lua scripts.
@@ -27,6 +27,8 @@ Troupe runs actors written as Lua scripts.
   troupe doctor pong@:5001              say why a peer does not answer
   troupe registry                       serve the family's registry of actors
   troupe keys new                       make a CURVE key
+  troupe trace                          watch the messages of a running host
+  troupe logs -f                        read its log, change its levels
   troupe test                           run the specs in spec/
 
 troupe --help says more, troupe COMMAND --help all about one of them.

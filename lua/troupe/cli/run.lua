@@ -23,6 +23,10 @@ function run.add_options(parser)
     :argname "SIZE":convert(units.bytes)
   parser:option("--slice", "A handler that runs longer is reported: 250ms, 2s. (default: 5s)")
     :argname "DURATION":convert(units.milliseconds)
+  parser:option("--log", "How log lines look: 'text', or 'json', one object a line. (default: text)")
+    :argname "FORM":choices { "text", "json" }
+  parser:option("--log-level", "What is below it is not logged. (default: info)")
+    :argname "LEVEL":choices { "debug", "info", "warn", "error" }
   parser:flag("--no-control", "No control socket: 'troupe ps', 'kill' and others will not find this host.")
   parser:flag("--sandbox", "No files, programs or C modules for the scripts and what they spawn.")
   limits.add_options(parser)
@@ -86,6 +90,8 @@ function run.host(scripts, options)
     memory_bytes = options.memory,
     slice_ms = options.slice,
     sandbox = options.sandbox,
+    log_format = options.log,
+    log_level = options.log_level,
     control = not options.no_control and scripts[1].name or nil,
     limits = limits.fields(options),
   }))
