@@ -44,6 +44,7 @@ struct host {
     char               *name;         /* owned: that of options->control, or NULL */
     time_t              since;        /* when it was made */
     uint64_t            since_ns;     /* the same by its clock */
+    struct attach      *attach;       /* command_attach.c */
     _Atomic bool        watching;     /* scripts are loaded anew when their files change */
     uint64_t            shutdown_ns;  /* budget */
     bool                started;      /* or tried to */

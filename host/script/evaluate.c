@@ -49,6 +49,12 @@ void evaluation_conclude(struct script *script, struct evaluation *evaluation,
         evaluation->request.tell(evaluation->request.context, told);
 }
 
+struct evaluation *evaluation_ref(struct evaluation *evaluation)
+{
+    atomic_fetch_add_explicit(&evaluation->references, 1, memory_order_relaxed);
+    return evaluation;
+}
+
 void evaluation_unref(struct evaluation *evaluation)
 {
     if (evaluation == NULL ||
@@ -81,7 +87,7 @@ static int send_errand(struct system *system, struct evaluation *evaluation, boo
         message_new_tracked(MESSAGE_EVALUATE, TYPE_EVALUATE, &errand, sizeof errand, &receipt);
     if (message == NULL)
         return -ENOMEM;
-    atomic_fetch_add_explicit(&evaluation->references, 1, memory_order_relaxed);
+    evaluation_ref(evaluation);
     message->to = evaluation->actor;
     if (router_send(system, &message, ROUTE_RESERVED) == ROUTER_OK)
         return 0;

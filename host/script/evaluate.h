@@ -78,6 +78,7 @@ void evaluation_cancel(struct system *system, struct evaluation *evaluation);
 /* Whether it runs or waits in its actor, having begun. Any thread; a snapshot. */
 bool evaluation_has_begun(const struct evaluation *evaluation);
 
+struct evaluation *evaluation_ref(struct evaluation *evaluation);
 void evaluation_unref(struct evaluation *evaluation); /* NULL is fine */
 
 /* ------------------------------------------------ inside script/ only ---- */

@@ -5,6 +5,7 @@
 
 #include "script/pack_lua.h"
 #include "script/program_control.h"
+#include "script/program_prompt.h"
 #include "script/program_tools.h"
 
 #include <lauxlib.h>
@@ -303,6 +304,7 @@ static int run_protected(lua_State *L)
     preload(L, "troupe.port", port_open, program);
     preload(L, "troupe.tools", tools_open, program->tools);
     preload(L, "troupe.json", json_lua_open, program);
+    preload(L, "troupe.prompt", program_prompt_open, program);
     set_arguments(L, program);
 
     lua_getglobal(L, "require");
