@@ -206,7 +206,7 @@ local function read_chunk(session, ears)
     end
     if line:find("%S") then prompt.remember(line) end
     text = text and text .. "\n" .. line or line
-  until text:find("^%s*:%a") or line == "" or not is_incomplete(text)
+  until text:find("^%s*:%a") or not is_incomplete(text)
   return text
 end
 
