@@ -104,6 +104,14 @@ void io_stop(struct io *io, uint64_t patience_ns)
         thread_join(&io->thread);
 }
 
+bool io_reads_stdin(struct io *io)
+{
+    lock_acquire(&io->lock);
+    bool taken = io->stdin_taken;
+    lock_release(&io->lock);
+    return taken;
+}
+
 void io_close(struct io *io)
 {
     if (io == NULL)

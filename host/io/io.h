@@ -24,6 +24,9 @@ int io_open(struct io **out, struct system *system, const struct packet_source *
  * and the thread has ended, when it returns. NULL is fine. */
 void io_stop(struct io *io, uint64_t patience_ns);
 
+/* Whether a stream is open that reads the standard input. Any thread. */
+bool io_reads_stdin(struct io *io);
+
 /* For a host that leaves without ending anything: no child is left. Any thread. */
 void io_kill_children(struct io *io);
 

@@ -106,13 +106,25 @@ static void tell(const char *text)
     lock_release(&told.lock);
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
 static void on_changed(void *context, const char *const *paths)
 {
     (void)context;
-    char text[300] = "";
-    for (; *paths != NULL; paths++)
-        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", *text != '\0' ? " " : "",
-                 *paths);
+    const char *sorted[8];
+    char        text[300] = "";
+    size_t      count = 0;
+    for (; paths[count] != NULL; count++) {
+        assert(count < ARRAY_LENGTH(sorted));
+        sorted[count] = paths[count];
+    }
+    qsort(sorted, count, sizeof *sorted, by_name);
+    for (size_t i = 0; i < count; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i > 0 ? " " : "",
+                 sorted[i]);
     tell(text);
 }
 
