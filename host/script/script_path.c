@@ -193,19 +193,12 @@ int script_path_find_module(const char *name, const char *const *folders, size_t
                             size_t room)
 {
     static const char *const ends[] = { ".lua", "/init.lua" };
-    char place[PATH_MAX];
-    int  size = snprintf(place, sizeof place, "%s", name);
     struct bytes text;
     bytes_init(&text, room);
-    for (char *dot = place; (dot = strchr(dot, '.')) != NULL;)
-        *dot = '/';
-
     int err = -ENOENT;
-    /* One that begins with a dot would be an absolute path. */
-    bool can_be = size > 0 && (size_t)size < sizeof place && *place != '/';
-    for (size_t i = 0; can_be && err != 0 && i < count; i++) {
+    for (size_t i = 0; err != 0 && i < count; i++) {
         for (size_t k = 0; err != 0 && k < ARRAY_LENGTH(ends); k++) {
-            if (!join(folders[i], place, ends[k], found))
+            if (!join(folders[i], name, ends[k], found))
                 continue;
             if (may_be_module(found) && (admits == NULL || admits(context, found)))
                 err = 0;

@@ -18,7 +18,7 @@ int script_path_find(const char *wanted, const char *beside, char *const *roots,
 
 typedef bool module_admit_fn(const void *context, const char *path);
 
-/* Finds the file of the module `name` ("lib.x"), as require does, in `folders` (`count` of
+/* Finds the file of the module `name` ("lib/x", of lib.x) as require does, in `folders` (`count` of
  * them, none twice): 0 and the path in `found` (PATH_MAX bytes). -ENOENT, and `why` names
  * the files that were looked for, in the form of Lua's own searchers. `admits` (or NULL)
  * refuses a file, which is as if it were not there. */

@@ -85,8 +85,10 @@ void source_unref(struct source *source)
     if (source == NULL ||
         atomic_fetch_sub_explicit(&source->references, 1, memory_order_acq_rel) > 1)
         return;
-    for (size_t i = 0; i < source->member_count; i++)
+    for (size_t i = 0; i < source->member_count; i++) {
         lineage_unref(source->members[i].lineage);
+        memory_free_text(source->members[i].name);
+    }
     memory_put(source->members, source->member_capacity * sizeof *source->members);
     lineage_unref(source->lineage);
     memory_free_text(source->file);
@@ -373,18 +375,14 @@ void source_leave(struct sources *sources, struct source_instance *instance)
     struct source *source = instance->source;
     if (source == NULL)
         return;
-    struct lineage *lineage = lineage_ref(source->lineage);
     remove_instance(instance);
-    discount_instance(sources, lineage);
-    lineage_unref(lineage);
+    discount_instance(sources, source->lineage);
 }
 
 void source_name_instance(struct source_instance *instance, uint64_t actor)
 {
-    struct source *source = instance->source;
-    lock_acquire(&source->lock);
-    instance->actor = actor;
-    lock_release(&source->lock);
+    /* Before its start, and so before it reads the mark: see source_join(). */
+    atomic_store_explicit(&instance->actor, actor, memory_order_release);
 }
 
 void source_move(struct source_instance *instance, struct source *source)
@@ -408,10 +406,11 @@ size_t source_instances(struct source *source, uint64_t *actors, size_t room)
     size_t count = 0;
     lock_acquire(&source->lock);
     for (struct source_instance *at = source->instances; at != NULL; at = at->next) {
-        if (at->actor == 0)
+        uint64_t actor = atomic_load_explicit(&at->actor, memory_order_acquire);
+        if (actor == 0)
             continue;
         if (count < room)
-            actors[count] = at->actor;
+            actors[count] = actor;
         count++;
     }
     lock_release(&source->lock);

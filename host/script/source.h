@@ -14,6 +14,7 @@
 #include "base/base.h"
 
 #include <lua.h>
+#include <stdatomic.h>
 
 #define SOURCE_LIMIT ((size_t)16 * 1024 * 1024) /* bytes of a script's text */
 #define SOURCE_ERROR_ROOM 512                   /* of the last error that is kept */
@@ -95,12 +96,12 @@ unsigned source_failures(struct source *source, char *why, size_t room);
 struct source_instance {
     struct source_instance *next, *previous;
     struct source          *source; /* whose list it is in; NULL: none */
-    uint64_t                actor;  /* its id; 0: it has none yet */
+    _Atomic uint64_t        actor;  /* its id; 0: it has none yet */
 };
 
 /* `instance`, zeroed, runs `source` from now on; before its top level is run. */
 void source_join(struct sources *sources, struct source *source, struct source_instance *instance);
-/* It is over. Fine for one that never joined. */
+/* It is over, and its source is still counted by the caller. Fine for one that never joined. */
 void source_leave(struct sources *sources, struct source_instance *instance);
 /* The id of its actor is known; before that is started. */
 void source_name_instance(struct source_instance *instance, uint64_t actor);

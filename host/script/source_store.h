@@ -14,10 +14,13 @@
 #include "base/thread.h"
 #include "script/source.h"
 
-/* A file that a version of a script has required: its number then. */
+/* A module that a version of a script has required. Where it lies is part of that version:
+ * its instances find the same file by the same name, as long as it lives. */
 struct unit_member {
-    struct lineage *lineage; /* counted */
-    unsigned        number;
+    struct lineage *lineage;  /* counted; it may be there under several names */
+    uint64_t        hash;     /* of its text then */
+    char           *name;     /* "lib/prices" */
+    bool            in_sandbox; /* where the same name may mean another file */
 };
 
 struct source {
@@ -58,6 +61,7 @@ struct lineage {
     size_t          instances; /* of all versions; from memory only */
     struct change  *change;    /* what the open update makes of it; NULL: nothing */
     uint64_t        read_for;  /* the update that has read it last */
+    uint64_t        gone_for;  /* the update that has not found its file */
 };
 
 /* What an update makes of one lineage. */

@@ -33,12 +33,46 @@ bool unit_is_used_locked(struct sources *sources, const struct lineage *file, bo
     return false;
 }
 
+int unit_add_member_locked(struct source *script, struct lineage *lineage, uint64_t hash,
+                           const char *name, bool in_sandbox)
+{
+    if (script->member_count == script->member_capacity) {
+        size_t capacity = script->member_capacity > 0 ? script->member_capacity * 2 : 4;
+        struct unit_member *more =
+            memory_resize(script->members, script->member_capacity * sizeof *more,
+                          capacity * sizeof *more);
+        if (more == NULL)
+            return -ENOMEM;
+        script->members = more;
+        script->member_capacity = capacity;
+    }
+    char *copy = memory_copy_text(name);
+    if (copy == NULL)
+        return -ENOMEM;
+    script->members[script->member_count++] = (struct unit_member){
+        .lineage = lineage_ref(lineage), .hash = hash, .name = copy, .in_sandbox = in_sandbox,
+    };
+    return 0;
+}
+
+/* The next member that is no file a second time; NULL: there are no more. */
+static const struct unit_member *next_file_locked(const struct source *script, size_t *position)
+{
+    while (*position < script->member_count) {
+        const struct unit_member *member = &script->members[(*position)++];
+        if (unit_member_locked(script, member->lineage) == member)
+            return member;
+    }
+    return NULL;
+}
+
 void unit_each_module(struct sources *sources, struct source *script,
                       void (*fn)(void *context, const char *path), void *context)
 {
+    const struct unit_member *member;
     lock_acquire(&sources->lock);
-    for (size_t i = 0; i < script->member_count; i++)
-        fn(context, script->members[i].lineage->path);
+    for (size_t position = 0; (member = next_file_locked(script, &position)) != NULL;)
+        fn(context, member->lineage->path);
     lock_release(&sources->lock);
 }
 
@@ -52,13 +86,11 @@ static uint64_t mix(uint64_t hash)
 
 uint64_t source_unit_hash(struct sources *sources, struct source *source)
 {
+    const struct unit_member *member;
     uint64_t hash = source->hash;
     lock_acquire(&sources->lock);
-    for (size_t i = 0; i < source->member_count; i++) {
-        const struct lineage *module = source->members[i].lineage;
-        if (module->known)
-            hash += mix(module->current->hash); /* in whatever order they were required */
-    }
+    for (size_t position = 0; (member = next_file_locked(source, &position)) != NULL;)
+        hash += mix(member->hash); /* in whatever order they were required */
     lock_release(&sources->lock);
     return hash;
 }

@@ -24,7 +24,9 @@ struct update;
 /* Reads anew and compiles the scripts that `paths` name, the modules of their
  * units, and the modules that `paths` name (NULL-terminated; as written for a
  * spawn, by the resolved file, or by a script's bare name "pong"). NULL: all that
- * is known; then files without a user that cannot be read any more are passed over.
+ * is known. A file that is not named and that nobody runs is passed over if it cannot be
+ * had; a module that is gone is if all whose unit it is in have another text, too: they may
+ * require it no more.
  * If something has changed the affected scripts are SOURCE_RELOADING from now on.
  *
  * 0 and *update, to be closed, also if nothing has changed. -ENOENT: a path is not
@@ -92,7 +94,7 @@ struct unit_request {
 enum unit_answer {
     UNIT_FOUND = 0,
     UNIT_NOT_HERE = 1,    /* in none of the roots: `why` says which files were looked for, as Lua does */
-    UNIT_ELSEWHERE = 2,   /* unit_found_elsewhere() has said so before; not looked again */
+    UNIT_ELSEWHERE = 2,   /* it cannot be here, or unit_found_elsewhere() has said so before */
 };
 
 /* Finds the module in the reloadable roots, and notes that it belongs to the unit.

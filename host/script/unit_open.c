@@ -50,17 +50,25 @@ static void note_failure(struct sources *sources, const struct lineage *file, co
     lock_release(&sources->lock);
 }
 
-/* Adds the modules of the units of what is in the set. */
+static int add_members_locked(struct unit_set *set, const struct source *script)
+{
+    int err = 0;
+    for (size_t i = 0; script != NULL && i < script->member_count && err == 0; i++)
+        err = unit_set_add_locked(set, script->members[i].lineage);
+    return err;
+}
+
+/* Adds the modules of the units of what is in the set: also what the version before has
+ * required, and this one has not yet. */
 static int add_members(struct sources *sources, struct unit_set *set, char *why, size_t room)
 {
     int err = 0;
     lock_acquire(&sources->lock);
     size_t scripts = set->count;
-    for (size_t i = 0; i < scripts && err == 0; i++) {
-        const struct source *source = set->lineages[i]->current;
-        for (size_t k = 0; source != NULL && k < source->member_count && err == 0; k++)
-            err = unit_set_add_locked(set, source->members[k].lineage);
-    }
+    for (size_t i = 0; i < scripts && err == 0; i++)
+        err = add_members_locked(set, set->lineages[i]->current);
+    for (size_t i = 0; i < scripts && err == 0; i++)
+        err = add_members_locked(set, set->lineages[i]->previous);
     lock_release(&sources->lock);
     return err == 0 ? 0 : source_no_memory(why, room);
 }
@@ -117,15 +125,21 @@ static int read_changed(struct update *update, struct lineage *lineage, struct s
     return err;
 }
 
-static bool is_used(struct sources *sources, const struct lineage *lineage)
+/* Of a file that cannot be had: whether that matters. If it is not there any more, it depends
+ * on whether it is still required: see refuse_gone_locked(). */
+static bool is_refused(struct update *update, struct lineage *lineage, bool is_named, int err)
 {
+    struct sources *sources = update->sources;
+    bool is_gone = err == -ENOENT || err == -ENOTDIR;
     lock_acquire(&sources->lock);
-    bool used = unit_is_used_locked(sources, lineage, true);
+    bool is_wanted = is_named || unit_is_used_locked(sources, lineage, true);
+    if (is_wanted && is_gone)
+        lineage->gone_for = update->number;
     lock_release(&sources->lock);
-    return used;
+    return is_wanted && !is_gone;
 }
 
-static int read_one(struct update *update, struct lineage *lineage, bool all, char *why,
+static int read_one(struct update *update, struct lineage *lineage, bool is_named, char *why,
                     size_t room)
 {
     struct sources *sources = update->sources;
@@ -138,7 +152,7 @@ static int read_one(struct update *update, struct lineage *lineage, bool all, ch
     source_unref(known);
     if (err == 0 || err == -ENOMEM)
         return err;
-    if (all && (err == -ENOENT || err == -ENOTDIR) && !is_used(sources, lineage))
+    if (!is_refused(update, lineage, is_named, err))
         return 0;
     note_failure(sources, lineage, why);
     return -EINVAL;
@@ -157,15 +171,74 @@ static const struct change *changed_module_locked(const struct source *script)
     return NULL;
 }
 
-/* What takes the place of a script of which only a module changes: the version before, if
- * it is that change which is undone. Counted; NULL: no memory. */
+/* The unit of `script` for its twin. */
+static int copy_members_locked(struct source *twin, const struct source *script)
+{
+    int err = 0;
+    for (size_t i = 0; i < script->member_count && err == 0; i++) {
+        const struct unit_member *member = &script->members[i];
+        const struct change *change = member->lineage->change;
+        err = unit_add_member_locked(twin, member->lineage,
+                                     change != NULL ? change->to->hash : member->hash,
+                                     member->name, member->in_sandbox);
+    }
+    return err;
+}
+
+/* What takes the place of a script of which only a module changes; for an undo the version
+ * before, if that was replaced by the same update, or else one that finds its modules where
+ * it has found them. Counted; NULL: no memory. */
 static struct source *make_twin_locked(const struct update *update, const struct lineage *script,
                                        const struct change *module)
 {
     if (update->is_undo && script->previous != NULL &&
         script->current->committed == module->from->committed)
         return source_ref(script->previous);
-    return source_twin(script->current);
+    struct source *twin = source_twin(script->current);
+    if (twin == NULL || !update->is_undo || copy_members_locked(twin, script->current) == 0)
+        return twin;
+    source_unref(twin);
+    return NULL;
+}
+
+/* Whether the file, which is gone, is missed by somebody who runs the same text as before:
+ * a new one may do without it, and tells when it is prepared. */
+static bool is_missed_locked(const struct update *update, const struct lineage *gone)
+{
+    for (struct lineage *at = update->sources->lineages; at != NULL; at = at->next) {
+        if (!at->is_script || source_instance_count(at->current) == 0 ||
+            unit_member_locked(at->current, gone) == NULL)
+            continue;
+        if (at->change == NULL && changed_module_locked(at->current) == NULL)
+            return true;
+    }
+    return false;
+}
+
+/* The first of the set that is gone and missed; NULL: none. */
+static struct lineage *find_missed(struct update *update, const struct unit_set *set)
+{
+    struct lineage *missed = NULL;
+    lock_acquire(&update->sources->lock);
+    for (size_t i = 0; i < set->count && missed == NULL; i++) {
+        struct lineage *at = set->lineages[i];
+        if (at->gone_for == update->number && (at->is_script || is_missed_locked(update, at)))
+            missed = at;
+    }
+    lock_release(&update->sources->lock);
+    return missed;
+}
+
+static int refuse_gone(struct update *update, const struct unit_set *set, char *why, size_t room)
+{
+    char file[PATH_MAX];
+    struct lineage *missed = find_missed(update, set);
+    if (missed == NULL)
+        return 0;
+    if (source_resolve(missed->path, file, why, room) == 0)
+        snprintf(why, room, "%s: was not there for a moment: reload again", missed->path);
+    note_failure(update->sources, missed, why);
+    return -EINVAL;
 }
 
 /* Adds the scripts that run what changes, and marks all that change. */
@@ -195,6 +268,8 @@ static int affect(struct update *update, char *why, size_t room)
 static int finish(struct update **update, struct unit_set *set, int err, char *why, size_t room)
 {
     if (err == 0)
+        err = refuse_gone(*update, set, why, room);
+    if (err == 0)
         err = affect(*update, why, room);
     unit_set_fini(set);
     if (err != 0) {
@@ -212,10 +287,11 @@ int update_open(struct sources *sources, const char *const *paths, struct update
         return err;
     struct unit_set set = { .mark = (*update)->number };
     err = unit_find(sources, paths, &set, why, room);
+    size_t named = paths != NULL ? set.count : 0;
     if (err == 0)
         err = add_members(sources, &set, why, room);
     for (size_t i = 0; i < set.count && err == 0; i++)
-        err = read_one(*update, set.lineages[i], paths == NULL, why, room);
+        err = read_one(*update, set.lineages[i], i < named, why, room);
     return finish(update, &set, err, why, room);
 }
 

@@ -20,14 +20,36 @@ static bool is_ours(const char *name)
     return strncmp(name, "troupe", 6) == 0 && (name[6] == '\0' || name[6] == '.');
 }
 
+/* A request, and its name as a path: "lib.prices" is "lib/prices". */
+struct wanted {
+    const struct unit_request *request;
+    char place[PATH_MAX];
+};
+
+/* False: it can be in none of the roots. */
+static bool read_name(struct wanted *wanted, const struct unit_request *request)
+{
+    size_t size = 0;
+    wanted->request = request;
+    for (const char *at = request->name; *at != '\0'; at++) {
+        bool is_slash = *at == '.' || *at == '/';
+        if (size + 1 == sizeof wanted->place || (is_slash && size == 0))
+            return false; /* one that begins so would be an absolute path */
+        if (!is_slash || wanted->place[size - 1] != '/')
+            wanted->place[size++] = is_slash ? '/' : *at;
+    }
+    wanted->place[size] = '\0';
+    return size > 0 && !is_ours(request->name);
+}
+
 /* What a request is known by. False: too long to be known. The name, which a script may
  * choose, is last, so that it cannot pass for another part. */
-static bool make_key(const struct unit_request *request, char *key, size_t *size)
+static bool make_key(const struct wanted *wanted, char *key, size_t *size)
 {
-    const char *folder = source_folder(request->script);
-    const char *within = request->within != NULL ? request->within : "";
+    const char *folder = source_folder(wanted->request->script);
+    const char *within = wanted->request->within != NULL ? wanted->request->within : "";
     int length = snprintf(key, KEY_ROOM, "%zu %zu %s%s%s", strlen(folder), strlen(within), folder,
-                          within, request->name);
+                          within, wanted->place);
     *size = (size_t)length;
     return length > 0 && length < KEY_ROOM;
 }
@@ -47,71 +69,70 @@ static bool is_never_there(const void *context, const char *path)
     return false;
 }
 
-static int look_where(const struct unit_request *request, module_admit_fn *admits, char *found,
+static int look_where(const struct wanted *wanted, module_admit_fn *admits, char *found,
                       char *why, size_t room)
 {
+    const struct unit_request *request = wanted->request;
     const char *folders[3] = { source_folder(request->script) };
     size_t count = 1;
     if (request->within == NULL && strcmp(folders[0], "lua") != 0)
         folders[count++] = "lua";
     if (request->within == NULL && strcmp(folders[0], "actors") != 0)
         folders[count++] = "actors";
-    return script_path_find_module(request->name, folders, count, admits, request->within, found,
+    return script_path_find_module(wanted->place, folders, count, admits, request->within, found,
                                    why, room);
 }
 
-static int look(const struct unit_request *request, char *found, char *why, size_t room)
+static int look(const struct wanted *wanted, char *found, char *why, size_t room)
 {
-    return look_where(request, request->within != NULL ? is_within : NULL, found, why, room);
+    return look_where(wanted, wanted->request->within != NULL ? is_within : NULL, found, why, room);
 }
 
 /* What look() has said when it found nothing, whatever lies there now. */
-static void say_not_here(const struct unit_request *request, char *why, size_t room)
+static void say_not_here(const struct wanted *wanted, char *why, size_t room)
 {
     char found[PATH_MAX];
-    look_where(request, is_never_there, found, why, room);
+    look_where(wanted, is_never_there, found, why, room);
 }
 
 /* ---- Belonging to a unit -------------------------------------------------------- */
 
-static int add_member_locked(struct source *script, struct lineage *lineage, unsigned number)
+static const struct unit_member *find_member_locked(const struct wanted *wanted)
 {
-    if (script->member_count == script->member_capacity) {
-        size_t capacity = script->member_capacity > 0 ? script->member_capacity * 2 : 4;
-        struct unit_member *more =
-            memory_resize(script->members, script->member_capacity * sizeof *more,
-                          capacity * sizeof *more);
-        if (more == NULL)
-            return -ENOMEM;
-        script->members = more;
-        script->member_capacity = capacity;
+    const struct source *script = wanted->request->script;
+    bool in_sandbox = wanted->request->within != NULL;
+    for (size_t i = 0; i < script->member_count; i++) {
+        const struct unit_member *member = &script->members[i];
+        if (member->in_sandbox == in_sandbox && strcmp(member->name, wanted->place) == 0)
+            return member;
     }
-    script->members[script->member_count++] =
-        (struct unit_member){ .lineage = lineage_ref(lineage), .number = number };
-    return 0;
+    return NULL;
 }
 
-/* The version that `script` runs: a superseded one goes on with what it has. */
-static struct source *version_locked(const struct source *script, const struct lineage *lineage)
+/* The version that the script runs: a superseded one goes on with what it has. */
+static struct source *version_locked(const struct unit_request *request,
+                                     const struct lineage *lineage)
 {
-    const struct unit_member *member = unit_member_locked(script, lineage);
+    const struct unit_member *member = unit_member_locked(request->script, lineage);
     struct source *before = lineage->previous;
-    bool is_old = member != NULL && before != NULL && source_number(before) == member->number &&
-                  source_number(lineage->current) != member->number;
+    if (request->update != NULL && lineage->change != NULL)
+        return lineage->change->to;
+    bool is_old = member != NULL && before != NULL && before->hash == member->hash &&
+                  lineage->current->hash != member->hash;
     return is_old ? before : lineage->current;
 }
 
 /* Notes that the unit has the file, and answers with the version to run, counted. */
-static int take_locked(struct sources *sources, const struct unit_request *request,
+static int take_locked(struct sources *sources, const struct wanted *wanted,
                        struct lineage *lineage, struct source **module)
 {
+    const struct unit_request *request = wanted->request;
     struct source *script = request->script;
     const struct change *change = lineage->change;
-    struct source *version = request->update != NULL && change != NULL
-                                 ? change->to
-                                 : version_locked(script, lineage);
-    if (script->lineage != lineage && unit_member_locked(script, lineage) == NULL) {
-        if (add_member_locked(script, lineage, source_number(version)) != 0)
+    struct source *version = version_locked(request, lineage);
+    if (script->lineage != lineage) {
+        if (unit_add_member_locked(script, lineage, version->hash, wanted->place,
+                                   request->within != NULL) != 0)
             return -ENOMEM;
         if (request->update == NULL && change != NULL && !change->is_twin &&
             script->lineage->change == NULL)
@@ -121,42 +142,55 @@ static int take_locked(struct sources *sources, const struct unit_request *reque
     return 0;
 }
 
-static int take(struct sources *sources, const struct unit_request *request,
-                struct lineage *lineage, struct source **module, char *why, size_t room)
+static int take(struct sources *sources, const struct wanted *wanted, struct lineage *lineage,
+                struct source **module, char *why, size_t room)
 {
+    int err = 0;
     lock_acquire(&sources->lock);
-    int err = take_locked(sources, request, lineage, module);
+    const struct unit_member *member = find_member_locked(wanted); /* since it was looked for */
+    if (member != NULL)
+        *module = source_ref(version_locked(wanted->request, member->lineage));
+    else
+        err = take_locked(sources, wanted, lineage, module);
     lock_release(&sources->lock);
     return err == 0 ? 0 : source_no_memory(why, room);
 }
 
+/* What the unit has already; NULL: it is new to it. Counted. */
+static struct source *find_member(struct sources *sources, const struct wanted *wanted)
+{
+    lock_acquire(&sources->lock);
+    const struct unit_member *member = find_member_locked(wanted);
+    struct source *module =
+        member != NULL ? source_ref(version_locked(wanted->request, member->lineage)) : NULL;
+    lock_release(&sources->lock);
+    return module;
+}
+
 /* ---- What is current --------------------------------------------------------------- */
 
-static int require_current(struct sources *sources, const struct unit_request *request,
+static int require_current(struct sources *sources, const struct wanted *wanted,
                            struct source **module, char *why, size_t room)
 {
     char key[KEY_ROOM], found[PATH_MAX];
     size_t size;
-    bool can_know = make_key(request, key, &size);
-    int  err = 0;
+    bool can_know = make_key(wanted, key, &size);
 
     lock_acquire(&sources->lock);
     struct lineage *known = can_know ? map_find(&sources->by_module, key, size) : NULL;
-    if (known != NULL && known != &source_elsewhere)
-        err = take_locked(sources, request, known, module);
     lock_release(&sources->lock);
-    if (err != 0)
-        return source_no_memory(why, room);
+    if (known == &source_elsewhere)
+        return UNIT_ELSEWHERE;
     if (known != NULL)
-        return known == &source_elsewhere ? UNIT_ELSEWHERE : UNIT_FOUND;
+        return take(sources, wanted, known, module, why, room);
 
-    if (look(request, found, why, room) != 0)
+    if (look(wanted, found, why, room) != 0)
         return UNIT_NOT_HERE;
     struct source *source;
-    err = sources_open(sources, found, false, &source, NULL, why, room);
+    int err = sources_open(sources, found, false, &source, NULL, why, room);
     if (err != 0)
         return err;
-    err = take(sources, request, source->lineage, module, why, room);
+    err = take(sources, wanted, source->lineage, module, why, room);
     if (err == 0 && can_know) {
         lock_acquire(&sources->lock);
         sources_note_request_locked(&sources->by_module, key, size, source->lineage);
@@ -168,9 +202,10 @@ static int require_current(struct sources *sources, const struct unit_request *r
 
 void unit_found_elsewhere(struct sources *sources, const struct unit_request *request)
 {
+    struct wanted wanted;
     char key[KEY_ROOM];
     size_t size;
-    if (request->update != NULL || is_ours(request->name) || !make_key(request, key, &size))
+    if (request->update != NULL || !read_name(&wanted, request) || !make_key(&wanted, key, &size))
         return;
     lock_acquire(&sources->lock);
     if (map_find(&sources->by_module, key, size) == NULL)
@@ -234,21 +269,21 @@ static int open_for_update(struct update *update, const char *path, struct sourc
 }
 
 /* Where a module lies is decided once for all instances, too. */
-static int require_update_locked(struct update *update, const struct unit_request *request,
+static int require_update_locked(struct update *update, const struct wanted *wanted,
                                  struct source **module, char *why, size_t room)
 {
     char key[KEY_ROOM], found[PATH_MAX];
     size_t size;
-    bool can_know = make_key(request, key, &size);
+    bool can_know = make_key(wanted, key, &size);
     struct lineage *known = can_know ? map_find(&update->requests, key, size) : NULL;
     if (known == &source_elsewhere) {
-        say_not_here(request, why, room);
+        say_not_here(wanted, why, room);
         return UNIT_NOT_HERE;
     }
     if (known != NULL)
-        return take(update->sources, request, known, module, why, room);
+        return take(update->sources, wanted, known, module, why, room);
 
-    if (look(request, found, why, room) != 0) {
+    if (look(wanted, found, why, room) != 0) {
         if (can_know)
             map_set(&update->requests, key, size, &source_elsewhere);
         return UNIT_NOT_HERE;
@@ -257,7 +292,7 @@ static int require_update_locked(struct update *update, const struct unit_reques
     int err = open_for_update(update, found, &source, why, room);
     if (err != 0)
         return err;
-    err = take(update->sources, request, source->lineage, module, why, room);
+    err = take(update->sources, wanted, source->lineage, module, why, room);
     if (err == 0 && can_know)
         map_set(&update->requests, key, size, source->lineage);
     source_unref(source);
@@ -268,13 +303,17 @@ int unit_require(struct sources *sources, const struct unit_request *request,
                  struct source **module, char *why, size_t room)
 {
     struct update *update = request->update;
+    struct wanted wanted;
     *module = NULL;
-    if (is_ours(request->name))
+    if (!read_name(&wanted, request))
         return UNIT_ELSEWHERE;
+    *module = find_member(sources, &wanted);
+    if (*module != NULL)
+        return UNIT_FOUND;
     if (update == NULL)
-        return require_current(sources, request, module, why, room);
+        return require_current(sources, &wanted, module, why, room);
     lock_acquire(&update->lock);
-    int err = require_update_locked(update, request, module, why, room);
+    int err = require_update_locked(update, &wanted, module, why, room);
     lock_release(&update->lock);
     return err;
 }

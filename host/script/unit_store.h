@@ -31,9 +31,13 @@ int update_add_locked(struct update *update, struct lineage *lineage, struct sou
  * `living`, only scripts with instances count. */
 bool unit_is_used_locked(struct sources *sources, const struct lineage *file, bool living);
 
-/* Whether `lineage` is in the unit of `script`, and its number there. */
+/* The first member of the unit of `script` that is this file; NULL: none. */
 const struct unit_member *unit_member_locked(const struct source *script,
                                              const struct lineage *lineage);
+
+/* It has required `lineage`, which has the text of `hash`, by `name`. 0 or -ENOMEM. */
+int unit_add_member_locked(struct source *script, struct lineage *lineage, uint64_t hash,
+                           const char *name, bool in_sandbox);
 
 /* Lineages, each counted and once: what is in it has `read_for` == mark. */
 struct unit_set {
