@@ -13,7 +13,7 @@
  * connections ("wire") come with the first part.
  *
  * Rates are measured between two looks (actor/statistics.h): {"do":"ps","mark":true}
- * is a look that says nothing but "next".
+ * is a look that says nothing of actors.
  */
 #include "commands.h"
 
@@ -348,8 +348,9 @@ static uint32_t number_of(const struct control_request *request, const char *fie
 
 static void mark(struct host *host, struct control_client *client, uint32_t slot)
 {
+    bool said = slot != 0 || say_host(host, client);
     statistics_mark(&host->system, &slot, MARKS_A_PART);
-    bool said = say_next(client, slot);
+    said = said && say_next(client, slot);
     control_end(client, said ? 0 : 1, said ? NULL : "out of memory");
 }
 

@@ -5,6 +5,8 @@
  */
 #include "script/program_tools.h"
 
+#include "script/program_terminal.h"
+
 #include <errno.h>
 #include <lauxlib.h>
 #include <limits.h>
@@ -422,5 +424,6 @@ int tools_open(lua_State *L)
     luaL_newlibtable(L, functions);
     lua_pushlightuserdata(L, (void *)(uintptr_t)port);
     luaL_setfuncs(L, functions, 1);
+    program_terminal_add(L);
     return 1;
 }

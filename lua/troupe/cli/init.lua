@@ -13,8 +13,8 @@ local show = require "troupe.cli.show"
 
 local EXIT_OK, EXIT_USAGE = 0, 2
 
-local COMMANDS = { "run", "send", "ask", "listen", "bench", "attach", "trace", "logs", "doctor", "registry", "keys",
-                   "test" }
+local COMMANDS = { "run", "send", "ask", "listen", "bench", "ps", "top", "attach", "trace", "logs", "doctor",
+                   "registry", "keys", "test" }
 
 local SHORT_HELP = [[
 Troupe runs actors written as Lua scripts.
@@ -25,6 +25,8 @@ Troupe runs actors written as Lua scripts.
   troupe send pong@:5001 Ping count:=1  send to an actor
   troupe listen :5001                   print what arrives at an endpoint
   troupe bench ask pong@:5001 Ping      measure how fast an actor answers
+  troupe ps                             what the actors of running hosts do
+  troupe top                            the same, again and again
   troupe attach pong                    a prompt inside a running host
   troupe doctor pong@:5001              say why a peer does not answer
   troupe registry                       serve the family's registry of actors
