@@ -31,6 +31,7 @@ static struct {
     char    *bytes;         /* LOG_RECENT_BYTES of them, or NULL; as all here guarded by lock */
     size_t   oldest, end;   /* places */
     uint64_t first, next;   /* numbers of the oldest line and of the next */
+    uint64_t rounds;        /* how often it has begun at the front */
 } kept = { .first = 1, .next = 1 };
 static _Atomic bool keeping;
 
@@ -70,17 +71,17 @@ static struct entry entry_at(size_t place)
     return entry;
 }
 
-/* Where the entry is that follows in the order of the ring. */
-static size_t settled(size_t place)
+/* Where line `number` is, when that before it ends at `place`. To be asked at once: what
+ * says that it is at the front may be written over later. */
+static size_t settled(size_t place, uint64_t number)
 {
-    return entry_at(place).size == 0 ? 0 : place;
+    return number < kept.next && entry_at(place).size == 0 ? 0 : place;
 }
 
 static void drop_oldest_locked(void)
 {
-    kept.oldest = settled(kept.oldest);
-    kept.oldest += entry_at(kept.oldest).size;
     kept.first++;
+    kept.oldest = settled(kept.oldest + entry_at(kept.oldest).size, kept.first);
 }
 
 static void end_ring_here_locked(void)
@@ -93,17 +94,14 @@ static void end_ring_here_locked(void)
 static void make_room_locked(size_t size)
 {
     if (LOG_RECENT_BYTES - kept.end < size) {
-        while (kept.first < kept.next && kept.oldest >= kept.end && kept.oldest > 0)
+        while (kept.first < kept.next && kept.oldest >= kept.end)
             drop_oldest_locked();
         end_ring_here_locked();
         kept.end = 0;
+        kept.rounds++;
     }
-    while (kept.first < kept.next) {
-        size_t oldest = settled(kept.oldest);
-        if (oldest < kept.end || oldest - kept.end >= size)
-            break;
+    while (kept.first < kept.next && kept.oldest >= kept.end && kept.oldest - kept.end < size)
         drop_oldest_locked();
-    }
     if (kept.first == kept.next)
         kept.oldest = kept.end;
 }
@@ -167,6 +165,18 @@ static bool copy_locked(const struct entry *entry, size_t place, struct log_line
     return true;
 }
 
+/* Where the reader's line is: known if it was last in this round of the ring. */
+static void find_locked(struct log_reader *reader)
+{
+    if (reader->next > kept.first && reader->round == kept.rounds)
+        return;
+    size_t place = kept.oldest;
+    for (uint64_t number = kept.first; number < reader->next; number++)
+        place = settled(place + entry_at(place).size, number + 1);
+    reader->place = place;
+    reader->round = kept.rounds;
+}
+
 bool log_recent_read(struct log_reader *reader, struct log_line *line, struct bytes *room)
 {
     bool read = false;
@@ -175,15 +185,14 @@ bool log_recent_read(struct log_reader *reader, struct log_line *line, struct by
     if (reader->next < kept.first) {
         reader->missed += reader->next > 0 ? kept.first - reader->next : 0;
         reader->next = kept.first;
-        reader->place = kept.oldest;
     }
     if (kept.bytes != NULL && reader->next < kept.next) {
-        size_t place = settled(reader->place);
-        struct entry entry = entry_at(place);
-        read = copy_locked(&entry, place, line, room);
+        find_locked(reader);
+        struct entry entry = entry_at(reader->place);
+        read = copy_locked(&entry, reader->place, line, room);
         if (read) {
-            reader->place = place + entry.size;
             reader->next++;
+            reader->place = settled(reader->place + entry.size, reader->next);
         }
     }
     lock_release(&lock);

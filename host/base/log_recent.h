@@ -20,7 +20,8 @@ void log_recent_close(void);
 /* Where somebody reads. All zero: at the oldest line that is kept. */
 struct log_reader {
     uint64_t next;   /* number of the line */
-    size_t   place;
+    size_t   place;  /* where it is, */
+    uint64_t round;  /* as it was then */
     uint64_t missed; /* lines that were gone before they were read */
 };
 

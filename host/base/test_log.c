@@ -3,6 +3,7 @@
  */
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/log_recent.h"
 #include "base/memory.h"
 #include "base/thread.h"
 
@@ -226,6 +227,148 @@ static void test_bad_stderr(void)
     close(saved);
 }
 
+/* A line about somebody names it first; fields come behind, as people read them. */
+static void test_about(void)
+{
+    const struct log_subject pong = { .actor = "pong", .script = "pong.lua", .version = "2" };
+    log_about(LOG_WARN, &pong, "it %s", "ends");
+    assert(strcmp(last, "pong: it ends") == 0 && last_level == LOG_WARN);
+    const struct log_line line = { .level = LOG_INFO, .about = pong, .head = LOG_HEAD_SCRIPT,
+                                   .text = "two\nlines", .fields = "{\"a\": 1}", .shown = " {a=1}" };
+    log_put(&line);
+    assert(strcmp(last, "pong (pong.lua): two\\nlines {a=1}") == 0);
+    log_block(LOG_ERROR, &pong, "report\nof it\n");
+    assert(strcmp(last, "report\nof it") == 0);
+}
+
+/* Who has a level of its own is asked for that, not for the level of all. */
+static void test_own_levels(void)
+{
+    struct log_subject about = { .actor = "pong", .own_level = 1 + LOG_DEBUG };
+    log_set_level(LOG_ERROR);
+    lines = 0;
+    log_about(LOG_DEBUG, &about, "seen");
+    assert(lines == 1);
+    about.own_level = LOG_AS_ALL;
+    log_about(LOG_WARN, &about, "not seen");
+    about.own_level = 1 + LOG_ERROR;
+    log_set_level(LOG_DEBUG);
+    log_about(LOG_WARN, &about, "not seen");
+    assert(lines == 1);
+    assert(log_level() == LOG_DEBUG && log_find_level("warn") == LOG_WARN && log_find_level("loud") == -1);
+}
+
+/* As JSON a line is one object, whatever is in it; its keys are always there. */
+static void test_json(void)
+{
+    static char text[LOG_BLOCK_LIMIT + 1], json[2 * LOG_BLOCK_LIMIT];
+    struct log_line line = { .level = LOG_ERROR, .time_ms = 1000, .text = "a \"b\"\n\xff\x9b\x1b" };
+    size_t size = log_write_json(&line, json, sizeof json);
+    assert(size == strlen(json));
+    assert(strcmp(json, "{\"v\": 1, \"time\": \"1970-01-01T00:00:01.000Z\", \"level\": \"error\", "
+                        "\"actor\": null, \"script\": null, \"version\": null, "
+                        "\"text\": \"a \\\"b\\\"\\n\\ufffd\\ufffd\\u001b\", \"fields\": {}}") == 0);
+    line = (struct log_line){ .level = LOG_DEBUG, .time_ms = 999, .fields = "{\"n\": 1}", .block = true,
+                              .text = "one\ntwo\n",
+                              .about = { .actor = "p", .script = "s", .version = "v" } };
+    log_write_json(&line, json, sizeof json);
+    assert(strstr(json, "\"actor\": \"p\", \"script\": \"s\", \"version\": \"v\", \"text\": "
+                        "\"one\\ntwo\", \"fields\": {\"n\": 1}}") != NULL);
+
+    memset(text, '\x01', sizeof text - 1); /* grows six times */
+    line.text = text;
+    size = log_write_json(&line, json, LOG_JSON_LEAST);
+    assert(size < LOG_JSON_LEAST && strstr(json, "\\u0001...\", \"fields\": {\"n\": 1}}") != NULL);
+}
+
+static void write_to_pipe(int *end, int *saved)
+{
+    int ends[2];
+    *saved = dup(STDERR_FILENO);
+    assert(pipe2(ends, O_CLOEXEC) == 0 && dup2(ends[1], STDERR_FILENO) == STDERR_FILENO);
+    close(ends[1]);
+    *end = ends[0];
+}
+
+/* The default sink writes such objects if it is told to. */
+static void test_json_sink(void)
+{
+    int end, saved;
+    char text[1000];
+    log_set_form(LOG_JSON);
+    write_to_pipe(&end, &saved);
+    log_block(LOG_ERROR, NULL, "two\nlines\n");
+    assert(dup2(saved, STDERR_FILENO) == STDERR_FILENO);
+    ssize_t size = read(end, text, sizeof text - 1);
+    assert(size > 0);
+    text[size] = '\0';
+    assert(strncmp(text, "{\"v\": 1, \"time\": \"", 18) == 0 && strchr(text, '\n') == text + size - 1);
+    assert(strstr(text, "\"text\": \"two\\nlines\", \"fields\": {}}\n") != NULL);
+    log_set_form(LOG_TEXT);
+    close(end);
+    close(saved);
+}
+
+static unsigned count_recent(struct log_reader *reader, struct bytes *room, char *newest)
+{
+    struct log_line line;
+    unsigned count = 0;
+    while (log_recent_read(reader, &line, room)) {
+        strcpy(newest, line.text);
+        count++;
+    }
+    return count;
+}
+
+/* The last lines are kept, as far as there is room, whatever the sink does with them. */
+static void test_recent(void)
+{
+    static char newest[LOG_BLOCK_LIMIT + 1], big[LOG_BLOCK_LIMIT + 1];
+    const struct log_subject pong = { .actor = "pong", .script = "pong.lua" };
+    struct log_reader reader = { 0 }, late = { 0 };
+    struct log_line line;
+    struct bytes room;
+    bytes_init(&room, 0);
+    log_set_sink(remember, &lines);
+    log_info("before anybody keeps them");
+    assert(!log_recent_read(&reader, &line, &room));
+    assert(log_recent_open() == 0);
+    assert(!log_recent_read(&reader, &line, &room));
+    log_about(LOG_WARN, &pong, "first\n");
+    assert(log_recent_read(&reader, &line, &room));
+    assert(strcmp(line.text, "first\n") == 0 && strcmp(line.about.actor, "pong") == 0);
+    assert(strcmp(line.about.script, "pong.lua") == 0 && line.about.version == NULL);
+    assert(line.level == LOG_WARN && line.fields == NULL && line.time_ms > 0);
+    assert(!log_recent_read(&reader, &line, &room) && reader.missed == 0);
+
+    /* Lines of all lengths, many times round: who reads along misses none, and who comes
+     * late finds the last ones. */
+    memset(big, 'b', sizeof big - 1);
+    for (unsigned i = 0; i < 3000; i++) {
+        char wanted[LOG_LINE_LIMIT];
+        bool block = i % 500 == 499;
+        snprintf(wanted, sizeof wanted, "%u %.*s", i, (int)(i * 7919 % 3000), big);
+        if (block)
+            log_block(LOG_INFO, NULL, big);
+        else
+            log_info("%s", wanted);
+        assert(log_recent_read(&reader, &line, &room));
+        assert(strcmp(line.text, block ? big : wanted) == 0 && line.block == block);
+        assert(!log_recent_read(&reader, &line, &room) && reader.missed == 0);
+    }
+    unsigned found = count_recent(&late, &room, newest);
+    assert(found > 30 && found < 3000 && late.missed == 0 && strncmp(newest, "bbb", 3) == 0);
+
+    for (unsigned i = 0; i < 1000; i++) /* nobody reads: then some are missed, and counted */
+        log_info("%u %.*s", i, 1000, big);
+    unsigned left = count_recent(&reader, &room, newest);
+    assert(left > 200 && left + reader.missed == 1000 && strncmp(newest, "999 ", 4) == 0);
+
+    log_recent_close();
+    assert(!log_recent_read(&reader, &line, &room));
+    bytes_fini(&room);
+}
+
 int main(void)
 {
     size_t before = memory_used();
@@ -233,12 +376,18 @@ int main(void)
     test_levels();
     test_escapes();
     test_block();
+    test_about();
+    test_own_levels();
+    test_json();
     test_cut();
     test_long_block();
     test_limit();
     test_errno();
     test_threads();
     test_default_sink();
+    test_json_sink();
+    test_recent();
+    log_set_sink(NULL, NULL);
     test_bad_stderr();
     assert(memory_used() == before);
     puts("log: ok");
