@@ -15,7 +15,7 @@
 struct timer {
     struct timers *timers;
     atomic_uint    references;  /* the holder, the heap, each MESSAGE_TIMER under way */
-    actor_id       owner;       /* these four fixed by timer_start() */
+    actor_id       owner;       /* these four fixed before it is armed */
     actor_id       target;
     uint64_t       interval_ns; /* 0: fires once */
     uint32_t       incarnation; /* of the owner */
@@ -40,7 +40,7 @@ static uint64_t later(uint64_t ns, uint64_t more_ns)
     return more_ns < UINT64_MAX - ns ? ns + more_ns : UINT64_MAX;
 }
 
-static struct timer *timer_ref(struct timer *timer)
+struct timer *timer_ref(struct timer *timer)
 {
     atomic_fetch_add_explicit(&timer->references, 1, memory_order_relaxed);
     return timer;
@@ -102,62 +102,75 @@ static uint32_t incarnation_of(const struct actor *actor)
     return atomic_load_explicit(&actor->incarnation, memory_order_relaxed);
 }
 
-static struct timer *make_timer(struct timers *timers, struct message *message,
-                                uint64_t interval_ns, actor_id owner)
+int timer_make(struct timers *timers, struct message **message, uint64_t interval_ns,
+               actor_id owner, struct timer **timer)
 {
-    struct timer *timer = memory_get_zeroed(sizeof *timer);
-    if (timer == NULL)
-        return NULL;
-    timer->timers = timers;
-    atomic_init(&timer->references, 2); /* the holder's and the heap's */
-    timer->owner = owner;
-    timer->target = message->to;
-    timer->interval_ns = interval_ns;
+    struct timer *made = memory_get_zeroed(sizeof *made);
+    if (made == NULL)
+        return -ENOMEM;
+    made->timers = timers;
+    atomic_init(&made->references, 1);
+    made->owner = owner;
+    made->target = (*message)->to;
+    made->interval_ns = interval_ns;
     if (interval_ns > 0) {
-        timer->carrier = make_carrier(message);
-        if (timer->carrier == NULL) {
-            memory_put(timer, sizeof *timer);
-            return NULL;
+        made->carrier = make_carrier(*message);
+        if (made->carrier == NULL) {
+            memory_put(made, sizeof *made);
+            return -ENOMEM;
         }
     }
-    return timer;
+    made->message = *message;
+    *message = NULL;
+    *timer = made;
+    return 0;
+}
+
+int timer_arm(struct timer *timer, uint64_t due_ns)
+{
+    struct timers *timers = timer->timers;
+    struct actor  *actor = NULL;
+    if (timer->owner != 0) {
+        actor = registry_find(&timers->system->registry, timer->owner);
+        if (actor == NULL)
+            return -ESRCH;
+    }
+    lock_acquire(&timers->lock);
+    if (UNLIKELY(timers->armed >= timers->system->limits.timers)) {
+        lock_release(&timers->lock);
+        atomic_fetch_add_explicit(&timers->system->counters.full_timers, 1, memory_order_relaxed);
+        return -EAGAIN;
+    }
+    timer->incarnation = actor != NULL ? incarnation_of(actor) : 0;
+    if (timer->target == timer->owner && timer->message->kind != MESSAGE_STOP) {
+        assert(timer->message->kind == MESSAGE_TIMER || timer->message->origin == NULL);
+        timer->message->kind = MESSAGE_TIMER;
+    }
+    timer_ref(timer); /* the heap's */
+    arm_locked(timer, actor, due_ns);
+    bool overslept = is_overslept_locked(timers, due_ns);
+    lock_release(&timers->lock);
+    if (UNLIKELY(overslept))
+        signal_one(&timers->wake);
+    return 0;
 }
 
 int timer_start(struct timers *timers, struct message **message, uint64_t due_ns,
                 uint64_t interval_ns, actor_id owner, struct timer **timer)
 {
-    struct actor *actor = NULL;
-    if (owner != 0) {
-        actor = registry_find(&timers->system->registry, owner);
-        if (actor == NULL)
-            return -ESRCH;
+    struct timer *made;
+    int error = timer_make(timers, message, interval_ns, owner, &made);
+    if (error != 0)
+        return error;
+    error = timer_arm(made, due_ns);
+    if (error == 0) {
+        *timer = made;
+        return 0;
     }
-    struct timer *made = make_timer(timers, *message, interval_ns, owner);
-    if (made == NULL)
-        return -ENOMEM;
-
-    lock_acquire(&timers->lock);
-    if (UNLIKELY(timers->armed >= timers->system->limits.timers)) {
-        lock_release(&timers->lock);
-        atomic_fetch_add_explicit(&timers->system->counters.full_timers, 1, memory_order_relaxed);
-        message_free(made->carrier);
-        memory_put(made, sizeof *made);
-        return -EAGAIN;
-    }
-    made->incarnation = actor != NULL ? incarnation_of(actor) : 0;
-    made->message = *message;
-    *message = NULL;
-    if (made->target == owner && made->message->kind != MESSAGE_STOP) {
-        assert(made->message->kind == MESSAGE_TIMER || made->message->origin == NULL);
-        made->message->kind = MESSAGE_TIMER;
-    }
-    arm_locked(made, actor, due_ns);
-    bool overslept = is_overslept_locked(timers, due_ns);
-    lock_release(&timers->lock);
-    if (UNLIKELY(overslept))
-        signal_one(&timers->wake);
-    *timer = made;
-    return 0;
+    *message = made->message;
+    made->message = NULL;
+    timer_unref(made);
+    return error;
 }
 
 /* Takes an armed timer out for good. *message gets what need not be kept: a
@@ -193,6 +206,15 @@ bool timer_cancel(struct timer *timer, actor_id caller)
     if (armed)
         timer_unref(timer);
     return prevented;
+}
+
+bool timer_is_pending(struct timer *timer, actor_id caller)
+{
+    lock_acquire(&timer->timers->lock);
+    bool pending = timer->node.position != 0 ||
+                   (timer->queued && !timer->cancelled && caller == timer->target);
+    lock_release(&timer->timers->lock);
+    return pending;
 }
 
 /* Whether its owner made it for itself, in an incarnation that has ended since. */

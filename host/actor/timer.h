@@ -81,6 +81,18 @@ struct timer;
 int timer_start(struct timers *timers, struct message **message, uint64_t due_ns,
                 uint64_t interval_ns, actor_id owner, struct timer **timer);
 
+/* The same in two steps, for who must not fail for want of memory later: a timer that
+ * is not armed yet; 0 or -ENOMEM. Then, once: 0, -EAGAIN or -ESRCH. */
+int timer_make(struct timers *timers, struct message **message, uint64_t interval_ns,
+               actor_id owner, struct timer **timer);
+int timer_arm(struct timer *timer, uint64_t due_ns);
+
+/* Whether timer_cancel() would prevent a delivery. */
+bool timer_is_pending(struct timer *timer, actor_id caller);
+
+/* One more that holds it. */
+struct timer *timer_ref(struct timer *timer);
+
 /* Cancels: true if its message will not be delivered (any more) because of
  * this call; see above. `caller` is the actor that runs now, or 0: it may take
  * back what lies in its own mailbox. */

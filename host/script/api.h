@@ -139,6 +139,10 @@ int api_spawn_as(lua_State *L, const char *what, bool supervised);
  * read: the name of one, by numbers from 0; NULL: there are no more, or it is not that. */
 const char *api_actor_field(lua_State *L, int index, size_t number);
 
+/* Calls `fn` with the type of each timer that the script holds and that has not fired
+ * for the last time: api_time.c. */
+void api_each_timer(struct script *script, void (*fn)(void *context, type_id type), void *context);
+
 /* A vm_library opener: the module troupe.children. */
 int api_children_open(lua_State *L);
 

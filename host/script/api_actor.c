@@ -5,8 +5,10 @@
 
 #include "base/memory.h"
 #include "base/suggest.h"
+#include "script/class.h"
 #include "script/ref.h"
 #include "script/sandbox.h"
+#include "script/staging.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -20,7 +22,11 @@ void api_refuse_loading(lua_State *L, const char *what)
 {
     const struct script *script = script_of(L);
     if (script->vm.loading || script->actor == NULL)
-        luaL_error(L, "%s: a script's top level only defines; do this in a handler", what);
+        luaL_error(L, staging_defers(script)
+                          ? "%s: on_reload only brings self up to date, sends, and sets timers; do "
+                            "this in a handler"
+                          : "%s: a script's top level only defines; do this in a handler",
+                   what);
 }
 
 /* ---- Refs -------------------------------------------------------------- */
@@ -213,14 +219,14 @@ static int actor_next_timer_id(lua_State *L)
 
 static void make_self(lua_State *L)
 {
-    api_refuse_loading(L, "actor.self");
+    staging_refuse_loading(L, "actor.self");
     api_install_refs(L);
     ref_push_actor(L, actor_self(script_of(L)->actor));
 }
 
 static void make_name(lua_State *L)
 {
-    api_refuse_loading(L, "actor.name");
+    staging_refuse_loading(L, "actor.name");
     lua_pushstring(L, script_of(L)->actor->name);
 }
 
@@ -244,6 +250,7 @@ static const struct field {
     { "args", NULL, make_args },
     { "ref", actor_ref, NULL },
     { "message", api_message, NULL },
+    { "class", api_class, NULL },
     { "spawn", api_spawn, NULL },
     { "watch", api_watch, NULL },
     { "unwatch", api_unwatch, NULL },

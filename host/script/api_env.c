@@ -55,7 +55,7 @@ static const struct message *current_of(struct script *script, const struct env 
 }
 
 /* The env at index 1 and what it is about; raises if it is over. */
-static struct env *check_env(lua_State *L, const char *what, struct about *about)
+static struct env *find_env(lua_State *L, const char *what, struct about *about)
 {
     struct script *script = script_of(L);
     struct env *env = env_at(L, 1);
@@ -83,6 +83,14 @@ static struct env *check_env(lua_State *L, const char *what, struct about *about
     else
         *about = (struct about){ env->from, 0, NULL, env->type, NULL, NULL };
     return env;
+}
+
+/* The same for what does something about it. */
+static struct env *check_env(lua_State *L, const char *what, struct about *about)
+{
+    if (UNLIKELY(script_of(L)->vm.loading))
+        api_refuse_loading(L, what);
+    return find_env(L, what, about);
 }
 
 static void refuse_second(lua_State *L, const char *what, const struct about *about)
@@ -279,7 +287,7 @@ static int env_defer(lua_State *L)
 static int push_from(lua_State *L)
 {
     struct about about;
-    check_env(L, "from", &about);
+    find_env(L, "from", &about);
     api_install_refs(L);
     if (about.from != 0)
         ref_push_actor(L, about.from);

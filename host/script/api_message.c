@@ -19,6 +19,7 @@
 #include "script/api.h"
 #include "script/pack_lua.h"
 #include "script/scratch.h"
+#include "script/staging.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -353,6 +354,7 @@ int api_message(lua_State *L)
     /* What may raise comes first; the shape has an owner before anything does again. */
     struct message_type *value = push_type(L, reading.type);
     struct declared     *declared = declared_find(script, type);
+    struct declared     *before = declared == NULL ? staging_declared(script, type) : NULL;
     struct shape        *shape = shape_new(&reading.draft, count);
     if (shape == NULL)
         return luaL_error(L, "actor.message: not enough memory");
@@ -366,8 +368,12 @@ int api_message(lua_State *L)
             return luaL_error(L, "actor.message: %s is declared already, with other fields",
                               reading.type);
     } else {
-        int error = declared_add(script, type, shape, &declared);
-        if (error != 0)
+        bool same = before != NULL && before->type == type && shape_equal(before->shape, shape);
+        int  error = same ? declared_share(script, before)
+                          : declared_add(script, type, shape, &declared);
+        if (same)
+            declared = before;
+        if (error != 0 || same)
             shape_free(shape);
         if (error == -EAGAIN)
             return luaL_error(L, "actor.message: more than %d types", DECLARED_LIMIT);

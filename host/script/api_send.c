@@ -6,6 +6,7 @@
 #include "base/suggest.h"
 #include "script/pack_lua.h"
 #include "script/ref.h"
+#include "script/staging.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
@@ -321,7 +322,7 @@ static int ref_send(lua_State *L)
 {
     struct script *script = script_of(L);
     if (UNLIKELY(script->vm.loading))
-        api_refuse_loading(L, "send");
+        staging_refuse_loading(L, "send");
     struct target target = api_check_target(L, 1, "send");
     type_id type = api_check_type(L, script, 2, "send");
     struct send_options options = api_check_options(
@@ -332,6 +333,8 @@ static int ref_send(lua_State *L)
         return send_later(L, script, target, type, packed, size, &options);
     struct message *message =
         api_new_message(L, script, "send", MESSAGE_ORDINARY, type, packed, size, options.high);
+    if (UNLIKELY(script->vm.loading))
+        return staging_send(L, script, target, message);
     if (UNLIKELY(options.patient) && target.address != NULL && target.address->endpoint_size > 0)
         return send_patiently(L, script, target, message, &options);
     return api_send_message(L, script, "send", target, message, true, options.timeout_ns);
@@ -342,7 +345,7 @@ static int ref_try_send(lua_State *L)
 {
     struct script *script = script_of(L);
     if (UNLIKELY(script->vm.loading))
-        api_refuse_loading(L, "try_send");
+        staging_refuse_loading(L, "try_send");
     struct target target = api_check_target(L, 1, "try_send");
     type_id type = api_check_type(L, script, 2, "try_send");
     struct send_options options = api_check_options(L, script, 4, "try_send", OPTION_PRIORITY);
@@ -350,6 +353,8 @@ static int ref_try_send(lua_State *L)
     const uint8_t *packed = api_pack(L, script, 3, type, &size);
     struct message *message =
         api_new_message(L, script, "try_send", MESSAGE_ORDINARY, type, packed, size, options.high);
+    if (UNLIKELY(script->vm.loading))
+        return staging_send(L, script, target, message);
     return api_send_message(L, script, "try_send", target, message, false, 0);
 }
 

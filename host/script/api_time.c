@@ -7,6 +7,7 @@
 #include "script/pack_lua.h"
 #include "script/ref.h"
 #include "script/scratch.h"
+#include "script/staging.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -134,6 +135,10 @@ static int timer_handle_cancel(lua_State *L)
     if (handle == NULL)
         return luaL_error(L, "cancel: a timer is expected, not a %s (call timer:cancel())",
                           luaL_typename(L, 1));
+    if (UNLIKELY(script_of(L)->vm.loading)) {
+        staging_refuse_loading(L, "cancel");
+        return staging_cancel(L, script_of(L), handle->timer);
+    }
     bool prevented = handle->timer != NULL &&
                      timer_cancel(handle->timer, actor_self(script_of(L)->actor));
     let_go(handle);
@@ -212,6 +217,13 @@ void api_timers_end(struct script *script)
         let_go(script->timers);
 }
 
+void api_each_timer(struct script *script, void (*fn)(void *context, type_id type), void *context)
+{
+    for (struct timer_handle *handle = script->timers; handle != NULL; handle = handle->next)
+        if (handle->timer != NULL && timer_is_pending(handle->timer, actor_self(script->actor)))
+            fn(context, handle->type);
+}
+
 /* ---- actor.after, actor.every ------------------------------------------ */
 
 int api_start_timer(lua_State *L, actor_id to, type_id type, const uint8_t *packed, size_t size,
@@ -232,8 +244,10 @@ int api_start_timer(lua_State *L, actor_id to, type_id type, const uint8_t *pack
         message->to = to;
         message->from = self;
         message->lane = (uint8_t)lane;
-        error = timer_start(system->timers, &message, clock_now(&system->clock) + delay_ns,
-                            interval_ns, self, &handle->timer);
+        error = UNLIKELY(script->vm.loading)
+                    ? staging_start_timer(script, &message, delay_ns, interval_ns, &handle->timer)
+                    : timer_start(system->timers, &message, clock_now(&system->clock) + delay_ns,
+                                  interval_ns, self, &handle->timer);
         message_free(message);
     }
     if (LIKELY(error == 0))
@@ -311,7 +325,7 @@ static int start_timer(lua_State *L, const char *what, bool periodic)
 {
     struct script *script = script_of(L);
     lua_settop(L, 4);
-    api_refuse_loading(L, what);
+    staging_refuse_loading(L, what);
     declared_spread(L, 2);
     uint64_t delay_ns = script_check_duration(L, 1, what, NULL);
     if (periodic && delay_ns == 0)

@@ -39,9 +39,14 @@ static struct declared **slot_of(struct declared_types *types, type_id type)
     }
 }
 
+struct declared *declared_in(struct declared_types *types, type_id type)
+{
+    return types != NULL ? *slot_of(types, type) : NULL;
+}
+
 struct declared *declared_find(const struct script *script, type_id type)
 {
-    return script->declared != NULL ? *slot_of(script->declared, type) : NULL;
+    return declared_in(script->declared, type);
 }
 
 static size_t types_size(unsigned capacity)
@@ -71,37 +76,62 @@ static bool make_room(struct script *script)
     return true;
 }
 
-int declared_add(struct script *script, type_id type, struct shape *shape,
-                 struct declared **declared)
+int declared_share(struct script *script, struct declared *declared)
 {
     if (script->declared != NULL && script->declared->count >= DECLARED_LIMIT)
         return -EAGAIN;
+    if (!make_room(script))
+        return -ENOMEM;
+    *slot_of(script->declared, declared->type) = declared;
+    script->declared->count++;
+    declared->versions++;
+    return 0;
+}
+
+int declared_add(struct script *script, type_id type, struct shape *shape,
+                 struct declared **declared)
+{
     struct declared *made = memory_get(sizeof *made);
     if (made == NULL)
         return -ENOMEM;
-    if (!make_room(script)) {
-        memory_put(made, sizeof *made);
-        return -ENOMEM;
-    }
     *made = (struct declared){ .type = type, .shape = shape };
-    *slot_of(script->declared, type) = made;
-    script->declared->count++;
-    *declared = made;
-    return 0;
+    int error = declared_share(script, made);
+    if (error != 0)
+        memory_put(made, sizeof *made);
+    else
+        *declared = made;
+    return error;
+}
+
+void declared_retire(struct declared_types *types, struct declared **retired)
+{
+    if (types == NULL)
+        return;
+    for (unsigned i = 0; i < types->capacity; i++) {
+        struct declared *declared = types->slots[i];
+        if (declared == NULL || --declared->versions > 0)
+            continue;
+        declared->next = *retired;
+        *retired = declared;
+    }
+    memory_put(types, types_size(types->capacity));
+}
+
+void declared_free_retired(struct declared **retired)
+{
+    while (*retired != NULL) {
+        struct declared *declared = *retired;
+        *retired = declared->next;
+        shape_free(declared->shape);
+        memory_put(declared, sizeof *declared);
+    }
 }
 
 void declared_free(struct script *script)
 {
-    struct declared_types *types = script->declared;
-    if (types == NULL)
-        return;
-    for (unsigned i = 0; i < types->capacity; i++) {
-        if (types->slots[i] == NULL)
-            continue;
-        shape_free(types->slots[i]->shape);
-        memory_put(types->slots[i], sizeof *types->slots[i]);
-    }
-    memory_put(types, types_size(types->capacity));
+    struct declared *retired = NULL;
+    declared_retire(script->declared, &retired);
+    declared_free_retired(&retired);
     script->declared = NULL;
 }
 

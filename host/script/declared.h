@@ -18,7 +18,9 @@
 struct declared {
     type_id       type;  /* as it was spelt */
     bool          warned; /* that one did not fit has been said */
+    unsigned      versions; /* of the script that have it */
     struct shape *shape;
+    struct declared *next; /* among the retired */
 };
 
 /* What the script has declared for the type, or NULL; valid until the script ends. */
@@ -28,6 +30,18 @@ struct declared *declared_find(const struct script *script, type_id type);
  * type must not be declared yet. */
 int declared_add(struct script *script, type_id type, struct shape *shape,
                  struct declared **declared);
+
+/* A new version has declared the same: it is both's. 0 or as declared_add(). */
+int declared_share(struct script *script, struct declared *declared);
+
+/* What a version has declared; NULL: nothing. */
+struct declared *declared_in(struct declared_types *types, type_id type);
+
+/* The version is over. What no other has is put first in the list, because values of the
+ * script may still refer to it. */
+void declared_retire(struct declared_types *types, struct declared **retired);
+/* No values are left. */
+void declared_free_retired(struct declared **retired);
 
 /* The actor ends. */
 void declared_free(struct script *script);

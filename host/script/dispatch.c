@@ -71,16 +71,14 @@ static bool find_in_table(lua_State *L, const char *folded, size_t folded_size)
     return false;
 }
 
-/* Pushes the key and the function of the handler for `type`, or nothing.
- * Neither allocates nor raises. */
-static bool push_handler(lua_State *L, struct script *script, type_id type)
+bool dispatch_push_handler(lua_State *L, int handlers, type_id type)
 {
     char folded[NAME_ROOM];
     size_t size = type_fold(type_name(type), type_name_size(type), folded, sizeof folded);
     if (!lua_checkstack(L, 8))
         return false;
 
-    lua_rawgeti(L, LUA_REGISTRYINDEX, script->handlers);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, handlers);
     for (int i = 0; i < INHERITED_LIMIT; i++) {
         if (find_in_table(L, folded, size)) {
             lua_remove(L, -3);
@@ -199,6 +197,15 @@ void dispatch_fini(struct script *script)
     dispatch_init(script);
 }
 
+void dispatch_forget(lua_State *L, struct script *script)
+{
+    for (unsigned i = 0; i <= script->cache_mask; i++)
+        if (script->cache[i].type != TYPE_NONE)
+            luaL_unref(L, LUA_REGISTRYINDEX, script->cache[i].reference);
+    dispatch_fini(script);
+    memset(script->first_cache, 0, sizeof script->first_cache);
+}
+
 static struct handler_cache *free_entry(struct handler_cache *cache, unsigned mask, type_id type)
 {
     unsigned i = type;
@@ -238,9 +245,9 @@ struct handler_cache *dispatch_find(lua_State *L, struct script *script, type_id
 
     struct handler_cache entry = { .type = type, .reference = LUA_NOREF };
     luaL_checkstack(L, 10, "too many values to find a handler");
-    bool found = push_handler(L, script, type);
+    bool found = dispatch_push_handler(L, script->handlers, type);
     if (!found && type_alike(type) >= TYPE_BUILT_IN_COUNT)
-        found = entry.is_any = push_handler(L, script, TYPE_ANY);
+        found = entry.is_any = dispatch_push_handler(L, script->handlers, TYPE_ANY);
     if (script->cache_used >= (script->cache_mask + 1) / 4 * 3 && !grow(script))
         luaL_error(L, "not enough memory");
     if (found) {
@@ -291,7 +298,7 @@ const char *dispatch_name(struct script *script, type_id type, char *text, size_
 
     int top = lua_gettop(L);
     char folded[NAME_ROOM];
-    if (push_handler(L, script, type)) {
+    if (dispatch_push_handler(L, script->handlers, type)) {
         snprintf(text, room, "%s", lua_tostring(L, -2));
     } else {
         type_fold(type_name(type), type_name_size(type), folded, sizeof folded);
@@ -332,8 +339,8 @@ bool dispatch_handles(struct script *script, type_id type, const char *what, cha
 {
     lua_State *L = script->vm.L;
     int top = lua_gettop(L);
-    bool found = push_handler(L, script, type) ||
-                 (type_alike(type) >= TYPE_BUILT_IN_COUNT && push_handler(L, script, TYPE_ANY));
+    bool found = dispatch_push_handler(L, script->handlers, type) ||
+                 (type_alike(type) >= TYPE_BUILT_IN_COUNT && dispatch_push_handler(L, script->handlers, TYPE_ANY));
     lua_settop(L, top);
     if (found)
         return true;

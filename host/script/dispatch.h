@@ -39,6 +39,14 @@ static inline struct handler_cache *dispatch_cached(struct script *script, type_
  * the type, on_any takes it, unless it is a built-in one. */
 struct handler_cache *dispatch_find(lua_State *L, struct script *script, type_id type);
 
+/* All that was looked up is forgotten: the handlers have changed. Neither raises nor
+ * allocates in the state. */
+void dispatch_forget(lua_State *L, struct script *script);
+
+/* Pushes name and function of the handler for that type in the script's table that the registry
+ * has as `handlers`, or nothing: then false. Neither raises nor allocates. */
+bool dispatch_push_handler(lua_State *L, int handlers, type_id type);
+
 /* Whether the script has a handler for that type, or on_any. If not, `why` says
  * so: "`what` names Qery, but pong.lua has no on_qery (did you mean on_query?)". */
 bool dispatch_handles(struct script *script, type_id type, const char *what, char *why,

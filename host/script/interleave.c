@@ -302,6 +302,12 @@ struct activation *interleave_find(struct script *script, uint64_t serial)
     return NULL;
 }
 
+struct activation *interleave_at(const struct script *script, unsigned place)
+{
+    const struct interleave *in = script->interleave;
+    return place < in->count ? in->asides[place].activation : NULL;
+}
+
 uint64_t interleave_deadline(const struct script *script)
 {
     return script->interleave->deadline_ns;
@@ -438,6 +444,29 @@ static void choose_appetite(struct script *script)
     actor->appetite = chooses      ? APPETITE_CHOSEN
                       : in->admits ? APPETITE_ALL
                                    : APPETITE_CONTROL;
+}
+
+bool interleave_is(const struct script *script, const struct script_options *options)
+{
+    const struct interleave *in = script->interleave;
+    bool same = in->any_type == (options->interleave == INTERLEAVE_ALL) &&
+                (in->any_type || in->type_count == options->interleaved_count);
+    for (unsigned i = 0; same && i < in->type_count; i++)
+        same = in->types[i] == type_alike(options->interleaved[i]);
+    return same;
+}
+
+void interleave_change(struct script *script, const struct script_options *options)
+{
+    struct interleave *in = script->interleave;
+    in->any_type = options->interleave == INTERLEAVE_ALL;
+    in->type_count = in->any_type ? 0 : options->interleaved_count;
+    for (unsigned i = 0; i < in->type_count; i++)
+        in->types[i] = type_alike(options->interleaved[i]);
+    if (!script->hand.waiting && in->count == 0)
+        return;
+    in->choosing = false; /* what was passed over is looked at again */
+    choose_appetite(script);
 }
 
 /* Nothing of theirs runs any more. */

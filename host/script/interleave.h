@@ -54,6 +54,17 @@ enum verdict interleave_cut(struct script *script);
 /* Which messages may be handed out now (a mailbox_chooser). */
 bool interleave_chooses(const struct script *script, const struct message *message);
 
+/* Whether the types that may begin are those of `options`. */
+bool interleave_is(const struct script *script, const struct script_options *options);
+
+/* A new version of the script has taken over: what its `options` say of which types may
+ * begin while others wait. The rest of the option counts for life. */
+void interleave_change(struct script *script, const struct script_options *options);
+
+/* Number `place`, from 0, of those set aside, in the order in which their waits began; NULL:
+ * there are no more. */
+struct activation *interleave_at(const struct script *script, unsigned place);
+
 /* The earliest deadline of those set aside; UINT64_MAX: none has one. */
 uint64_t interleave_deadline(const struct script *script);
 

@@ -152,7 +152,7 @@ static lua_CFunction find_opener(const struct vm *vm, const char *name)
 }
 
 /* Unlike a global that a required module has set, and may change. */
-static bool is_standard(lua_State *L, const char *name)
+bool libraries_is_standard(lua_State *L, const char *name)
 {
     return find_base(L, name) != NULL || find_opener(vm_of(L), name) != NULL
            || strcmp(name, "_VERSION") == 0;
@@ -216,10 +216,10 @@ bool libraries_push(lua_State *L, const char *name)
     return find_or_make(L);
 }
 
-static bool is_environment(lua_State *L, int index)
+static bool is_in_registry(lua_State *L, int index, lua_Integer key)
 {
     index = lua_absindex(L, index);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, vm_of(L)->environment);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, key);
     bool same = lua_rawequal(L, index, -1) != 0;
     lua_pop(L, 1);
     return same;
@@ -227,13 +227,8 @@ static bool is_environment(lua_State *L, int index)
 
 bool libraries_is_globals(lua_State *L, int index)
 {
-    if (lua_type(L, index) != LUA_TTABLE)
-        return false;
-    index = lua_absindex(L, index);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-    bool same = lua_rawequal(L, index, -1) != 0;
-    lua_pop(L, 1);
-    return same || is_environment(L, index);
+    return lua_type(L, index) == LUA_TTABLE && (is_in_registry(L, index, LUA_RIDX_GLOBALS) ||
+                                                is_in_registry(L, index, vm_of(L)->environment));
 }
 
 /* Makes `name` in the plain globals and gives it to the environment, at
@@ -331,7 +326,7 @@ static int globals_index(lua_State *L)
     if (lua_type(L, 1) == LUA_TSTRING)
         return index_string(L);
     lua_settop(L, 2);
-    bool strict = is_environment(L, 1);
+    bool strict = !is_in_registry(L, 1, LUA_RIDX_GLOBALS); /* of any version */
     if (lua_type(L, 2) != LUA_TSTRING)
         return 0;
     const char *name = lua_tostring(L, 2);
@@ -339,7 +334,7 @@ static int globals_index(lua_State *L)
     lua_pushvalue(L, own ? 1 : 2);
     if (!own && !find_or_make(L))
         return strict ? raise_undefined(L, name) : 0;
-    if (own || (strict && is_standard(L, name))) {
+    if (own || (strict && libraries_is_standard(L, name))) {
         lua_pushvalue(L, 2);
         lua_pushvalue(L, -2);
         lua_rawset(L, 1);
@@ -355,7 +350,8 @@ static int globals_newindex(lua_State *L)
     struct vm *vm = vm_of(L);
     lua_settop(L, 3);
     bool tell = !vm->loading && vm->globals_warned < GLOBALS_WARNED_LIMIT
-                && lua_type(L, 2) == LUA_TSTRING && !lua_isnil(L, 3) && is_environment(L, 1);
+                && lua_type(L, 2) == LUA_TSTRING && !lua_isnil(L, 3)
+                && !is_in_registry(L, 1, LUA_RIDX_GLOBALS);
     if (tell) {
         vm->globals_warned++;
         luaL_where(L, 1);
@@ -403,7 +399,8 @@ CALCULATION(calculate_div, LUA_OPDIV)
 CALCULATION(calculate_idiv, LUA_OPIDIV)
 CALCULATION(calculate_unm, LUA_OPUNM)
 
-int libraries_set_up(lua_State *L)
+/* Pushes a new metatable of globals. */
+static void push_metatable(lua_State *L)
 {
     static const luaL_Reg methods[] = {
         { "__index", globals_index },  { "__newindex", globals_newindex },
@@ -420,6 +417,20 @@ int libraries_set_up(lua_State *L)
         lua_setfield(L, metatable, methods[i].name);
     }
 
+}
+
+void libraries_push_environment(lua_State *L)
+{
+    luaL_checkstack(L, 6, "too many values to make an environment");
+    lua_newtable(L);
+    push_metatable(L);
+    lua_setmetatable(L, -2);
+}
+
+int libraries_set_up(lua_State *L)
+{
+    push_metatable(L);
+    int metatable = lua_gettop(L);
     lua_pushliteral(L, "");
     lua_pushvalue(L, metatable);
     lua_setmetatable(L, -2);

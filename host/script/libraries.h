@@ -26,6 +26,13 @@ int libraries_prepare(void);
 /* Makes both tables of globals in a new state: a lua_CFunction for vm_open(). */
 int libraries_set_up(lua_State *L);
 
+/* Pushes an environment for another version of the script, which falls back to the plain
+ * globals as the first one does. May raise. */
+void libraries_push_environment(lua_State *L);
+
+/* Whether a plain global of that name is the host's to make. Needs 6 stack slots. */
+bool libraries_is_standard(lua_State *L, const char *name);
+
 /* Pushes the standard global `name` (or one of options->libraries), made if
  * need be, and stores it in the plain globals; pushes nothing and returns
  * false if there is no such. May raise. */

@@ -19,6 +19,7 @@
 #include "script/pack_lua.h"
 #include "script/report.h"
 #include "script/sandbox.h"
+#include "script/staging.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -62,7 +63,7 @@ static const char *const settings[] = {
 };
 static const char *const no_settings[] = { NULL };
 
-static bool is_setting(const char *name)
+bool load_is_setting(const char *name)
 {
     for (size_t i = 0; settings[i] != NULL; i++)
         if (strcmp(settings[i], name) == 0)
@@ -87,14 +88,13 @@ static void read_settings(lua_State *L, struct script *script, struct script_opt
         else if (strcmp(name, "sandbox") == 0)
             luaL_error(L, "%s: sandbox is for who spawns a script to say: it runs already",
                        source_path(script->source));
-        else if (is_setting(name) &&
+        else if (load_is_setting(name) &&
                  script_read_option(L, name, lua_gettop(L), own, why, sizeof why) < 0)
             luaL_error(L, "%s: %s", source_path(script->source), why);
     }
 }
 
-/* Runs the top level on the handler coroutine; (own) -> nothing. */
-static int load_entry(lua_State *L)
+int load_top_level(lua_State *L)
 {
     struct script *script = script_of(L);
     struct script_options *own = lua_touserdata(L, 1);
@@ -135,6 +135,8 @@ static void print_line(struct vm *vm, const char *line, size_t size)
 static void on_overdue(struct vm *vm, lua_State *active)
 {
     struct script *script = (struct script *)(void *)vm;
+    if (staging_runs(script)) /* that is no handler, and has a limit of its own */
+        return;
     if (atomic_exchange_explicit(&script->actor->overdue_told, true, memory_order_relaxed))
         return; /* the watchdog repeats itself */
     char handler[TYPE_NAME_LIMIT + 4];
@@ -207,6 +209,7 @@ static struct script *script_new(struct script_world *world, struct source *sour
 void script_free(struct script *script)
 {
     vm_close(&script->vm);
+    staging_free(script);
     interleave_close(script);
     declared_free(script);
     dispatch_fini(script);
@@ -327,7 +330,7 @@ int load_run(struct script *script, struct script_options *own, bool trusted, ch
              size_t room)
 {
     lua_State *L = script->hand.coroutine;
-    lua_pushcfunction(L, load_entry);
+    lua_pushcfunction(L, load_top_level);
     lua_pushlightuserdata(L, own);
     if (load_budget_run(script, trusted) != VM_DONE) {
         describe_failure(script, why, room);

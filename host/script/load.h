@@ -17,4 +17,11 @@ int load_open(struct script *script);
 int load_run(struct script *script, struct script_options *own, bool trusted, char *why,
              size_t room);
 
+/* Whether a field of that name in a script's table is a setting. */
+bool load_is_setting(const char *name);
+
+/* (own, a light userdata) -> nothing: runs the top level of script->source in the vm's
+ * environment, checks what it defines, and makes that script->handlers. May raise. */
+int load_top_level(lua_State *L);
+
 #endif

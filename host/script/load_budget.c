@@ -76,18 +76,15 @@ bool load_budget_is_known(const struct script *script)
                                 memory_order_relaxed) == hash;
 }
 
-enum vm_result load_budget_run(struct script *script, bool trusted)
+static enum vm_result run(struct script *script, lua_State *coroutine, int arguments, bool watched)
 {
-    uint64_t hash = source_hash(script->source);
-    _Atomic uint64_t *known = &known_to_end[hash % ARRAY_LENGTH(known_to_end)];
     struct vm *outer = loading_vm;
     uint64_t outer_until_ns = loading_until_ns;
     timer_t timer;
-    bool armed = !script->world->stage && (!trusted || !load_budget_is_known(script)) &&
-                 arm(&timer, &script->vm);
+    bool armed = watched && !script->world->stage && arm(&timer, &script->vm);
 
     script->vm.loading = true;
-    enum vm_result result = vm_resume(&script->vm, script->hand.coroutine, 1);
+    enum vm_result result = vm_resume(&script->vm, coroutine, arguments);
     script->vm.loading = false;
 
     if (armed) {
@@ -95,7 +92,21 @@ enum vm_result load_budget_run(struct script *script, bool trusted)
         loading_vm = outer;
         loading_until_ns = outer_until_ns;
     }
-    if (result == VM_DONE)
-        atomic_store_explicit(known, hash, memory_order_relaxed);
     return result;
+}
+
+enum vm_result load_budget_run(struct script *script, bool trusted)
+{
+    uint64_t hash = source_hash(script->source);
+    enum vm_result result = run(script, script->hand.coroutine, 1,
+                                !trusted || !load_budget_is_known(script));
+    if (result == VM_DONE)
+        atomic_store_explicit(&known_to_end[hash % ARRAY_LENGTH(known_to_end)], hash,
+                              memory_order_relaxed);
+    return result;
+}
+
+enum vm_result load_budget_watch(struct script *script, lua_State *coroutine, int arguments)
+{
+    return run(script, coroutine, arguments, true);
 }

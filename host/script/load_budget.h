@@ -17,4 +17,7 @@ bool load_budget_is_known(const struct script *script);
  * `trusted`: it is watched although it is known. VM_FAILED after the second. */
 enum vm_result load_budget_run(struct script *script, bool trusted);
 
+/* The same of a function with `arguments` on another coroutine; always watched. */
+enum vm_result load_budget_watch(struct script *script, lua_State *coroutine, int arguments);
+
 #endif

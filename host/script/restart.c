@@ -8,6 +8,7 @@
 #include "script/handler.h"
 #include "script/interleave.h"
 #include "script/load.h"
+#include "script/staging.h"
 
 #include "base/memory.h"
 
@@ -42,6 +43,7 @@ void restart_halt(struct actor *actor)
         snprintf(text, sizeof text, "%s was halted", actor->name);
     restart_let_go(script, failed ? FAILURE_FAILED : FAILURE_DOWN, text);
     vm_close(&script->vm);
+    staging_halt(script);
     interleave_reset(script);
     declared_free(script);
     dispatch_fini(script);
@@ -53,6 +55,7 @@ void restart_halt(struct actor *actor)
         .world = kept.world,
         .source = kept.source,
         .interleave = kept.interleave,
+        .staging = kept.staging,
         .stops_when_slow = kept.stops_when_slow,
         .last_report = kept.last_report,
         .vm_options = kept.vm_options,

@@ -187,6 +187,7 @@ struct script {
     struct handler_cache first_cache[HANDLER_CACHE];
     struct type_cache    types[TYPE_CACHE];
 
+    struct staging *staging;      /* of a new version, and what the last one left; NULL: none */
     uint64_t last_timer_id;       /* actor.next_timer_id() */
     struct timer_handle *timers;  /* handles of timers in this state; api_time.c */
     char    *exit_reason;         /* of actor.exit(); owned, may be NULL */

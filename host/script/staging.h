@@ -18,7 +18,7 @@
 #define TROUPE_SCRIPT_STAGING_H
 
 #include "base/bytes.h"
-#include "script/script.h"
+#include "script/api.h"
 
 struct update; /* script/unit.h */
 
@@ -61,6 +61,8 @@ void staging_abort(struct script *script);
 
 /* Whether there is something to commit or abort. */
 bool staging_is_prepared(const struct script *script);
+/* Whether a preparation runs. */
+bool staging_runs(const struct script *script);
 
 /* While a preparation runs: what it is part of; else NULL. */
 struct update *staging_update(const struct script *script);
@@ -69,13 +71,33 @@ struct update *staging_update(const struct script *script);
  * on_reload replaced stays, for an undo by hand. */
 void staging_trial_passed(struct script *script);
 
-/* The state is about to be closed, or was: forgets what was prepared and kept. No
- * Lua runs. For script_free() and restart_halt(). */
-void staging_drop(struct script *script);
+/* The state was closed: forgets all that was in it. What has prepared is as if it had
+ * been halted before. */
+void staging_halt(struct script *script);
+/* The script ends. */
+void staging_free(struct script *script);
 
 /* ---- For the functions that scripts call ---- */
 
 /* Whether on_reload runs now: what it sends is deferred. */
 bool staging_defers(const struct script *script);
+/* Raises outside of on_reload, where it cannot be done, as api_refuse_loading() does. */
+void staging_refuse_loading(lua_State *L, const char *what);
+
+/* Defers it; the first takes the message. Push what the Lua function answers, and return how
+ * many; may raise. */
+int staging_send(lua_State *L, struct script *script, struct target target,
+                 struct message *message);
+int staging_cancel(lua_State *L, struct script *script, struct timer *timer);
+/* As timer_start(). */
+int staging_start_timer(struct script *script, struct message **message, uint64_t delay_ns,
+                        uint64_t interval_ns, struct timer **timer);
+
+/* Pushes the table in which actor.class notes what it empties (class.h); false, and
+ * pushes nothing: no new version is loaded now. */
+bool staging_push_classes(lua_State *L, const struct script *script);
+
+/* While a new version is loaded: what the one in force has declared for the type, or NULL. */
+struct declared *staging_declared(const struct script *script, type_id type);
 
 #endif

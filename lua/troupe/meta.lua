@@ -45,6 +45,10 @@
 ---@field on_down? fun(self: troupe.Self, msg: troupe.Down, env: troupe.Env)  see actor.watch
 ---@field on_dead_letter? fun(self: troupe.Self, msg: troupe.DeadLetter, env: troupe.Env)  see actor.watch_dead_letters
 ---@field on_any? fun(self: troupe.Self, msg: troupe.Message, env: troupe.Env)  what nothing else takes; see env.type
+---@field on_reload? fun(self: troupe.Self, from: integer|number|string)  brings self up to date for this version of
+--- the script; `from` is the `version` of the one before, 0 if it has none. It works on a copy of self, so that its
+--- failure changes nothing: the old version goes on. What it sends, and the timers it sets and cancels, happen when the
+--- reload is committed; all else (spawning, waiting, watching, answering, ...) raises; it has 1 s
 
 --- The actor's state: a table of its own, empty at first but for `config`.
 ---@class troupe.Self
@@ -134,6 +138,19 @@ function actor.ref(text, options) end
 ---@param fields troupe.Fields
 ---@return troupe.MessageType type
 function actor.message(name, fields) end
+
+--- The class of that name, a table whose `__index` is itself: for objects in self.
+--- Each actor has one of each name for life. When the script is reloaded its methods
+--- are taken out, the new top level fills it, and `setmetatable({}, Book)` of before
+--- has the new methods. At the top level of a script or a module only.
+--- ```lua
+--- local Book = actor.class "Book"
+--- function Book.new(title) return setmetatable({ title = title }, Book) end
+--- function Book:print() print(self.title) end
+--- ```
+---@param name string
+---@return table class
+function actor.class(name) end
 
 --- A declared type: `tostring(Ping)` is its name. Called with a message's fields it
 --- raises if they are not as declared, naming the place (`Ping.pos.x: number
