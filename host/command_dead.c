@@ -164,7 +164,7 @@ static void say_failure(struct control_client *client, const struct dead_letter 
 }
 
 /* Takes the letter out and sends it, or throws it away. Whether that was done; one
- * that could not be sent is a dead letter again. */
+ * that could not be sent is as it was. */
 static bool deal_with(struct host *host, struct control_client *client, uint64_t id, bool retry)
 {
     struct dead_letter letter;
@@ -175,8 +175,7 @@ static bool deal_with(struct host *host, struct control_client *client, uint64_t
     int error = retry ? send_again(host, message, &letter, why, sizeof why) : 0;
     if (error != 0) {
         say_failure(client, &letter, why);
-        dead_letters_put(&host->system.letters, &message, letter.reason, letter.sender,
-                         letter.target, letter.text);
+        dead_letters_give_back(&host->system.letters, &message, &letter);
     }
     message_free(message);
     return error == 0;

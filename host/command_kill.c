@@ -40,14 +40,23 @@ static void free_wait(struct kill_wait *wait)
     memory_put(wait, sizeof *wait);
 }
 
+#define ANY_INCARNATION 0
+
+static bool is_meant(const struct kill_wait *wait, actor_id id, uint32_t incarnation,
+                     const struct control_client *client)
+{
+    if (client != NULL)
+        return wait->client == client;
+    return wait->id == id && (incarnation == ANY_INCARNATION || wait->incarnation == incarnation);
+}
+
 /* Takes out who waits for this incarnation, or for this client; NULL: nobody. */
 static struct kill_wait *take_wait(struct kills *kills, actor_id id, uint32_t incarnation,
                                    const struct control_client *client)
 {
     lock_acquire(&kills->lock);
     struct kill_wait **at = &kills->waits;
-    while (*at != NULL && (client != NULL ? (*at)->client != client
-                                          : (*at)->id != id || (*at)->incarnation != incarnation))
+    while (*at != NULL && !is_meant(*at, id, incarnation, client))
         at = &(*at)->next;
     struct kill_wait *wait = *at;
     if (wait != NULL) {
@@ -70,17 +79,28 @@ static void say_over(struct kill_wait *wait, bool halted)
     free_wait(wait);
 }
 
-/* On the actor's worker. Its partner is serve(), which counts before it looks whether
- * the incarnation still runs. */
+/* On the actor's worker, as the next one. Their partner is serve_kill(), which counts
+ * before it looks whether the incarnation still runs. */
 static void incarnation_ended(void *context, struct actor *actor)
+{
+    struct kills *kills = context;
+    if (LIKELY(atomic_load_explicit(&kills->count, memory_order_seq_cst) == 0) ||
+        actor->phase != PHASE_HALTED)
+        return;
+    struct kill_wait *wait;
+    uint32_t incarnation = atomic_load_explicit(&actor->incarnation, memory_order_relaxed);
+    while ((wait = take_wait(kills, actor_self(actor), incarnation, NULL)) != NULL)
+        say_over(wait, true);
+}
+
+static void actor_gone(void *context, actor_id id)
 {
     struct kills *kills = context;
     if (LIKELY(atomic_load_explicit(&kills->count, memory_order_seq_cst) == 0))
         return;
     struct kill_wait *wait;
-    uint32_t incarnation = atomic_load_explicit(&actor->incarnation, memory_order_relaxed);
-    while ((wait = take_wait(kills, actor_self(actor), incarnation, NULL)) != NULL)
-        say_over(wait, actor->phase == PHASE_HALTED);
+    while ((wait = take_wait(kills, id, ANY_INCARNATION, NULL)) != NULL)
+        say_over(wait, false);
 }
 
 static void gone(void *context, struct control_client *client)
@@ -188,7 +208,8 @@ int command_kill_open(struct host *host)
     if (kills == NULL)
         return -ENOMEM;
     lock_init(&kills->lock);
-    kills->hook = (struct incarnation_hook){ .over = incarnation_ended, .context = kills };
+    kills->hook = (struct incarnation_hook){ .over = incarnation_ended, .gone = actor_gone,
+                                             .context = kills };
     incarnation_listen(&host->system, &kills->hook);
     host->kills = kills;
     int error = control_add(host->control,

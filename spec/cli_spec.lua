@@ -274,12 +274,6 @@ describe("the command line", function()
       assert_usage({ "send", "pong@:0", "Ping" }, "':0' needs a port from 1 to 65535")
     end)
 
-    it("for a ref without a host", function()
-      assert_usage({ "ask", "pong", "Ping" }, "which host?", "pong@:5001")
-      assert_usage({ "ask", "pong@risk", "Ping" }, "which host?")
-      assert_usage({ "ask", "pong@5001", "Ping" }, "which host? give pong@:5001 ")
-    end)
-
     it("for a ref without an actor, and shows what one looks like", function()
       for _, ref in ipairs { "@:5001", ":5001", "tcp://127.0.0.1:5001", "pong:5001", "" } do
         assert_usage({ "ask", ref, "Ping" },
@@ -350,6 +344,21 @@ describe("the command line", function()
         assert.same({ code = UNREACHABLE, out = "", err = why },
                     troupe { command, "pong@:" .. empty, "Ping", "--timeout", "200ms" })
       end
+    end)
+  end)
+
+  describe("ends with 5 for a name without a host", function()
+    it("if no host of this user has such an actor, and says what to write for one elsewhere", function()
+      local function ask(ref)
+        local words = process.troupe { "ask", ref, "Ping" }
+        local ended = process.run { "env", "XDG_RUNTIME_DIR=" .. folder, table.unpack(words) }
+        assert.same({ UNREACHABLE, "" }, { ended.code, ended.out })
+        assert.matches("no host of yours runs (looked in " .. folder .. "/troupe)", ended.err, 1, true)
+        return ended.err
+      end
+      assert.matches("which host? give pong@HOST:PORT, such as pong@:5001\n", ask "pong", 1, true)
+      assert.matches("which host? give pong@HOST:PORT, such as pong@:5001\n", ask "pong@risk", 1, true)
+      assert.matches("which host? give pong@:5001 for a port of this machine, else pong@HOST:5001\n", ask "pong@5001", 1, true)
     end)
   end)
 

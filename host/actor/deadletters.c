@@ -212,3 +212,23 @@ struct message *dead_letters_take(struct dead_letters *letters, uint64_t id,
     lock_release(&letters->lock);
     return message;
 }
+
+void dead_letters_give_back(struct dead_letters *letters, struct message **message,
+                            const struct dead_letter *letter)
+{
+    size_t bytes = message_weight(*message);
+    lock_acquire(&letters->lock);
+    if (letters->count < letters->capacity && letters->bytes + bytes <= letters->bytes_limit) {
+        size_t index = index_after_locked(letters, letter->id);
+        for (size_t i = letters->count; i > index; i--)
+            *letter_at(letters, i) = *letter_at(letters, i - 1);
+        letters->count++;
+        letters->bytes += bytes;
+        *letter_at(letters, index) = *letter;
+        letter_at(letters, index)->message = *message;
+        *message = NULL;
+    }
+    lock_release(&letters->lock);
+    message_free(*message);
+    *message = NULL;
+}

@@ -82,4 +82,9 @@ void dead_letters_some(struct dead_letters *letters, uint64_t after, size_t most
 struct message *dead_letters_take(struct dead_letters *letters, uint64_t id,
                                   struct dead_letter *letter);
 
+/* Puts one that was taken out back to its place, as if nothing had been: takes *message.
+ * If there is no room any more it is freed. Any thread. */
+void dead_letters_give_back(struct dead_letters *letters, struct message **message,
+                            const struct dead_letter *letter);
+
 #endif

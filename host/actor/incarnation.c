@@ -96,6 +96,14 @@ void incarnation_over(struct actor *actor)
         hook->over(hook->context, actor);
 }
 
+void incarnation_gone(struct system *system, actor_id id)
+{
+    for (struct incarnation_hook *hook = system->incarnation_hooks; hook != NULL;
+         hook = hook->next)
+        if (hook->gone != NULL)
+            hook->gone(hook->context, id);
+}
+
 bool incarnation_halts(const struct actor *actor)
 {
     return actor->rebirth != NULL && !actor->for_good &&

@@ -79,14 +79,18 @@ void incarnation_child_failed(struct actor *actor, struct message *message);
 /* What ends with every incarnation, be it the last; tells the hooks.
  * For incarnation_halt() and lifecycle_end() only. */
 void incarnation_over(struct actor *actor);
+/* The actor with this id has ended, and is found no more; tells the hooks. */
+void incarnation_gone(struct system *system, actor_id id);
 /* The actor has ended for good: if that was a failure to be passed on, its
  * parent fails, or the host ends. While its name is still known. */
 void incarnation_escalate(struct actor *actor);
 
 /* Called on its worker when an incarnation of any actor ends: then actor->phase
- * is PHASE_HALTED or PHASE_GONE, and actor->incarnation is still its number. */
+ * is PHASE_HALTED or PHASE_GONE, and actor->incarnation is still its number. `gone`, which
+ * may be NULL, after the last: then its name is free, and its mail refused. */
 struct incarnation_hook {
     void (*over)(void *context, struct actor *actor);
+    void (*gone)(void *context, actor_id id);
     void  *context;
     struct incarnation_hook *next;
 };

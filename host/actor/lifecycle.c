@@ -321,6 +321,7 @@ void lifecycle_end(struct actor *actor)
     registry_release(&system->registry, actor); /* the structure may be somebody else's now */
     if (home != NULL)
         scheduler_unpin(system, home);
+    incarnation_gone(system, id);
     shutdown_ended(system, id);
 
     lock_acquire(&system->lock);

@@ -143,6 +143,12 @@ static void test_taking(void)
         struct message *message = dead_letters_take(&letters, first + 1, &letter);
         assert(message->size == first && letter.id == first + 1 && letter.message == NULL);
         assert(strcmp(letter.target, "pong") == 0 && letter.reason == FAILURE_DOWN);
+        dead_letters_give_back(&letters, &message, &letter);
+        assert(message == NULL);
+        expect_some(&letters, 0, 9, 5,
+                    (uint64_t[]){ first, first + 1, first + 2, first + 3, first + 4 });
+        message = dead_letters_take(&letters, first + 1, &letter);
+        assert(message->size == first);
         message_free(message);
         message_free(dead_letters_take(&letters, first + 3, &letter));
         assert(dead_letters_take(&letters, first + 1, &letter) == NULL);
@@ -151,10 +157,16 @@ static void test_taking(void)
         put(&letters, 0, "");
         put(&letters, 0, "");
         expect_some(&letters, first + 3, 9, 3, (uint64_t[]){ first + 4, first + 5, first + 6 });
+        message = dead_letters_take(&letters, first, &letter);
+        put(&letters, 0, ""); /* its place is taken meanwhile */
+        dead_letters_give_back(&letters, &message, &letter);
+        assert(message == NULL);
+        expect_some(&letters, 0, 9, 5,
+                    (uint64_t[]){ first + 2, first + 4, first + 5, first + 6, first + 7 });
         for (uint64_t id = 1; id < first + 9; id++)
             message_free(dead_letters_take(&letters, id, &letter));
         assert(look(&letters).count == 0 && letters.bytes == 0);
-        assert(dead_letters_total(&letters) == first + 6);
+        assert(dead_letters_total(&letters) == first + 7);
         dead_letters_close(&letters);
     }
 }

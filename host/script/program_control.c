@@ -83,14 +83,21 @@ static struct control_connection *connection_in(lua_State *L)
     return connection;
 }
 
-static int take_signals(void)
+static sigset_t signals_taken(void)
 {
     sigset_t signals;
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);
+    return signals;
+}
+
+static int control_take_signals(lua_State *L)
+{
+    (void)L;
+    sigset_t signals = signals_taken();
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    return signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+    return 0;
 }
 
 static int control_connect(lua_State *L)
@@ -104,7 +111,8 @@ static int control_connect(lua_State *L)
     if (descriptor < 0)
         return push_failure(L, why);
     connection->descriptor = descriptor;
-    connection->signals = take_signals();
+    sigset_t signals = signals_taken();
+    connection->signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     if (connection->signals < 0)
         return push_failure(L, strerror(errno));
     return 1;
@@ -214,16 +222,10 @@ static uint64_t now_ns(void)
     return clock_now(&clock);
 }
 
-static int connection_receive(lua_State *L)
+/* Waits until something has come: NULL, or why nothing has. */
+static const char *await_more(struct control_connection *connection, uint64_t until_ns)
 {
-    struct control_connection *connection = connection_in(L);
-    lua_Number seconds = luaL_optnumber(L, 2, 1e9);
-    uint64_t until_ns = now_ns() + (seconds > 0 ? (uint64_t)((seconds < 1e9 ? seconds : 1e9) * 1e9) : 0);
     for (;;) {
-        if (push_line(L, connection))
-            return 1;
-        if (connection->ended)
-            return push_failure(L, "closed");
         uint64_t at_ns = now_ns();
         uint64_t left_ms = until_ns > at_ns ? (until_ns - at_ns) / NS_PER_MS + 1 : 0;
         struct pollfd files[] = { { .fd = connection->descriptor, .events = POLLIN },
@@ -231,12 +233,32 @@ static int connection_receive(lua_State *L)
         int ready = poll(files, 2, left_ms < 60000 ? (int)left_ms : 60000);
         const char *signal = ready > 0 && files[1].revents ? taken_signal(connection) : NULL;
         if (signal != NULL)
-            return push_failure(L, signal);
-        if (ready > 0 && files[0].revents)
+            return signal;
+        if (ready > 0 && files[0].revents) {
             read_some(connection);
-        else if (left_ms == 0)
-            return push_failure(L, "timeout");
+            return NULL;
+        }
+        if (left_ms == 0)
+            return "timeout";
     }
+}
+
+static int connection_receive(lua_State *L)
+{
+    struct control_connection *connection = connection_in(L);
+    lua_Number seconds = luaL_optnumber(L, 2, 1e9);
+    uint64_t until_ns = now_ns() + (seconds > 0 ? (uint64_t)((seconds < 1e9 ? seconds : 1e9) * 1e9) : 0);
+    while (!push_line(L, connection)) {
+        if (connection->ended)
+            return push_failure(L, "closed");
+        sigset_t signals = signals_taken(), before;
+        pthread_sigmask(SIG_BLOCK, &signals, &before);
+        const char *why = await_more(connection, until_ns);
+        pthread_sigmask(SIG_SETMASK, &before, NULL);
+        if (why != NULL)
+            return push_failure(L, why);
+    }
+    return 1;
 }
 
 void program_control_add(lua_State *L, const struct control_port *port)
@@ -252,6 +274,7 @@ void program_control_add(lua_State *L, const struct control_port *port)
     static const luaL_Reg functions[] = {
         { "control_list", control_list },
         { "control_connect", control_connect },
+        { "control_take_signals", control_take_signals },
         { NULL, NULL },
     };
     luaL_newmetatable(L, CONNECTION);

@@ -10,7 +10,8 @@
  *       "interrupted" (SIGINT) or "terminated" (SIGTERM). Without `seconds` it waits for ever.
  *   connection:close()
  *
- * From the first connection on SIGINT and SIGTERM are taken by receive() only.
+ * control_take_signals(): from now on SIGINT and SIGTERM are seen by receive() only, and
+ * do not end the process: for who has a terminal to put in order.
  *
  * The roof fills the port (host/tools_control.c). One thread: that of the command line.
  */

@@ -4,7 +4,7 @@ local security = require "troupe.cli.security"
 local show = require "troupe.cli.show"
 local talk = require "troupe.cli.talk"
 
-local EXIT_OK = 0
+local EXIT_OK, EXIT_TIMED_OUT = 0, 3
 
 local ask = {}
 
@@ -13,10 +13,11 @@ function ask.define(command)
   command:description("Asks an actor and prints the type and the fields of its answer on one line."
                       .. " Of many questions each waits for the answer to the one before.")
   command:epilog(talk.SERIES_HELP .. "\n\n"
-                 .. "Exit codes: 3 no answer in time, 4 rejected (the reason is on stderr), 5 nobody"
+                 .. "Exit codes: 1 no such actor, 2 several are called so, 3 no answer in time, 4 rejected (the reason is on stderr), 5 nobody"
                  .. " answers there ('troupe doctor' says more).\n\n"
                  .. "Examples:\n"
                  .. "   troupe ask pong@:5001 Ping count:=1\n"
+                 .. "   troupe ask pong Ping count:=1          the one that a host of yours runs here\n"
                  .. "   troupe ask pong@10.0.0.5:5001 Ping @ping.json --timeout 500ms --json\n"
                  .. "   troupe ask pong@:5001 Ping 'count:={{n}}' --every 1s")
   talk.define(command)
@@ -25,10 +26,23 @@ function ask.define(command)
   command:flag("--json", "Print {\"v\": 1, \"type\": ..., \"message\": {...}}, one object a line.")
 end
 
+--- Asks an actor of a host of this machine: what port.ask() does for one elsewhere.
+local function ask_here(message, connection)
+  connection.patience = message.timeout_ms / 1000
+  local row, code, why = connection:ask_one { ["do"] = "ask", name = message.to, type = message.type,
+                                              json = message.json }
+  if code == EXIT_OK then
+    return code, row.type, row.json
+  elseif code == EXIT_TIMED_OUT then
+    why = ("no answer from %s to %s in %.1f s"):format(message.to, message.type, message.timeout_ms / 1000)
+  end
+  return code, why
+end
+
 function ask.run(options)
   local read_by_nobody = false
-  local code, why = talk.each(options, function(message)
-    local code, answer, payload = port.ask(message)
+  local code, why = talk.each(options, function(message, connection)
+    local code, answer, payload = (connection and ask_here or port.ask)(message, connection)
     if code ~= EXIT_OK then
       return code, answer
     end

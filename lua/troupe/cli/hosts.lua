@@ -11,6 +11,7 @@ local port = require "troupe.port"
 
 local EXIT_FAILED, EXIT_USAGE, EXIT_TIMED_OUT, EXIT_UNREACHABLE = 1, 2, 3, 5
 local CODE_OF = { timeout = EXIT_TIMED_OUT, closed = EXIT_UNREACHABLE, interrupted = 130, terminated = 143 }
+local TITLES_MOST = 8
 local PATIENCE = 10 -- seconds for a host to say the next line, unless a command says otherwise
 
 local hosts = {}
@@ -32,10 +33,12 @@ function hosts.list()
   return port.control_list()
 end
 
-local function titles(list)
+--- "a (process 1), b (process 2)", and not too many of them.
+---@param list cli.Host[]
+function hosts.titles(list)
   local words = {}
-  for i, host in ipairs(list) do words[i] = hosts.title(host) end
-  return table.concat(words, ", ")
+  for i = 1, math.min(#list, TITLES_MOST) do words[i] = hosts.title(list[i]) end
+  return table.concat(words, ", ") .. (#list > TITLES_MOST and (" and %d more"):format(#list - TITLES_MOST) or "")
 end
 
 --- The hosts that `node`, a name or the number of a process, means; all without one.
@@ -60,7 +63,7 @@ function hosts.matching(node)
     end
   end
   if #found == 0 then
-    return nil, ("no host is called '%s'; there %s %s"):format(node, #list == 1 and "is" or "are", titles(list)),
+    return nil, ("no host is called '%s'; there %s %s"):format(node, #list == 1 and "is" or "are", hosts.titles(list)),
       EXIT_UNREACHABLE
   end
   return found
@@ -76,7 +79,7 @@ function hosts.pick(node)
   end
   if #found > 1 then
     return nil, ("which host? give --node with a %s: %s"):format(node and "process" or "name or process",
-                                                                titles(found)), EXIT_USAGE
+                                                                hosts.titles(found)), EXIT_USAGE
   end
   return found[1]
 end
@@ -85,6 +88,7 @@ end
 ---@field host cli.Host
 ---@field code integer?  how the last question ended: an exit code; 0 is well
 ---@field why string?    and why, if it did not end well
+---@field private unfinished boolean?  an answer was not waited for
 ---@field patience number?  seconds for each line of an answer; false: for ever
 local Connection = {}
 Connection.__index = Connection
@@ -107,6 +111,7 @@ local BECAUSE = {
 }
 
 function Connection:fail(news)
+  self.unfinished = true
   self.code = CODE_OF[news]
   self.why = BECAUSE[news] and ("%s %s"):format(hosts.title(self.host), BECAUSE[news]) or ""
 end
@@ -128,6 +133,15 @@ end
 --- The same by hand: begin(), then next() until it is nil.
 ---@param request table
 function Connection:begin(request)
+  if self.unfinished then -- what is left of an answer that came too late is not for us
+    self:close()
+    local raw, why = port.control_connect(self.host.path)
+    self.code, self.why = not raw and EXIT_UNREACHABLE or nil, why
+    if not raw then
+      return
+    end
+    self.raw, self.unfinished = raw, false
+  end
   self.code, self.why = nil, nil
   if not self.raw:send(json.encode(request)) then
     self:fail("closed")

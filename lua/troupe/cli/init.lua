@@ -13,8 +13,8 @@ local show = require "troupe.cli.show"
 
 local EXIT_OK, EXIT_USAGE = 0, 2
 
-local COMMANDS = { "run", "send", "ask", "listen", "bench", "ps", "top", "attach", "trace", "logs", "doctor",
-                   "registry", "keys", "test" }
+local COMMANDS = { "run", "send", "ask", "listen", "bench", "ps", "top", "attach", "trace", "logs", "kill", "dead",
+                   "metrics", "doctor", "registry", "keys", "test" }
 
 local SHORT_HELP = [[
 Troupe runs actors written as Lua scripts.
@@ -28,6 +28,9 @@ Troupe runs actors written as Lua scripts.
   troupe ps                             what the actors of running hosts do
   troupe top                            the same, again and again
   troupe attach pong                    a prompt inside a running host
+  troupe kill pong                      end an actor of a running host
+  troupe dead                           what could not be delivered
+  troupe metrics                        what running hosts have counted
   troupe doctor pong@:5001              say why a peer does not answer
   troupe registry                       serve the family's registry of actors
   troupe keys new                       make a CURVE key

@@ -188,4 +188,19 @@ function layout.titles(columns)
   return titles
 end
 
+--- A whole table: its titles, and a line for each row.
+---@param columns cli.Column[]
+---@param rows string[][]
+---@param room number  cells; math.huge where nobody looks
+---@param paint fun(colour: string, text: string): string
+---@return string[] lines
+function layout.lines(columns, rows, room, paint)
+  local widths = layout.measure(columns, rows, room)
+  local lines = { paint("dim", layout.row(columns, widths, layout.titles(columns))) }
+  for _, row in ipairs(rows) do
+    table.insert(lines, layout.row(columns, widths, row))
+  end
+  return lines
+end
+
 return layout

@@ -8,12 +8,14 @@ local send = {}
 
 function send.define(command)
   command:summary "Send a message to an actor of a running host."
-  command:description("Sends a message and returns once it was handed to the network. Prints nothing:"
-                      .. " whether the actor exists, only 'troupe ask' can tell. All messages of one run"
-                      .. " take one connection, in order.")
+  command:description("Sends a message and returns once it was handed to the network, or for an actor of this"
+                      .. " machine to its mailbox. Prints nothing: whether an actor elsewhere exists, only"
+                      .. " 'troupe ask' can tell. All messages of one run take one connection, in order.")
   command:epilog(talk.SERIES_HELP .. "\n\n"
-                 .. "Exit codes: 3 the host takes too slowly, 5 nobody answers there.\n\n"
+                 .. "Exit codes: 1 no such actor, 2 several are called so, 3 the host takes too slowly, 5 nobody"
+                 .. " answers there.\n\n"
                  .. "Examples:\n"
+                 .. "   troupe send counter Add n:=3\n"
                  .. "   troupe send counter@:5001 Add n:=3\n"
                  .. "   troupe send log@:5001 Line text='line {{n}}' --repeat 10 --every 100ms\n"
                  .. "   tail -f ticks.ndjson | troupe send book@:5001 Tick venue=X -\n"
@@ -24,7 +26,14 @@ function send.define(command)
 end
 
 function send.run(options)
-  return talk.each(options, port.send)
+  return talk.each(options, function(message, connection)
+    if not connection then
+      return port.send(message)
+    end
+    local _, code, why = connection:ask_one { ["do"] = "send", name = message.to, type = message.type,
+                                              json = message.json }
+    return code, why
+  end)
 end
 
 return send

@@ -45,6 +45,11 @@ function show.is_terminal(descriptor)
   return tools.is_terminal(descriptor)
 end
 
+--- How many cells a line on the output has room for.
+function show.room()
+  return tools.is_terminal(STDOUT) and tools.terminal_size() or math.huge
+end
+
 local COLOURS = { red = "31", green = "32", yellow = "33", dim = "2", bold = "1" }
 
 --- What colours texts for this stream, or leaves them as they are.

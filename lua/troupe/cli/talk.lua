@@ -4,8 +4,9 @@ local json = require "troupe.json"
 local security = require "troupe.cli.security"
 local tools = require "troupe.tools"
 local units = require "troupe.cli.units"
+local whereabouts = require "troupe.cli.whereabouts"
 
-local EXIT_OK, EXIT_USAGE = 0, 2
+local EXIT_OK, EXIT_USAGE, EXIT_UNREACHABLE = 0, 2, 5
 local REPEAT_MAX = 1000000000
 local INPUT = "standard input"
 
@@ -21,7 +22,8 @@ end
 
 --- Whom and what.
 function talk.define_message(command)
-  command:argument("ref", "Whom: pong@:5001, pong@10.0.0.5:5001, pong@tcp://10.0.0.5:5001.")
+  command:argument("ref", "Whom: pong@:5001, pong@10.0.0.5:5001, pong@tcp://10.0.0.5:5001; or of the hosts that you"
+                   .. " run on this machine: pong, or pong@NODE, its host's name or process.")
   command:argument("type", "The message's type, such as Ping.")
   command:argument("field", "key=text, key:=JSON, '{JSON}', @FILE (a JSON object), or - (standard input:"
                    .. " an object a line, each a message); what comes later overrides."):args "*"
@@ -125,24 +127,41 @@ local function check(options, from_lines)
   end
 end
 
+--- Where the messages go: an address, or a connection to the host of this machine that
+--- the actor lives in.
+local function find_receiver(ref)
+  local name, node = whereabouts.parse(ref)
+  if not name then
+    local to, why = talk.address(ref)
+    return to, nil, why, EXIT_USAGE
+  end
+  local connection, why, code = whereabouts.connect(name, node)
+  if not connection and code == EXIT_UNREACHABLE then
+    why = ("%s; if it is elsewhere, %s"):format(why, what_is_missing(ref, name, node or ""))
+  end
+  return name, connection, not connection and why or nil, code
+end
+
 --- Calls `deliver` for each message of the run, until it fails.
 ---@param options table  as parsed
----@param deliver fun(message: table): integer, string?  exit code and why
+---@param deliver fun(message: table, connection: cli.Connection?): integer, string?  exit code and why;
+---  with a connection the receiver is an actor of its host
 ---@return integer code, string? why
 function talk.each(options, deliver)
   local typed = options.type == "-"
   local from_lines = typed or fields.are_from_lines(options.field)
   local arguments = typed and table.move(options.field, 1, #options.field, 2, { "-" }) or options.field
-  local to, why = talk.address(options.ref)
-  local compose
-  if to then
-    why = check(options, from_lines)
-  end
+  local compose, to, connection, code
+  local why = check(options, from_lines)
   if not why then
     compose, why = fields.compose(arguments)
   end
   if why then
     return EXIT_USAGE, why
+  end
+  to, connection, why, code = find_receiver(options.ref)
+  if why then
+    return code, why
   end
 
   local pace, state = pacer(options.every), { number = 0 }
@@ -162,10 +181,9 @@ function talk.each(options, deliver)
       return EXIT_USAGE, why
     end
     pace()
-    local code
     code, why = deliver(security.fields(options, {
       to = to, type = message_type or options.type, json = text, timeout_ms = options.timeout,
-    }))
+    }), connection)
     if code ~= EXIT_OK then
       return code, why
     end
