@@ -196,13 +196,26 @@ static void prepare(const char *text)
     assert(error == 0);
 }
 
+/* Neither needs memory: the state gets none meanwhile. */
+static void without_memory(void (*decide)(struct script *script))
+{
+    struct arena *arena = &script_now()->vm.arena;
+    size_t limit = arena->limit;
+    arena_set_limit(arena, 1);
+    decide(script_now());
+    arena_set_limit(arena, limit);
+}
+
+static void commit(void) { without_memory(staging_commit); }
+static void call_off(void) { without_memory(staging_abort); }
+
 static void reload_with(const char *text, struct staging_options options)
 {
     int error = prepare_with(text, options);
     if (error != 0)
         fprintf(stderr, "%d: %s\n", error, why);
     assert(error == 0);
-    staging_commit(script_now());
+    commit();
     run();
 }
 
@@ -263,7 +276,7 @@ static void test_takes_over(void)
     /* Until the commit all is as it was; and so it is after an abort. */
     prepare(COUNTER(3, 100) "return Counter");
     assert(strcmp(script_now()->version, "2") == 0);
-    staging_abort(script_now());
+    call_off();
     tell("Add");
     expect_prints("Show", "21\n");
 
@@ -525,7 +538,7 @@ static void test_effects(void)
     assert(timers_count(host.timers) == 1);
     run();
     assert(printed_size == 0);
-    staging_commit(script_now());
+    commit();
     assert(strstr(logged, "its on_reload sent Note to nobody") != NULL);
     run();
     assert(strcmp(prints(), "note\t1\nnote\t2\n") == 0);
@@ -540,7 +553,7 @@ static void test_effects(void)
     open_host(true);
     spawn(quiet);
     prepare(effects);
-    staging_abort(script_now());
+    call_off();
     forget_texts();
     assert(timers_count(host.timers) == 1);
     advance(10000);
@@ -586,7 +599,7 @@ static void test_classes(void)
         "return T";
     prepare(second);
     assert(strcmp(prints(), "the b\ttrue\ttrue\n") == 0);
-    staging_abort(script_now());
+    call_off();
     expect_prints("Show", "a b\ttrue\ttrue\n");
     reload(second);
     forget_texts();
@@ -646,7 +659,7 @@ static void test_waiting(void)
     tell("Wait");
     expect_refusal(RELOAD("error('x')"), "x");
     prepare(next);
-    staging_abort(script_now());
+    call_off();
     forget_texts();
     advance(1000);
     assert(strcmp(prints(), "newer\tnew\tnew\tnewer\n") == 0);
@@ -797,7 +810,7 @@ static void test_not_begun(void)
     tell("Fail");
     assert(script_now()->vm.L == NULL);
     prepare("local T = {} function T:on_start() print('two') end return T");
-    staging_abort(script_now());
+    call_off();
     reload("local T = {} function T:on_start() print('three') end return T");
     forget_texts();
     advance(60000);
@@ -859,7 +872,7 @@ static void test_globals(void)
     expect_prints("Show", "1\t2\tnil\n");
     snprintf(good, sizeof good, "%s plain.shared = 2 plain.other = nil plain.more = 3 return T", text);
     prepare(good);
-    staging_abort(script_now());
+    call_off();
     expect_prints("Show", "1\t2\tnil\n");
     reload(good);
     expect_prints("Show", "2\tnil\t3\n");
@@ -885,9 +898,7 @@ static void test_memory_limit(void)
     memory_limit = 64u << 20;
 }
 
-#ifdef TROUPE_FAULTS
-
-static const char fault_one[] =
+static const char rich_one[] =
     "local Book = actor.class 'Book'\n"
     "function Book:name() return 'one' end\n"
     "local Ping = actor.message('Ping', { n = 'integer?' })\n"
@@ -899,7 +910,7 @@ static const char fault_one[] =
     "function T:on_show() print('one', #self.list, self.book:name(), self.n) end\n"
     "return T";
 
-static const char fault_two[] =
+static const char rich_two[] =
     "local Book = actor.class 'Book'\n"
     "function Book:name() return 'two' end\n"
     "function Book:more() end function Book:and_more() end\n"
@@ -908,12 +919,46 @@ static const char fault_two[] =
     "local Pong = actor.message('Pong', { n = 'string?' })\n"
     "local T = { version = 2, interleave = { 'Wait', 'Show' } }\n"
     "function T:on_reload() self.list[3] = 3 self.n = 1 self.a = 1 self.b = 2 self.c = 3 self.d = 4\n"
-    "  actor.self:send('Note') self.timer:cancel() self.timer = actor.every('1h', 'Tick') "
-    "  actor.after('1h', 'Note'):cancel() end\n"
+    "  actor.self:send('Note') self.timer:cancel() self.timer = assert(actor.every('1h', 'Tick')) "
+    "  assert(actor.after('1h', 'Note')):cancel() end\n"
     "function T:on_wait() actor.sleep('1s') end\n"
     "function T:on_note() end function T:on_tick() end\n"
     "function T:on_show() print('two', #self.list, self.book:name(), self.n) end\n"
     "return T";
+
+/* The state has a little more memory each time, until it is enough: wherever it ends, what was
+ * changed in place is as it was. */
+static void test_each_limit(void)
+{
+    unsigned refused = 0;
+    open_host(true);
+    spawn(rich_one);
+    tell("Wait");
+    for (size_t more = 0;; more += 48) {
+        struct arena *arena = &script_now()->vm.arena;
+        size_t limit = arena->limit;
+        lua_gc(script_now()->vm.L, LUA_GCCOLLECT);
+        arena_set_limit(arena, arena->used + more);
+        int error = prepare_with(rich_two, (struct staging_options){ .keep = true });
+        arena_set_limit(arena, limit);
+        if (error == 0)
+            break;
+        assert(strstr(why, "not enough memory") != NULL || strstr(why, "out of memory") != NULL);
+        expect_prints("Show", "one\t2\tone\tnil\n");
+        assert(timers_count(host.timers) == 1);
+        refused++;
+    }
+    assert(refused > 50);
+    call_off();
+    expect_prints("Show", "one\t2\tone\tnil\n");
+    reload(rich_two);
+    forget_texts();
+    expect_prints("Show", "two\t3\ttwo\t1\n");
+    advance(1000);
+    close_host();
+}
+
+#ifdef TROUPE_FAULTS
 
 /* Shows what version it is: one or the other, but whole. */
 static bool shows(const char *expected)
@@ -923,13 +968,13 @@ static bool shows(const char *expected)
 }
 
 /* Reloads with the n-th allocation failing, aborts or commits; true if none did. */
-static bool live(uint64_t n, bool commit)
+static bool live(uint64_t n, bool commits)
 {
     struct staging_options options = { .keep = true };
     open_host(true);
-    spawn(fault_one);
+    spawn(rich_one);
     tell("Wait");
-    struct source *source = source_of(fault_two);
+    struct source *source = source_of(rich_two);
     staging_notes_fini(&notes);
     staging_notes_init(&notes);
     fault_arm(n);
@@ -939,17 +984,15 @@ static bool live(uint64_t n, bool commit)
     assert(prepared || strstr(why, "memory") != NULL);
     bool whole = fault_count() < n;
     assert(!whole || prepared);
-    if (prepared && commit) {
-        uint64_t asked = fault_count();
-        staging_commit(script_now());
+    if (prepared && commits) {
+        commit();
         whole = whole && fault_count() < n;
-        (void)asked;
     } else if (prepared) {
-        staging_abort(script_now());
+        call_off();
     }
     fault_arm(0);
     source_unref(source);
-    assert(shows(prepared && commit ? "two\t3\ttwo\t1\n" : "one\t2\tone\tnil\n"));
+    assert(shows(prepared && commits ? "two\t3\ttwo\t1\n" : "one\t2\tone\tnil\n"));
     assert(printed_size > 0);
     assert(timers_count(host.timers) == 1);
     advance(1000);
@@ -958,13 +1001,13 @@ static bool live(uint64_t n, bool commit)
     return whole;
 }
 
-static void test_each_allocation(bool commit)
+static void test_each_allocation(bool commits)
 {
     for (int i = 0; i < 3; i++)
-        assert(live(UINT64_MAX, commit));
+        assert(live(UINT64_MAX, commits));
     size_t states = vm_count(), before = memory_used();
     uint64_t n = 1;
-    while (!live(n, commit)) {
+    while (!live(n, commits)) {
         assert(vm_count() == states);
         if (memory_used() != before) {
             fprintf(stderr, "allocation %llu: %zu bytes left behind\n", (unsigned long long)n,
@@ -1029,6 +1072,7 @@ int main(void)
     test_declared();
     test_globals();
     test_memory_limit();
+    test_each_limit();
     test_no_growth();
     staging_notes_fini(&notes);
 #ifdef TROUPE_FAULTS
