@@ -338,6 +338,10 @@ struct message *incarnation_halted_receive(struct actor *actor, struct message *
         if (message->flags & MESSAGE_KEPT) /* the alarm's, which is not to be touched again */
             return alarm_rang(actor) ? consider(actor) : NULL;
         break;
+    case MESSAGE_EVALUATE: /* as other mail, it waits for the next incarnation */
+        message->lane = LANE_NOTICE;
+        router_send(actor->system, &message, ROUTE_RESERVED);
+        break;
     default:
         break;
     }

@@ -194,6 +194,7 @@ static int prompt_read(lua_State *L)
     prompt.L = L;
     prompt.because = NULL;
     prompt.has_idle = lua_isfunction(L, 2);
+    rl_prep_terminal(0); /* before the prompt: what answers it is ours, be it a ^D at once */
     char *line = readline(text);
     if (line != NULL && prompt.because == NULL) {
         lua_pushstring(L, line);

@@ -17,6 +17,7 @@ local tools = require "troupe.tools"
 
 local EXIT_FAILED, EXIT_UNREACHABLE, EXIT_TERMINATED = 1, 5, 143
 local ASK_STATE_AFTER = 1    -- seconds without news, before the host is asked why
+local PATIENCE = 10          -- seconds for a host to answer what it answers at once
 local GRACE = 2              -- seconds for what was interrupted to say so
 local COMPLETE_PATIENCE = 1  -- seconds for names: nobody waits longer for a TAB
 
@@ -27,6 +28,7 @@ local COMPLETE_PATIENCE = 1  -- seconds for names: nobody waits longer for a TAB
 ---@field private news cli.Connection
 ---@field private asking cli.Connection
 ---@field private number integer
+---@field private signal? string  that came while the host was asked
 local Session = {}
 Session.__index = Session
 
@@ -116,14 +118,38 @@ function Session:look(ears)
   return not self.ended
 end
 
+--- Asks on the second connection. Signals that come meanwhile are remembered.
+---@return table? row, string? why
+function Session:ask(request, patience)
+  request.session = self.number
+  local raw, only = self.asking.raw, nil
+  raw:send(json.encode(request))
+  while true do
+    local line, silence = raw:receive(patience or PATIENCE)
+    local row = line and json.decode(line)
+    if type(row) == "table" and not row["end"] then
+      only = row
+    elseif line then
+      return row["end"] == 0 and (only or {}) or nil, row.why
+    elseif silence == "interrupted" or silence == "terminated" then
+      self.signal = silence
+    else
+      self.asking:close() -- its answer is not to be taken for another's
+      local asking, why = hosts.open(self.host)
+      self.asking = asking or self.asking
+      return nil, why or "the host does not answer"
+    end
+  end
+end
+
 --- Takes it back; how it ended is heard like any other end.
 function Session:interrupt()
-  self.asking:ask_one { ["do"] = "attach.interrupt", session = self.number }
+  self:ask { ["do"] = "attach.interrupt" }
 end
 
 --- What it waits for, if it has not begun.
 function Session:state()
-  local row = self.asking:ask_one { ["do"] = "attach.state", session = self.number }
+  local row = self:ask { ["do"] = "attach.state" }
   return row and row.state
 end
 
@@ -139,10 +165,9 @@ end
 function Session:evaluate(text, ears, options)
   options = options or {}
   local began = tools.now()
-  local _, code, why = self.asking:ask_one {
-    ["do"] = "attach.evaluate", session = self.number, text = text, json = options.json,
-  }
-  if code ~= 0 then
+  self.signal = nil
+  local taken, why = self:ask { ["do"] = "attach.evaluate", text = text, json = options.json }
+  if not taken then
     return { lost = self:hear(0) == nil and self.ended or why }
   end
   local waits, asked, given_up, interrupted
@@ -151,7 +176,12 @@ function Session:evaluate(text, ears, options)
     local until_then = began + math.min(asked and math.huge or ASK_STATE_AFTER,
                                         options.timeout or math.huge)
     if given_up then until_then = given_up + GRACE end
-    local row, silence = self:hear(until_then < math.huge and math.max(until_then - now, 0) or nil)
+    local row, silence
+    if self.signal then
+      silence, self.signal = self.signal, nil
+    else
+      row, silence = self:hear(until_then < math.huge and math.max(until_then - now, 0) or nil)
+    end
     if row and is_end(row) then
       if row.lost then row.lost = self:hear(GRACE) == nil and self.ended or "its actor was started again" end
       row.timeout, row.waits = given_up ~= nil and not interrupted, waits
@@ -190,24 +220,14 @@ end
 ---@param text string
 ---@return string[] names
 function Session:complete(text)
-  self.asking.patience = COMPLETE_PATIENCE
-  self.asking:begin { ["do"] = "attach.complete", session = self.number, text = text }
-  local row, waits = self.asking:next(COMPLETE_PATIENCE, true)
-  if row then
-    self.asking:next(COMPLETE_PATIENCE)
-    return row.names
-  end
-  if waits == false then -- too late: the next request takes its place
-    self.asking:close()
-    self.asking = assert(hosts.open(self.host))
-  end
-  return {}
+  local row = self:ask({ ["do"] = "attach.complete", text = text }, COMPLETE_PATIENCE)
+  return row and row.names or {}
 end
 
 --- The names of the host's actors.
 ---@return string[] names
 function Session:actors()
-  local row = self.asking:ask_one { ["do"] = "attach.actors" }
+  local row = self:ask { ["do"] = "attach.actors" }
   return row and row.actors or {}
 end
 
