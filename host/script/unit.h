@@ -36,8 +36,8 @@ struct update;
 int update_open(struct sources *sources, const char *const *paths, struct update **update,
                 char *why, size_t room);
 
-/* The same with the unit of one script, whose own text comes from memory: of a
- * source that is or was a version of it. */
+/* The same with the unit of one script, of which `source` is or was a version. `text`:
+ * its own comes from memory; NULL: its file is read, if it has one. */
 int update_open_text(struct sources *sources, struct source *source, const char *text, size_t size,
                      struct update **update, char *why, size_t room);
 
@@ -47,6 +47,10 @@ int update_open_text(struct sources *sources, struct source *source, const char 
  * -ENODATA: there is no version before. */
 int update_open_undo(struct sources *sources, const char *const *paths, struct update **update,
                      char *why, size_t room);
+
+/* The same of one script, of which `source` is or was a version. */
+int update_open_undo_of(struct sources *sources, struct source *source, struct update **update,
+                        char *why, size_t room);
 
 /* False: everything is as it is in use. */
 bool update_changes(const struct update *update);

@@ -318,6 +318,16 @@ static int take_text(struct update *update, struct lineage *lineage, const char 
     return err;
 }
 
+/* Adds the file or text that `source` is a version of. */
+static int add_lineage(struct sources *sources, struct unit_set *set, struct source *source,
+                       char *why, size_t room)
+{
+    lock_acquire(&sources->lock);
+    int err = unit_set_add_locked(set, source->lineage);
+    lock_release(&sources->lock);
+    return err == 0 ? 0 : source_no_memory(why, room);
+}
+
 int update_open_text(struct sources *sources, struct source *source, const char *text, size_t size,
                      struct update **update, char *why, size_t room)
 {
@@ -325,13 +335,13 @@ int update_open_text(struct sources *sources, struct source *source, const char 
     if (err != 0)
         return err;
     struct unit_set set = { .mark = (*update)->number };
-    lock_acquire(&sources->lock);
-    err = unit_set_add_locked(&set, source->lineage);
-    lock_release(&sources->lock);
-    err = err != 0 ? source_no_memory(why, room) : add_members(sources, &set, why, room);
+    bool is_read = text == NULL && source_file(source)[0] != '\0';
+    err = add_lineage(sources, &set, source, why, room);
     if (err == 0)
+        err = add_members(sources, &set, why, room);
+    if (err == 0 && text != NULL)
         err = take_text(*update, source->lineage, text, size, why, room);
-    for (size_t i = 1; i < set.count && err == 0; i++)
+    for (size_t i = is_read ? 0 : 1; i < set.count && err == 0; i++)
         err = read_one(*update, set.lineages[i], false, why, room);
     return finish(update, &set, err, why, room);
 }
@@ -393,6 +403,19 @@ static int put_back(struct update *update, const struct unit_set *set, bool all,
         return -ENODATA;
     }
     return err;
+}
+
+int update_open_undo_of(struct sources *sources, struct source *source, struct update **update,
+                        char *why, size_t room)
+{
+    int err = begin(sources, true, update, why, room);
+    if (err != 0)
+        return err;
+    struct unit_set set = { .mark = (*update)->number };
+    err = add_lineage(sources, &set, source, why, room);
+    if (err == 0)
+        err = put_back(*update, &set, false, why, room);
+    return finish(update, &set, err, why, room);
 }
 
 int update_open_undo(struct sources *sources, const char *const *paths, struct update **update,
