@@ -8,6 +8,7 @@
 
 #include "actor/router.h"
 #include "actor/scheduler.h"
+#include "actor/statistics.h"
 
 #include <string.h>
 
@@ -40,6 +41,7 @@ static void begin(struct actor *actor)
     actor->busy = true;
     actor->appetite = APPETITE_HELD;
     mailbox_reconsider(&actor->box);
+    statistics_held(actor, true);
 }
 
 /* What may come to it again is looked at as if it were new. */
@@ -48,6 +50,7 @@ static void go_on(struct actor *actor)
     actor->busy = actor->hold.busy;
     actor->appetite = (enum appetite)actor->hold.appetite;
     mailbox_reconsider(&actor->box);
+    statistics_held(actor, false);
 }
 
 static struct message *end(struct actor *actor)

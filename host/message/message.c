@@ -56,6 +56,7 @@ const char *failure_reason_name(enum failure_reason reason)
     case FAILURE_UNREACHABLE: return "unreachable";
     case FAILURE_NO_REPLY:    return "no_reply";
     case FAILURE_STOPPING:    return "stopping";
+    case FAILURE_RELOAD:      return "reload";
     }
     return "unknown";
 }

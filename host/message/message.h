@@ -32,6 +32,7 @@ enum failure_reason {
     FAILURE_UNREACHABLE,
     FAILURE_NO_REPLY,
     FAILURE_STOPPING,
+    FAILURE_RELOAD, /* new code was refused: the old goes on */
 };
 const char *failure_reason_name(enum failure_reason reason); /* "timeout", ... */
 

@@ -87,6 +87,7 @@ static void test_reasons(void)
     assert(strcmp(failure_reason_name(FAILURE_UNREACHABLE), "unreachable") == 0);
     assert(strcmp(failure_reason_name(FAILURE_NO_REPLY), "no_reply") == 0);
     assert(strcmp(failure_reason_name(FAILURE_STOPPING), "stopping") == 0);
+    assert(strcmp(failure_reason_name(FAILURE_RELOAD), "reload") == 0);
 }
 
 /* The ledger names what is alive and where it was made, and nothing else. */

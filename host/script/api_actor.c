@@ -7,6 +7,7 @@
 #include "base/suggest.h"
 #include "script/class.h"
 #include "script/ref.h"
+#include "script/reload.h"
 #include "script/sandbox.h"
 #include "script/staging.h"
 
@@ -277,6 +278,7 @@ static const struct field {
     { "now", actor_now, NULL },
     { "time", actor_time, NULL },
     { "metrics", api_metrics, NULL },
+    { "reload", api_reload, NULL },
     { "dead_letters", api_dead_letters, NULL },
     { "watch_dead_letters", api_watch_dead_letters, NULL },
     { "stream", api_stream, NULL },

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "script/dispatch.h"
 #include "script/evaluate.h"
+#include "script/reload.h"
 #include "script/report.h"
 
 #include <lauxlib.h>
@@ -157,6 +158,8 @@ enum verdict handler_failed(struct script *script)
     }
     report(script, &failure, text);
     script_failure_fini(&failure);
+    if (death != VM_STOPPED)
+        reload_handler_failed(script, bytes_text(&reason));
 
     handler_end_questions(script, FAILURE_FAILED, bytes_text(&reason));
     if (script->hand.current != NULL && script->hand.current->kind == MESSAGE_ASK)

@@ -51,7 +51,10 @@ struct reload_request {
     void  *context;
 };
 
-/* The report, one JSON object; those fields that have nothing to say are missing:
+/* How often a script could not be reloaded since its last commit is known to its
+ * source (source_failures()).
+ *
+ * The report, one JSON object; those fields that have nothing to say are missing:
  *   {"ok": true, "changed": true, "undo": true, "trial_s": 30,
  *    "scripts": [{"script": "examples/pong.lua", "from": 1, "to": 2, "version": "2",
  *                 "hash": "1a2b3c4d", "instances": 100, "migrated": 100}],
@@ -82,23 +85,14 @@ bool reloads_step(struct reloads *reloads);
 /* When a trial is over; UINT64_MAX: none is under way. */
 uint64_t reloads_next_ns(struct reloads *reloads);
 
-/* What has failed since the last commit of that script. */
-struct reload_failures {
-    unsigned count;
-    char     error[512]; /* the last; "" if none */
-};
-/* Of the script in that file (source_file(), or source_path() of what has no file).
- * Any thread. */
-void reloads_failures(struct reloads *reloads, const char *file, struct reload_failures *failures);
-
 /* ---- For script/ ---- */
 
-/* A handler of the script has failed: if it is on trial that is over. Its worker. */
-void reload_handler_failed(struct script *script);
-/* Its incarnation is about to begin: false, and it is held, if its source is being
- * reloaded now. One that is superseded is made anew from the current source first:
- * then, if that fails, *error is a sentence of ACTOR_REASON_ROOM bytes; else "". */
-bool reload_may_begin(struct script *script, char *error);
+/* A handler of the script has failed: if its version is on trial that is over. Its worker. */
+void reload_handler_failed(struct script *script, const char *reason);
+
+/* behaviour->may_begin: waits while its source is being reloaded, and loads the
+ * current one first if that is another by now. */
+enum beginning reload_may_begin(struct actor *actor, char *why, size_t room);
 
 /* actor.reload(options?) */
 int api_reload(lua_State *L);

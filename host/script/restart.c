@@ -10,6 +10,7 @@
 #include "script/load.h"
 #include "script/staging.h"
 
+#include "actor/subject.h"
 #include "base/memory.h"
 
 #include <stdio.h>
@@ -31,6 +32,30 @@ static const char *plain_reason(const struct actor *actor)
     return strncmp(reason, mark, sizeof mark - 1) == 0 ? reason + sizeof mark - 1 : reason;
 }
 
+/* Without a state, and what was in it. */
+static void empty(struct script *script)
+{
+    vm_close(&script->vm);
+    staging_halt(script);
+    interleave_reset(script);
+    declared_free(script);
+    dispatch_fini(script);
+    memory_free_text(script->exit_reason);
+
+    struct script fresh = {
+        .actor = script->actor,
+        .world = script->world,
+        .source = script->source,
+        .interleave = script->interleave,
+        .staging = script->staging,
+        .stops_when_slow = script->stops_when_slow,
+        .last_report = script->last_report,
+        .vm_options = script->vm_options,
+    };
+    memcpy(script, &fresh, offsetof(struct script, instance)); /* that is in a list of others' */
+    dispatch_init(script);
+}
+
 void restart_halt(struct actor *actor)
 {
     struct script *script = actor->state;
@@ -42,30 +67,42 @@ void restart_halt(struct actor *actor)
     else
         snprintf(text, sizeof text, "%s was halted", actor->name);
     restart_let_go(script, failed ? FAILURE_FAILED : FAILURE_DOWN, text);
-    vm_close(&script->vm);
-    staging_halt(script);
-    interleave_reset(script);
-    declared_free(script);
-    dispatch_fini(script);
-    memory_free_text(script->exit_reason);
+    empty(script);
+}
 
-    struct script kept = *script;
-    *script = (struct script){
-        .actor = actor,
-        .world = kept.world,
-        .source = kept.source,
-        .interleave = kept.interleave,
-        .staging = kept.staging,
-        .stops_when_slow = kept.stops_when_slow,
-        .last_report = kept.last_report,
-        .vm_options = kept.vm_options,
-    };
-    dispatch_init(script);
+void restart_moved(struct script *script)
+{
+    struct subject *subject = source_subject(script->source);
+    source_move(&script->instance, script->source);
+    subject_set(script->actor, subject);
+    if (script->version[0] != '\0')
+        subject_note_version(subject, script->version);
+}
+
+/* The version that it would be spawned with now. */
+static void take_current(struct script *script)
+{
+    if (source_state(script->source) != SOURCE_SUPERSEDED)
+        return;
+    struct source *old = script->source;
+    script->source = source_current(script->world->sources, old);
+    restart_moved(script);
+    source_unref(old);
+}
+
+int restart_anew(struct actor *actor, char *why, size_t room)
+{
+    struct script *script = actor->state;
+    empty(script);
+    int error = restart_renew(actor, why, room);
+    atomic_store_explicit(&actor->takes_any, script->takes_any, memory_order_relaxed);
+    return error;
 }
 
 int restart_renew(struct actor *actor, char *why, size_t room)
 {
     struct script *script = actor->state;
+    take_current(script);
     struct script_options own = { 0 }; /* the spawn's and the first load's hold for life */
     int error = load_open(script);
     if (error != 0)

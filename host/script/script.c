@@ -23,6 +23,7 @@
 #include "script/handler.h"
 #include "script/interleave.h"
 #include "script/pack_lua.h"
+#include "script/reload.h"
 #include "script/restart.h"
 
 #include <lauxlib.h>
@@ -407,6 +408,7 @@ static void script_describe(const struct actor *actor, struct log_subject *about
 }
 
 const struct behaviour script_behaviour = {
+    .may_begin = reload_may_begin,
     .receive = script_receive,
     .go_on = script_go_on,
     .cut = script_cut,

@@ -28,6 +28,7 @@ struct script_world {
     uint64_t made;                /* stage: scripts so far, which is part of the seed of each */
     char   **arguments;           /* actor.args; NULL-terminated */
     const char *const *package_path;
+    struct reloads *reloads;      /* script/reload.h; NULL: there are none */
     unsigned over_budget;         /* stage: handlers that used up their instructions */
     struct script_defaults {
         size_t   memory_bytes;    /* 256 MiB */
@@ -160,7 +161,6 @@ struct script {
     struct actor        *actor;   /* NULL until it has begun */
     struct script_world *world;
     struct source       *source;
-    struct source_instance instance; /* among those that run `source` */
     struct update       *update;  /* while another version is prepared; require looks in it; else NULL */
     struct source       *staged;  /* that version, borrowed from the update; else NULL */
     int        handlers;          /* registry: the script's table, or its environment */
@@ -194,6 +194,8 @@ struct script {
     char    *last_report;         /* of a handler that failed, also before a restart; owned; or NULL */
     char     version[16];         /* "" if it says none; cut */
     struct vm_options vm_options;
+    struct source_instance instance; /* among those that run `source`; the last member: it stays
+                                      * where it is at a restart */
 };
 
 static inline double script_slice_seconds(const struct script *script)
