@@ -56,6 +56,7 @@ static char **copy_texts(const char *const *texts)
 
 static void close_world(struct host *host)
 {
+    reloads_close(host->world.reloads);
     sources_free(host->world.sources);
     free_texts(host->world.arguments);
     free(host->lua_folder);
@@ -76,6 +77,10 @@ static int open_world(struct host *host, const struct host_options *options)
     if (world->sources == NULL || world->arguments == NULL ||
         asprintf(&host->lua_folder, "%s/lua", share) < 0) {
         host->lua_folder = NULL;
+        close_world(host);
+        return -ENOMEM;
+    }
+    if (reloads_open(&world->reloads, world) != 0) {
         close_world(host);
         return -ENOMEM;
     }
@@ -303,7 +308,15 @@ void host_stop(struct host *host, int code)
 bool host_step(struct host *host)
 {
     struct system *system = &host->system;
-    return scheduler_step(system) || system->streams.step(system->streams.context, 0);
+    return reloads_step(host->world.reloads) || scheduler_step(system) ||
+           system->streams.step(system->streams.context, 0);
+}
+
+uint64_t host_next_ns(struct host *host)
+{
+    uint64_t timer_ns = timers_next(host->system.timers);
+    uint64_t trial_ns = reloads_next_ns(host->world.reloads);
+    return timer_ns < trial_ns ? timer_ns : trial_ns;
 }
 
 void host_advance(struct host *host, uint64_t ns)
@@ -313,7 +326,7 @@ void host_advance(struct host *host, uint64_t ns)
     for (;;) {
         while (host_step(host))
             continue;
-        uint64_t next_ns = timers_next(system->timers);
+        uint64_t next_ns = host_next_ns(host);
         if (next_ns > end_ns)
             break;
         timers_advance(system->timers, next_ns);

@@ -210,6 +210,26 @@ HOST_API const char *host_flat_endpoint(const struct host *host);
  * -ENOTSUP: there is none; else unless 0 the old list stays. Any thread. */
 HOST_API int host_reload(struct host *host, char *why, size_t room);
 
+/* How scripts are reloaded; zeros will do. */
+struct host_reload_options {
+    bool        undo;     /* back to the version before, without on_reload */
+    uint64_t    trial_ms; /* not 0: the first handler error within that time brings all back */
+    const char *asked_by; /* for the log; NULL: nobody to name */
+};
+
+/* Reads scripts (NULL-terminated `paths`, of scripts or modules; NULL: all that are in
+ * use) and the modules they require again, and puts what has changed in the place of
+ * the old code: in all actors that run it, between two messages, or in none. Their
+ * state, mail, timers and names stay. Waits for the outcome; not from inside an actor.
+ * `options` may be NULL. 0: done, or nothing had changed. -ECANCELED: refused, and the
+ * old code goes on everywhere; -ENOENT: no such script is in use, or there is none to go
+ * back to; -ESHUTDOWN: the host ends; -EINVAL; -ENOMEM; -EAGAIN: no thread. Unless 0
+ * `why` has a sentence. `report` (may be NULL) gets a JSON object, to be freed with
+ * free(), or NULL: see lua/troupe/meta.lua, troupe.ReloadReport. On a stepped host it steps. */
+HOST_API int host_reload_scripts(struct host *host, const char *const *paths,
+                                 const struct host_reload_options *options, char **report,
+                                 char *why, size_t room);
+
 /* Makes a CURVE key pair in a new file that only its owner can read; its public key,
  * 40 characters, goes into `public_key`. -EEXIST: the file is there already. */
 #define HOST_KEY 41

@@ -13,6 +13,7 @@
 #include "message/pack.h"
 #include "net/gateway.h"
 #include "net/subscriptions.h"
+#include "script/reload.h"
 #include "script/script.h"
 
 #include <time.h>
@@ -63,6 +64,10 @@ struct host {
 /* Ends all actors, the traffic and the threads, within `budget_ns`. Once. */
 void host_shut_down(struct host *host, uint64_t budget_ns);
 bool host_has_living(const struct host *host);
+
+/* A stepped host: when something is to be done next, if the clock is moved on;
+ * UINT64_MAX: nothing ever. */
+uint64_t host_next_ns(struct host *host);
 
 /* The message that a C behaviour has in hand on this thread, or NULL. */
 const struct host_message *host_in_hand(const struct host *host);

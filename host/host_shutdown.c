@@ -64,6 +64,7 @@ void host_shut_down(struct host *host, uint64_t budget_ns)
     if (host->shut_down)
         return;
     host->shut_down = true;
+    reloads_stop(host->world.reloads); /* actors that are held would not hear of their end */
     /* The last fifth is for frames that are to leave, but a second is enough. */
     uint64_t last_ns = budget_ns / 5 < HOST_LINGER_NS ? budget_ns / 5 : HOST_LINGER_NS;
     lifecycle_shut_down(system, began_ns + budget_ns - last_ns, &account);

@@ -11,6 +11,7 @@
 #include "script/pack_lua.h"
 #include "script/ref.h"
 #include "stage_kept.h"
+#include "stage_reload.h"
 #include "stage_take.h"
 
 #include <lauxlib.h>
@@ -51,8 +52,7 @@ static int stage_new(lua_State *L)
     return 1;
 }
 
-/* The actor that a spec means: a ref, or a name. */
-static actor_id check_actor(lua_State *L, struct stage *stage, int index)
+actor_id stage_check_actor(lua_State *L, struct stage *stage, int index)
 {
     actor_id id;
     struct address *address;
@@ -155,7 +155,7 @@ static int stage_spawn(lua_State *L)
 static struct message *check_message(lua_State *L, struct stage *stage, enum message_kind kind,
                                      actor_id *to)
 {
-    *to = check_actor(L, stage, 2);
+    *to = stage_check_actor(L, stage, 2);
     size_t type_size, size;
     const char *type_text = luaL_checklstring(L, 3, &type_size);
     type_id type = type_intern(type_text, type_size);
@@ -176,7 +176,7 @@ static int why_tostring(lua_State *L)
     return 1;
 }
 
-static int push_why(lua_State *L, enum failure_reason reason, const char *text)
+int stage_push_why(lua_State *L, enum failure_reason reason, const char *text)
 {
     lua_pushnil(L);
     lua_createtable(L, 0, 2);
@@ -199,9 +199,9 @@ static int push_router_answer(lua_State *L, enum router_answer answer)
         lua_pushboolean(L, true);
         return 1;
     case ROUTER_FULL:
-        return push_why(L, FAILURE_FULL, "the mailbox is full");
+        return stage_push_why(L, FAILURE_FULL, "the mailbox is full");
     default:
-        return push_why(L, FAILURE_DOWN, "the actor has ended");
+        return stage_push_why(L, FAILURE_DOWN, "the actor has ended");
     }
 }
 
@@ -215,7 +215,7 @@ static int stage_send(lua_State *L)
     return push_router_answer(L, answer);
 }
 
-static unsigned run_until_idle(lua_State *L, struct stage *stage, bool until_answer)
+unsigned stage_run_until_idle(lua_State *L, struct stage *stage, bool until_answer)
 {
     unsigned steps = 0;
     while (!(until_answer && stage->answer != NULL) && host_step(stage->host))
@@ -227,7 +227,7 @@ static unsigned run_until_idle(lua_State *L, struct stage *stage, bool until_ans
 
 static int stage_run(lua_State *L)
 {
-    lua_pushinteger(L, run_until_idle(L, stage_check(L), false));
+    lua_pushinteger(L, stage_run_until_idle(L, stage_check(L), false));
     return 1;
 }
 
@@ -236,9 +236,9 @@ static int stage_poll(lua_State *L)
     struct stage *stage = stage_check(L);
     const struct stream_port *streams = &stage_system(stage)->streams;
     unsigned wait_ms = (unsigned)(luaL_checknumber(L, 2) * 1000 + 0.5);
-    run_until_idle(L, stage, false);
+    stage_run_until_idle(L, stage, false);
     bool any = streams->step(streams->context, wait_ms);
-    run_until_idle(L, stage, false);
+    stage_run_until_idle(L, stage, false);
     lua_pushboolean(L, any);
     return 1;
 }
@@ -260,16 +260,16 @@ static int stage_advance(lua_State *L)
 {
     struct stage *stage = stage_check(L);
     uint64_t end_ns = after_seconds(stage, luaL_checknumber(L, 2));
-    run_until_idle(L, stage, false);
+    stage_run_until_idle(L, stage, false);
     for (;;) {
-        uint64_t next_ns = timers_next(stage_system(stage)->timers);
+        uint64_t next_ns = host_next_ns(stage->host);
         if (next_ns > end_ns)
             break;
         move_clock(stage, next_ns);
-        run_until_idle(L, stage, false);
+        stage_run_until_idle(L, stage, false);
     }
     move_clock(stage, end_ns);
-    run_until_idle(L, stage, false);
+    stage_run_until_idle(L, stage, false);
     return 0;
 }
 
@@ -277,12 +277,12 @@ static int push_answer(lua_State *L, struct stage *stage)
 {
     struct message *answer = stage->answer;
     if (answer == NULL)
-        return push_why(L, FAILURE_TIMEOUT, "no answer by the deadline");
+        return stage_push_why(L, FAILURE_TIMEOUT, "no answer by the deadline");
     int results;
     if (answer->kind == MESSAGE_FAILURE) {
         char text[256];
         snprintf(text, sizeof text, "%.*s", (int)answer->size, (const char *)answer->payload);
-        results = push_why(L, (enum failure_reason)answer->reason, text);
+        results = stage_push_why(L, (enum failure_reason)answer->reason, text);
     } else {
         pack_lua_push(L, answer->payload, answer->size);
         lua_createtable(L, 0, 1);
@@ -308,12 +308,12 @@ static int stage_ask(lua_State *L)
         return push_router_answer(L, sent);
 
     uint64_t deadline_ns = after_seconds(stage, seconds);
-    run_until_idle(L, stage, true);
+    stage_run_until_idle(L, stage, true);
     while (stage->answer == NULL) {
-        uint64_t next_ns = timers_next(stage_system(stage)->timers);
+        uint64_t next_ns = host_next_ns(stage->host);
         bool late = next_ns > deadline_ns;
         move_clock(stage, late ? deadline_ns : next_ns);
-        run_until_idle(L, stage, true);
+        stage_run_until_idle(L, stage, true);
         if (late)
             break;
     }
@@ -325,7 +325,7 @@ static int stage_ask(lua_State *L)
 static int stage_stop(lua_State *L)
 {
     struct stage *stage = stage_check(L);
-    lua_pushboolean(L, lifecycle_stop(stage_system(stage), check_actor(L, stage, 2),
+    lua_pushboolean(L, lifecycle_stop(stage_system(stage), stage_check_actor(L, stage, 2),
                                       lua_toboolean(L, 3)));
     return 1;
 }
@@ -364,6 +364,7 @@ static int stage_close(lua_State *L)
     char where[512];
     luaL_Buffer left;
 
+    reloads_stop(stage->host->world.reloads);
     lifecycle_shut_down(system, clock_now(&system->clock) + 5 * NS_PER_SEC, &account);
     size_t timers = timers_count(system->timers);
     uint32_t living = atomic_load_explicit(&system->registry.living, memory_order_relaxed);
@@ -417,7 +418,7 @@ int stage_core_open(struct lua_State *L)
     static const luaL_Reg methods[] = {
         { "spawn", stage_spawn },   { "send", stage_send },
         { "ask", stage_ask },       { "run", stage_run },
-        { "poll", stage_poll },
+        { "poll", stage_poll },     { "reload", stage_reload },
         { "advance", stage_advance }, { "outbox", stage_outbox },
         { "output", stage_output }, { "log", stage_log },
         { "dead_letters", stage_dead_letters }, { "trace", stage_trace },

@@ -94,11 +94,15 @@ static const char *no_endpoint(void *context)
 static void observe(struct system *system, const struct actor *actor, const struct message *message)
 {
     struct stage *stage = system->remote.context;
-    const char *kinds[] = { "", "", "reply ", "failure ",     "timer ", "",
-                            "", "wake ", "", "failed child ", "", "", "", "hold " };
+    static const char *const kinds[UINT8_MAX + 1] = {
+        [MESSAGE_REPLY] = "reply ", [MESSAGE_FAILURE] = "failure ",    [MESSAGE_TIMER] = "timer ",
+        [MESSAGE_WAKE] = "wake ",   [MESSAGE_FAIL] = "failed child ", [MESSAGE_HOLD] = "hold ",
+        [MESSAGE_EVALUATE] = "evaluate ",
+    };
+    const char *kind = kinds[message->kind] != NULL ? kinds[message->kind] : "";
     char name[ADDRESS_NAME_LIMIT + 1];
     registry_name(&system->registry, actor_self(actor), name, sizeof name);
-    bytes_printf(&stage->trace, "%s %s%s\n", name, kinds[message->kind],
+    bytes_printf(&stage->trace, "%s %s%s\n", name, kind,
                  message->type != TYPE_NONE ? type_name(message->type) : "");
 }
 

@@ -13,9 +13,23 @@
 
 --- Why something did not happen. `tostring(why)` is a sentence for people.
 ---@class troupe.Why
----@field reason "timeout"|"rejected"|"failed"|"down"|"deadlock"|"full"|"unreachable"|"no_reply"|"stopping"
+---@field reason "timeout"|"rejected"|"failed"|"down"|"deadlock"|"full"|"unreachable"|"no_reply"|"stopping"|"reload"
 ---@field text string  that sentence
 ---@field name? any  of actor.all: the key of the question that failed; of actor.supervise: the child's name
+
+--- What has come of a reload. What there is nothing to say about is missing.
+---@class troupe.ReloadReport
+---@field ok boolean  false: the old version goes on everywhere; see `error`
+---@field changed boolean  false: everything is as it was
+---@field undo? true
+---@field trial_s? number  how long it is on trial
+---@field scripts? { script: string, from: integer, to?: integer, version?: string, hash: string, instances: integer, migrated: integer }[]
+---  `from`, `to`: versions count from 1; `version`: what the script says of itself;
+---  `migrated`: of how many instances on_reload has changed the state
+---@field warnings? string[]
+---@field stale? string[]  "pong: on_buy": handlers that wait on the old code, with locals into tables of self that were replaced
+---@field held_ms? number  how long the instances were held
+---@field error? string  "examples/pong.lua:7: ..."
 
 --- A message: a table with string keys, copied when it is sent. Values: booleans,
 --- integers, floats, strings, refs, `json.null`, and arrays and string-keyed
@@ -480,6 +494,19 @@ function actor.time() end
 ---@return troupe.Metrics
 function actor.metrics() end
 
+--- Puts new code in the place of this script (or `script`), and of the modules it
+--- requires, in all actors that run it, or in none: as `troupe reload` does. Waits for
+--- the outcome. `self`, timers, names and mail stay; handlers that wait, this one
+--- among them, finish on the code they began with.
+--- Raises in on_reload, and for `script` in a sandbox.
+---@param options? { script?: string, trial?: troupe.Duration, undo?: boolean }
+---  trial: the first handler error within that time brings all of them back to the
+---  code and the state they had. undo: back to the version before.
+---@return true? done
+---@return troupe.ReloadReport|troupe.Why report_or_why  "reload": refused, with the
+---  report in why.report; "stopping"
+function actor.reload(options) end
+
 --- A message that came to nothing.
 ---@class troupe.DeadLetter
 ---@field id integer    from 1, in the order in which they died
@@ -873,6 +900,16 @@ function Stage:poll(duration) end
 --- Moves the clock on; timers fire at their time, in order. Until idle.
 ---@param duration troupe.Duration
 function Stage:advance(duration) end
+
+--- Puts new code in the place of an actor's script, in all actors that run it, as
+--- `troupe reload` does; then runs until idle. What is queued before is handled by the
+--- new code.
+---@param to troupe.Ref|string
+---@param source? string  the new text; nil: the script's file is read again
+---@param options? { undo?: boolean, trial?: troupe.Duration }
+---@return troupe.ReloadReport? report
+---@return { reason: "reload", text: string, report: troupe.ReloadReport }? why  refused
+function Stage:reload(to, source, options) end
 
 --- Takes what has left for elsewhere since the last call.
 ---@return { to: string, type: string, msg: troupe.Message, from: string? }[]

@@ -107,6 +107,22 @@ function Stage:advance(duration)
   open(self):advance(seconds(duration, 2))
 end
 
+--- Puts new code in the place of an actor's script, in all actors that run it (or
+--- the same file), as `troupe reload` does; then runs until idle. What is queued
+--- before is handled by the new code.
+---@param to userdata|string
+---@param source? string  the new text; nil: the script's file is read again
+---@param options? { undo?: boolean, trial?: string|number }
+---@return troupe.ReloadReport? report
+---@return { reason: "reload", text: string, report: troupe.ReloadReport }? why  the old
+---  code goes on in all of them
+function Stage:reload(to, source, options)
+  for name in pairs(options or {}) do
+    if name ~= "undo" and name ~= "trial" then error(("reload has no option '%s'"):format(tostring(name)), 2) end
+  end
+  return open(self):reload(to, source, options)
+end
+
 --- Takes what has left for elsewhere since the last call: sends to actors on
 --- other hosts, and answers to the stage itself.
 ---@return { to: string, type: string, msg: table, from: string? }[]
