@@ -119,13 +119,12 @@ int api_reload(lua_State *L)
     struct reloads *reloads = script->world->reloads;
     struct reload_request request = { .asked_by = NULL };
     const char *path;
+    sandbox_refuse(L, "actor.reload");
     bool may_wait = script_may_wait(L, "reload");
     lua_settop(L, 1);
     check_options(L, 1, &request, &path);
     if (reloads == NULL)
         return luaL_error(L, "reload: this host has no reloads");
-    if (path != NULL && script->vm_options.sandbox)
-        return luaL_error(L, "reload: a sandboxed script reloads itself only");
     if (!may_wait)
         return script_push_failure(L, FAILURE_STOPPING, "nothing was reloaded: this actor is stopping");
 

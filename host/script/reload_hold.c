@@ -7,6 +7,7 @@
  */
 #include "script/reload_room.h"
 
+#include "actor/statistics.h"
 #include "base/memory.h"
 #include "script/restart.h"
 
@@ -291,41 +292,48 @@ size_t party_size(const struct party *party)
     return party->count;
 }
 
-/* What its handler is about, of an actor that does not come to rest. */
-static void describe_busy(struct party *party, const struct instance *busy, unsigned others)
+struct busy_visit {
+    struct party *party;
+    actor_id id;
+    char     others[40]; /* ", and so are 2 others" */
+};
+
+/* What an actor that does not come to rest is at. */
+static bool describe_busy(void *context, const struct actor_report *actor)
 {
-    struct system *system = system_of(party);
-    struct reload_report *report = party->report;
-    char name[ADDRESS_NAME_LIMIT + 1], handler[TYPE_NAME_LIMIT + 8] = "", more[40] = "";
-    registry_name(&system->registry, busy->id, name, sizeof name);
-    const struct actor *actor = registry_find(&system->registry, busy->id);
-    type_id type = actor != NULL ? atomic_load_explicit(&actor->handling, memory_order_relaxed)
-                                 : TYPE_NONE;
-    if (type != TYPE_NONE)
-        snprintf(handler, sizeof handler, " with %s", type_name(type));
-    if (others > 0)
-        snprintf(more, sizeof more, ", and so are %u other%s", others, others == 1 ? "" : "s");
-    snprintf(report->why, sizeof report->why,
-             "%s is busy%s%s: it could not be held within %g s", name, handler, more,
-             (double)HOLD_NS / (double)NS_PER_SEC);
+    struct busy_visit *visit = context;
+    struct reload_report *report = visit->party->report;
+    if (actor->id != visit->id)
+        return false;
+    if (actor->handling != TYPE_NONE && actor->for_ns > 0)
+        snprintf(report->why, sizeof report->why,
+                 "%s is busy%s: its handler of %s has run for %.1f s, and a reload waits %g s for it",
+                 actor->name, visit->others, type_name(actor->handling),
+                 (double)actor->for_ns / (double)NS_PER_SEC, (double)HOLD_NS / (double)NS_PER_SEC);
+    else
+        snprintf(report->why, sizeof report->why, "%s is busy%s: it did not come to rest in %g s",
+                 actor->name, visit->others, (double)HOLD_NS / (double)NS_PER_SEC);
+    return false;
 }
 
 static void say_who_is_busy(struct party *party)
 {
-    const struct instance *busy = NULL;
+    struct busy_visit visit = { .party = party };
     unsigned count = 0;
     lock_acquire(&party->reloads->lock);
     for (size_t i = 0; i < party->count; i++) {
         if (party->instances[i].id == 0 || party->instances[i].answered)
             continue;
         if (count++ == 0)
-            busy = &party->instances[i];
+            visit.id = party->instances[i].id;
     }
     lock_release(&party->reloads->lock);
-    if (busy != NULL)
-        describe_busy(party, busy, count - 1);
-    else
-        snprintf(party->report->why, sizeof party->report->why, "an actor was busy");
+    if (count > 1)
+        snprintf(visit.others, sizeof visit.others, ", and so %s %u other%s",
+                 count == 2 ? "is" : "are", count - 1, count == 2 ? "" : "s");
+    snprintf(party->report->why, sizeof party->report->why, "an actor was busy"); /* it is gone now */
+    uint32_t slot = actor_id_slot(visit.id);
+    statistics_each(system_of(party), &slot, 1, describe_busy, &visit);
 }
 
 static bool host_ends(struct party *party)

@@ -498,7 +498,7 @@ function actor.metrics() end
 --- requires, in all actors that run it, or in none: as `troupe reload` does. Waits for
 --- the outcome. `self`, timers, names and mail stay; handlers that wait, this one
 --- among them, finish on the code they began with.
---- Raises in on_reload, and for `script` in a sandbox.
+--- Raises in on_reload, and in a sandbox.
 ---@param options? { script?: string, trial?: troupe.Duration, undo?: boolean }
 ---  trial: the first handler error within that time brings all of them back to the
 ---  code and the state they had. undo: back to the version before.
