@@ -341,6 +341,62 @@ static void test_host_ends(void)
     close_host();
 }
 
+static void await_done(void)
+{
+    while (atomic_load(&first.code) < 0)
+        nap();
+}
+
+/* Whether all say the version from now on; looked at for a minute. */
+static void await_version(const actor_id *ids, unsigned count, const char *version)
+{
+    uint64_t until_ns = clock_now(&here.clock) + 60 * NS_PER_SEC;
+    unsigned right = 0;
+    while (right < count) {
+        assert(clock_now(&here.clock) < until_ns);
+        lock_acquire(&said_lock);
+        said[0] = '\0';
+        lock_release(&said_lock);
+        for (unsigned i = 0; i < count; i++)
+            tell(ids[i], "Say");
+        nap();
+        lock_acquire(&said_lock);
+        right = 0;
+        for (const char *at = said; (at = strstr(at, version)) != NULL; at++)
+            right++;
+        lock_release(&said_lock);
+    }
+}
+
+/* The reloader brings all back when one on trial fails; and not when it is passed. */
+static void test_trial(void)
+{
+    actor_id ids[10];
+    open_host(2);
+    for (unsigned i = 0; i < ARRAY_LENGTH(ids); i++)
+        ids[i] = spawn(NULL);
+    struct reload_request request = { .done = done, .context = &first, .trial_ns = 60 * NS_PER_SEC };
+    first = (struct asked){ .code = -1 };
+    write_version(2);
+    assert(reloads_ask(world.reloads, &request) == 0);
+    await_done();
+    assert(atomic_load(&first.code) == RELOAD_DONE);
+    await_version(ids, ARRAY_LENGTH(ids), "v2");
+    tell(ids[3], "Fail");
+    await_version(ids, ARRAY_LENGTH(ids), "v1");
+
+    atomic_store(&first.code, -1);
+    request.trial_ns = 1;
+    write_version(3);
+    assert(reloads_ask(world.reloads, &request) == 0);
+    await_done();
+    while (reloads_next_ns(world.reloads) != UINT64_MAX)
+        nap();
+    tell(ids[4], "Fail");
+    await_version(ids, ARRAY_LENGTH(ids), "v3");
+    close_host();
+}
+
 /* Many instances, again and again, with spawns, stops and kills in between. */
 static void test_many(void)
 {
@@ -360,8 +416,7 @@ static void test_many(void)
             ids[which] = spawn(NULL);
             tell(ids[which], i % 3 ? "Say" : "Wait");
         }
-        while (atomic_load(&first.code) < 0)
-            nap();
+        await_done();
         assert(atomic_load(&first.code) == (version % 3 != 0 ? RELOAD_DONE : RELOAD_REFUSED));
         lock_acquire(&said_lock);
         said[0] = '\0';
@@ -382,6 +437,7 @@ int main(void)
     test_stopped_meanwhile();
     test_asked_meanwhile();
     test_host_ends();
+    test_trial();
     test_many();
     unlink(path);
     return 0;
