@@ -37,7 +37,7 @@ local FOR_EVER = [[
 ]]
 
 describe("the control socket", function()
-  local runtime, folder
+  local runtime, folder -- of one test: hosts of others, which may be killed, are not in it
 
   before_each(function()
     runtime = process.make_folder()

@@ -36,8 +36,8 @@ local function command_line(words, limit, redirections)
   local quoted = {}
   for _, word in ipairs(words) do table.insert(quoted, quote(word)) end
   -- In the foreground, so that a signal to `timeout` reaches the child once.
-  return ("exec timeout --foreground -k %d %d %s %s"):format(
-    GRACE_SECONDS * SLOWER, (limit or LIMIT_SECONDS) * SLOWER, table.concat(quoted, " "), redirections)
+  return ("exec env XDG_RUNTIME_DIR=%s timeout --foreground -k %d %d %s %s"):format(
+    program.runtime, GRACE_SECONDS * SLOWER, (limit or LIMIT_SECONDS) * SLOWER, table.concat(quoted, " "), redirections)
 end
 
 local function exit_code(pipe)

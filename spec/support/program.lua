@@ -17,6 +17,11 @@ end
 --- This very file: a sanitized build tests itself.
 program.path = output_of("readlink /proc/$PPID/exe"):gsub("%s+$", "")
 
+--- Where the hosts of this process have their control sockets, and no other's: gone with
+--- the state of the specs.
+program.runtime = output_of("mktemp -d"):gsub("%s+$", "")
+program.clean_up = setmetatable({}, { __gc = function() os.execute("rm -rf " .. program.runtime) end })
+
 local libraries = output_of("ldd " .. program.path .. " 2>&1")
 
 --- Signals wait there for the next instrumented call, and Lua makes none.
@@ -46,7 +51,7 @@ end
 ---@return program.Ended
 function program.run(options)
   local limit = program.is_sanitized and 3 * LIMIT_SECONDS or LIMIT_SECONDS
-  local words = { "exec timeout --foreground -k 5", limit, options.before or "", quote(program.path), "run" }
+  local words = { "exec env XDG_RUNTIME_DIR=" .. program.runtime, "timeout --foreground -k 5", limit, options.before or "", quote(program.path), "run" }
   for _, script in ipairs(options) do table.insert(words, quote(script)) end
   table.insert(words, options.flags or "--workers 2")
   if options.args then
