@@ -16,8 +16,10 @@ typedef int  command_open(struct host *host);
 typedef void command_close(struct host *host);
 
 command_open command_info_open, command_kill_open, command_dead_open, command_metrics_open,
-    command_mail_open, command_ps_open, command_trace_open, command_logs_open, command_attach_open;
-command_close command_kill_close, command_mail_close, command_logs_close, command_attach_close;
+    command_mail_open, command_ps_open, command_trace_open, command_logs_open, command_attach_open,
+    command_reload_open;
+command_close command_kill_close, command_mail_close, command_logs_close, command_attach_close,
+    command_reload_close;
 
 /* For writing answers: an object of packed fields, which is said as a line of JSON. */
 struct command_row {

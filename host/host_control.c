@@ -12,6 +12,7 @@
 static command_open *const openers[] = {
     command_info_open, command_kill_open, command_dead_open, command_metrics_open,
     command_mail_open, command_ps_open, command_trace_open, command_logs_open, command_attach_open,
+    command_reload_open,
 };
 
 static command_close *const closers[] = {
@@ -19,6 +20,7 @@ static command_close *const closers[] = {
     command_mail_close,
     command_logs_close,
     command_attach_close,
+    command_reload_close,
 };
 
 int host_open_control(struct host *host, const char *name)

@@ -40,6 +40,7 @@ struct host {
     struct control     *control;      /* NULL: it has no socket */
     struct kills       *kills;        /* command_kill.c's */
     struct questions   *questions;    /* command_mail.c's */
+    struct reload_asks *reload_asks;  /* command_reload.c's */
     struct observer    *observer;     /* NULL: nobody has looked on yet; observer.h */
     bool                keeps_log;    /* command_logs.c's */
     char               *name;         /* owned: that of options->control, or NULL */
@@ -100,6 +101,9 @@ void host_close_control(struct host *host);
 
 /* Seconds since it was made, to the millisecond. */
 double host_uptime(struct host *host);
+
+/* Why a reload was refused: what its report (script/reload.h; NULL: none) says. */
+void host_reload_why(const char *report, char *why, size_t room);
 
 /* What router_send*() says, as an errno. */
 int host_error_of(enum router_answer answer);

@@ -45,8 +45,7 @@ static int error_of(int code)
     return -ECANCELED;
 }
 
-/* The report's `error`, as a sentence. */
-static void say_why(const char *report, char *why, size_t room)
+void host_reload_why(const char *report, char *why, size_t room)
 {
     struct pack_item item = { .tag = PACK_NULL };
     struct bytes packed;
@@ -106,7 +105,7 @@ int host_reload_scripts(struct host *host, const char *const *paths,
         await(host, &outcome);
         error = error_of(outcome.code);
         if (error != 0)
-            say_why(outcome.report, why, room);
+            host_reload_why(outcome.report, why, room);
     }
     if (report != NULL)
         *report = outcome.report;

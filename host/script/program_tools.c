@@ -107,6 +107,14 @@ static int tools_sleep(lua_State *L)
     return 0;
 }
 
+/* real_path(path) -> the absolute path of a file that is there, without links; or nil */
+static int tools_real_path(lua_State *L)
+{
+    char path[PATH_MAX];
+    lua_pushstring(L, realpath(luaL_checkstring(L, 1), path)); /* NULL: nil */
+    return 1;
+}
+
 /* is_terminal(descriptor) -> boolean */
 static int tools_is_terminal(lua_State *L)
 {
@@ -408,6 +416,7 @@ int tools_open(lua_State *L)
     static const luaL_Reg functions[] = {
         { "now", tools_now },
         { "sleep", tools_sleep },
+        { "real_path", tools_real_path },
         { "is_terminal", tools_is_terminal },
         { "listen", tools_listen },
         { "bench", tools_bench },

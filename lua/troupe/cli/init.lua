@@ -13,8 +13,8 @@ local show = require "troupe.cli.show"
 
 local EXIT_OK, EXIT_USAGE = 0, 2
 
-local COMMANDS = { "run", "send", "ask", "listen", "bench", "ps", "top", "attach", "trace", "logs", "kill", "dead",
-                   "metrics", "doctor", "registry", "keys", "test" }
+local COMMANDS = { "run", "send", "ask", "listen", "bench", "ps", "top", "attach", "trace", "logs", "reload", "kill",
+                   "dead", "metrics", "doctor", "registry", "keys", "test" }
 
 local SHORT_HELP = [[
 Troupe runs actors written as Lua scripts.
@@ -28,6 +28,7 @@ Troupe runs actors written as Lua scripts.
   troupe ps                             what the actors of running hosts do
   troupe top                            the same, again and again
   troupe attach pong                    a prompt inside a running host
+  troupe reload                         new code for scripts that run
   troupe kill pong                      end an actor of a running host
   troupe dead                           what could not be delivered
   troupe metrics                        what running hosts have counted
@@ -48,7 +49,7 @@ A one-line actor (its options are those of troupe run) and a question to it:
    troupe ask pong@:5001 Ping count:=1
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no answer in time, 4 rejected,
-5 unreachable, 130 interrupted.]]
+5 unreachable, 6 a check failed, 130 interrupted.]]
 
 --- Takes the arguments apart at the first `--`.
 ---@param arguments string[]
