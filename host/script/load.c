@@ -391,10 +391,8 @@ int script_spawn_source(struct script_world *world, struct source *source, actor
     if (err != 0)
         goto free_script;
     err = lifecycle_spawn(world->system, &spawn, id, why, room);
-    if (err == 0) {
-        source_name_instance(&script->instance, *id);
-        return 0;
-    }
+    if (err == 0)
+        return 0; /* and from now on it may end at any moment, on another thread */
 
 free_script:
     script_free(script);

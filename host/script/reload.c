@@ -258,6 +258,7 @@ enum beginning reload_may_begin(struct actor *actor, char *why, size_t room)
     struct reloads *reloads = script->world->reloads;
     enum beginning beginning;
     script->actor = actor;
+    source_name_instance(&script->instance, actor_self(actor));
     for (;;) {
         switch (source_state(script->source)) {
         case SOURCE_CURRENT:

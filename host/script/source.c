@@ -364,8 +364,6 @@ static void discount_instance(struct sources *sources, struct lineage *lineage)
 
 void source_join(struct sources *sources, struct source *source, struct source_instance *instance)
 {
-    /* An update marks a source and then lists its instances; an actor joins and then reads
-     * the mark: whichever takes the source's lock first, one of them sees the other. */
     count_instance(sources, source);
     add_instance(source, instance);
 }
@@ -381,8 +379,12 @@ void source_leave(struct sources *sources, struct source_instance *instance)
 
 void source_name_instance(struct source_instance *instance, uint64_t actor)
 {
-    /* Before its start, and so before it reads the mark: see source_join(). */
-    atomic_store_explicit(&instance->actor, actor, memory_order_release);
+    /* An update marks a source and then lists its instances; an actor is named and then reads
+     * the mark: whichever takes the source's lock first, one of them sees the other. */
+    struct source *source = instance->source;
+    lock_acquire(&source->lock);
+    instance->actor = actor;
+    lock_release(&source->lock);
 }
 
 void source_move(struct source_instance *instance, struct source *source)
@@ -406,11 +408,10 @@ size_t source_instances(struct source *source, uint64_t *actors, size_t room)
     size_t count = 0;
     lock_acquire(&source->lock);
     for (struct source_instance *at = source->instances; at != NULL; at = at->next) {
-        uint64_t actor = atomic_load_explicit(&at->actor, memory_order_acquire);
-        if (actor == 0)
+        if (at->actor == 0)
             continue;
         if (count < room)
-            actors[count] = actor;
+            actors[count] = at->actor;
         count++;
     }
     lock_release(&source->lock);

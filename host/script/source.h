@@ -14,7 +14,6 @@
 #include "base/base.h"
 
 #include <lua.h>
-#include <stdatomic.h>
 
 #define SOURCE_LIMIT ((size_t)16 * 1024 * 1024) /* bytes of a script's text */
 #define SOURCE_ERROR_ROOM 512                   /* of the last error that is kept */
@@ -63,8 +62,8 @@ int source_load(const struct source *source, lua_State *L);
 /* ---- Versions: any thread ------------------------------------------------- */
 
 /* What a beginning actor reads, at its start, of the source that it has loaded.
- * An actor that joined before it reads CURRENT is seen by every update that is
- * opened later. */
+ * One that was named (source_name_instance) before it reads CURRENT is seen by every
+ * update that is opened later. */
 enum source_state {
     SOURCE_CURRENT,    /* run it */
     SOURCE_RELOADING,  /* an update is open: wait until that is decided */
@@ -96,21 +95,22 @@ unsigned source_failures(struct source *source, char *why, size_t room);
 struct source_instance {
     struct source_instance *next, *previous;
     struct source          *source; /* whose list it is in; NULL: none */
-    _Atomic uint64_t        actor;  /* its id; 0: it has none yet */
+    uint64_t                actor;  /* its id; 0: it has not begun; guarded as the list is */
 };
 
 /* `instance`, zeroed, runs `source` from now on; before its top level is run. */
 void source_join(struct sources *sources, struct source *source, struct source_instance *instance);
 /* It is over, and its source is still counted by the caller. Fine for one that never joined. */
 void source_leave(struct sources *sources, struct source_instance *instance);
-/* The id of its actor is known; before that is started. */
+/* Its actor begins: by the thread that runs it, before it reads the state. Until then it may
+ * end without having run, and is none of source_instances(). */
 void source_name_instance(struct source_instance *instance, uint64_t actor);
 /* It runs another version of the same file or text. Only by the thread that runs it. */
 void source_move(struct source_instance *instance, struct source *source);
 
 /* How many run this version, those without an id included. */
 size_t source_instance_count(struct source *source);
-/* Writes the ids of at most `room` of them; how many have one. */
+/* Writes the ids of at most `room` of them; how many have begun. */
 size_t source_instances(struct source *source, uint64_t *actors, size_t room);
 
 /* ---- Files: for who watches them ------------------------------------------- */

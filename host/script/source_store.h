@@ -26,7 +26,7 @@ struct unit_member {
 struct source {
     _Atomic unsigned references;
     _Atomic unsigned number; /* 0: it was never current; then fixed */
-    _Atomic int      state;  /* enum source_state; pairs with itself: see source_join() */
+    _Atomic int      state;  /* enum source_state; see source_name_instance() */
     struct lineage  *lineage; /* counted */
     char            *file;    /* "" if from memory */
     uint64_t         hash;
