@@ -46,6 +46,14 @@ struct interleave {
 
 /* ---- Opening and closing --------------------------------------------------- */
 
+static void set_types(struct interleave *in, const struct script_options *options)
+{
+    in->any_type = options->interleave == INTERLEAVE_ALL;
+    in->type_count = in->any_type ? 0 : options->interleaved_count;
+    for (unsigned i = 0; i < in->type_count; i++)
+        in->types[i] = type_alike(options->interleaved[i]);
+}
+
 int interleave_open(struct script *script, const struct script_options *options, char *why,
                     size_t room)
 {
@@ -62,10 +70,7 @@ int interleave_open(struct script *script, const struct script_options *options,
         return -ENOMEM;
     }
     in->deadline_ns = UINT64_MAX;
-    in->any_type = !some;
-    in->type_count = some ? options->interleaved_count : 0;
-    for (unsigned i = 0; i < in->type_count; i++)
-        in->types[i] = type_alike(options->interleaved[i]);
+    set_types(in, options);
     script->interleave = in;
     return 0;
 }
@@ -374,23 +379,10 @@ static void choose_appetite(struct script *script)
                                    : APPETITE_CONTROL;
 }
 
-bool interleave_is(const struct script *script, const struct script_options *options)
-{
-    const struct interleave *in = script->interleave;
-    bool same = in->any_type == (options->interleave == INTERLEAVE_ALL) &&
-                (in->any_type || in->type_count == options->interleaved_count);
-    for (unsigned i = 0; same && i < in->type_count; i++)
-        same = in->types[i] == type_alike(options->interleaved[i]);
-    return same;
-}
-
 void interleave_change(struct script *script, const struct script_options *options)
 {
     struct interleave *in = script->interleave;
-    in->any_type = options->interleave == INTERLEAVE_ALL;
-    in->type_count = in->any_type ? 0 : options->interleaved_count;
-    for (unsigned i = 0; i < in->type_count; i++)
-        in->types[i] = type_alike(options->interleaved[i]);
+    set_types(in, options);
     if (!script->hand.waiting && in->count == 0)
         return;
     in->choosing = false; /* what was passed over is looked at again */

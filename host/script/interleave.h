@@ -54,9 +54,6 @@ enum verdict interleave_cut(struct script *script);
 /* Which messages may be handed out now (a mailbox_chooser). */
 bool interleave_chooses(const struct script *script, const struct message *message);
 
-/* Whether the types that may begin are those of `options`. */
-bool interleave_is(const struct script *script, const struct script_options *options);
-
 /* A new version of the script has taken over: what its `options` say of which types may
  * begin while others wait. The rest of the option counts for life. */
 void interleave_change(struct script *script, const struct script_options *options);

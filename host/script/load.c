@@ -365,8 +365,8 @@ int script_spawn_source(struct script_world *world, struct source *source, actor
         subject_note_version(source_subject(source), script->version);
     if (options->sandbox && (err = sandbox_restrain(world, options, &own, why, room)) != 0)
         goto free_script;
-    err = interleave_open(script, options->interleave != INTERLEAVE_UNSET ? options : &own, why,
-                          room);
+    script->interleave_given = options->interleave != INTERLEAVE_UNSET;
+    err = interleave_open(script, script->interleave_given ? options : &own, why, room);
     if (err != 0)
         goto free_script;
 

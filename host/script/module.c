@@ -4,6 +4,7 @@
 #include "script/module.h"
 
 #include "script/sandbox.h"
+#include "script/staging.h"
 
 #include <lauxlib.h>
 #include <lualib.h>
@@ -18,8 +19,8 @@ static struct unit_request request_for(lua_State *L, const char *name)
 {
     const struct script *script = script_of(L);
     return (struct unit_request){
-        .script = script->staged != NULL ? script->staged : script->source,
-        .update = script->update,
+        .script = script->source,
+        .update = staging_update(script),
         .name = name,
         .within = script->vm_options.sandbox ? sandbox_push_folder(L, script) : NULL,
     };

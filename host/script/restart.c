@@ -47,6 +47,7 @@ static void empty(struct script *script)
         .world = script->world,
         .source = script->source,
         .interleave = script->interleave,
+        .interleave_given = script->interleave_given,
         .staging = script->staging,
         .stops_when_slow = script->stops_when_slow,
         .last_report = script->last_report,

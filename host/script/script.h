@@ -161,8 +161,6 @@ struct script {
     struct actor        *actor;   /* NULL until it has begun */
     struct script_world *world;
     struct source       *source;
-    struct update       *update;  /* while another version is prepared; require looks in it; else NULL */
-    struct source       *staged;  /* that version, borrowed from the update; else NULL */
     int        handlers;          /* registry: the script's table, or its environment */
     int        self_reference;    /* registry: `self`; LUA_NOREF until START */
     struct env *answer_env;       /* of the last answer, anchored by its reference; api_env.c */
@@ -180,6 +178,7 @@ struct script {
     bool     stops_when_slow;     /* slow = "stop" */
     bool     refs_installed;      /* api_install_refs() has been here */
     bool     takes_any;           /* it has an on_any */
+    bool     interleave_given;    /* by its spawner: a new version does not change it */
     struct declared_types *declared; /* by actor.message(); NULL: none; declared.h */
     struct held *deferred;        /* questions kept open by env:defer(); api_env.c */
 

@@ -13,6 +13,7 @@
 #include "script/class.h"
 #include "script/dispatch.h"
 #include "script/interleave.h"
+#include "script/module.h"
 #include "script/libraries.h"
 #include "script/tables.h"
 
@@ -155,7 +156,10 @@ static int restore(lua_State *L)
     class_restore(L, lua_gettop(L));
     staging_push_slot(L, staging, SLOT_GLOBALS);
     restore_globals(L, lua_gettop(L));
-    lua_pop(L, 2);
+    staging_push_slot(L, staging, SLOT_LOADED);
+    if (lua_istable(L, -1))
+        module_bring_back(L, -1);
+    lua_pop(L, 3);
     return 0;
 }
 

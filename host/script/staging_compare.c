@@ -114,31 +114,13 @@ static bool is_set(lua_State *L, int index)
     return !lua_isnil(L, index) && !lua_isfunction(L, index);
 }
 
-/* What the old version itself says of interleaving; UNSET: nothing. */
-static void read_old_interleave(lua_State *L, const struct script *script,
-                                struct script_options *options)
+/* Which types may begin while others wait is the script's to change, unless its spawner has
+ * said so; whether any may is settled at the spawn. */
+static bool changes_interleave(const struct script *script, const struct staging *staging)
 {
-    char why[200];
-    lua_rawgeti(L, LUA_REGISTRYINDEX, script->handlers);
-    lua_pushliteral(L, "interleave");
-    lua_rawget(L, -2);
-    if (is_set(L, -1) &&
-        interleave_read(L, lua_gettop(L), options, why, sizeof why) <= 0)
-        options->interleave = INTERLEAVE_UNSET;
-    lua_pop(L, 2);
-}
-
-/* Which types may begin while others wait is the script's to change; whether any may is
- * settled at the spawn, and a spawner's word counts more. */
-static bool changes_interleave(lua_State *L, struct script *script, const struct staging *staging)
-{
-    struct script_options before = { 0 };
-    const struct script_options *own = &staging->own;
-    if (script->interleave == NULL ||
-        (own->interleave != INTERLEAVE_ALL && own->interleave != INTERLEAVE_SOME))
-        return false;
-    read_old_interleave(L, script, &before);
-    return before.interleave != INTERLEAVE_UNSET && interleave_is(script, &before);
+    enum interleaving wanted = staging->own.interleave;
+    return script->interleave != NULL && !script->interleave_given &&
+           (wanted == INTERLEAVE_ALL || wanted == INTERLEAVE_SOME);
 }
 
 /* A script that defines global functions has no settings. */
@@ -248,7 +230,7 @@ void staging_compare(lua_State *L, struct script *script, struct staging *stagin
         .L = L, .script = script, .staging = staging, .notes = notes
     };
     luaL_checkstack(L, 20, "too many values to compare two versions");
-    staging->changes_interleave = changes_interleave(L, script, staging);
+    staging->changes_interleave = changes_interleave(script, staging);
     compare_handlers(&comparison);
     compare_settings(&comparison);
     if (!staging_has_self(script))

@@ -14,6 +14,7 @@
 #include "script/load.h"
 #include "script/load_budget.h"
 #include "script/migrate.h"
+#include "script/module.h"
 #include "script/report.h"
 #include "script/tables.h"
 
@@ -43,23 +44,6 @@ static struct preparation *preparation_at(lua_State *L)
     return preparation;
 }
 
-/* Notes what is there before the new version's code runs. */
-static int step_open(lua_State *L)
-{
-    struct staging *staging = preparation_at(L)->staging;
-    libraries_push_environment(L);
-    staging->other.environment = luaL_ref(L, LUA_REGISTRYINDEX);
-    lua_createtable(L, SLOT_COUNT, 0);
-    lua_newtable(L);
-    lua_rawseti(L, 1, SLOT_CLASSES);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-    tables_push_copy(L, 2);
-    lua_rawseti(L, 1, SLOT_GLOBALS);
-    lua_settop(L, 1);
-    staging->table = luaL_ref(L, LUA_REGISTRYINDEX);
-    return 0;
-}
-
 /* The tables among the values of the one on top of the stack, popped, and it itself. */
 static void mark_values(lua_State *L, int shared)
 {
@@ -81,6 +65,31 @@ static void mark_values(lua_State *L, int shared)
     }
 }
 
+/* Notes what is there before the new version's code runs. */
+static int step_open(lua_State *L)
+{
+    struct staging *staging = preparation_at(L)->staging;
+    libraries_push_environment(L);
+    staging->other.environment = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_createtable(L, SLOT_COUNT, 0);
+    lua_newtable(L);
+    lua_rawseti(L, 1, SLOT_CLASSES);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
+    tables_push_copy(L, 2);
+    lua_rawseti(L, 1, SLOT_GLOBALS);
+    lua_newtable(L);
+    lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    mark_values(L, 3);
+    lua_settop(L, 3);
+    lua_rawseti(L, 1, SLOT_SHARED);
+    lua_settop(L, 1);
+    staging->table = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, staging->table);
+    module_set_aside(L); /* now there is something to be put back, and a place that is known */
+    lua_rawseti(L, 1, SLOT_LOADED);
+    return 0;
+}
+
 static void mark_edition(lua_State *L, int handlers, int environment, int shared)
 {
     int references[] = { handlers, environment };
@@ -91,11 +100,11 @@ static void mark_edition(lua_State *L, int handlers, int environment, int shared
     }
 }
 
-/* Makes the table of what self may refer to and what is none of it. */
-static void make_shared(lua_State *L, struct script *script)
+/* Completes the table of what self may refer to and what is none of it. */
+static void mark_shared(lua_State *L, struct script *script)
 {
     const struct edition *other = &script->staging->other;
-    lua_newtable(L);
+    staging_push_slot(L, script->staging, SLOT_SHARED);
     int shared = lua_gettop(L);
     lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
     mark_values(L, shared);
@@ -107,7 +116,6 @@ static void make_shared(lua_State *L, struct script *script)
     lua_rawgeti(L, LUA_REGISTRYINDEX, script->self_reference);
     lua_pushnil(L);
     lua_rawset(L, shared); /* whoever else may have it */
-    staging_set_slot(L, script->staging, SLOT_SHARED);
 }
 
 /* Pushes a copy of self; `slot` then has what was copied. */
@@ -151,7 +159,7 @@ static int step_copy(lua_State *L)
     check_interleave(L, script);
     if (!staging_has_self(script))
         return 0;
-    make_shared(L, script);
+    mark_shared(L, script);
     if (push_on_reload(L, preparation)) {
         push_self_copy(L, script, false);
         staging_set_slot(L, script->staging, SLOT_SELF);

@@ -24,12 +24,13 @@ struct edition {
 
 /* Fields of the staging's table. */
 enum staging_slot {
-    SLOT_SHARED = 1, /* tables that are not part of the state, each its own value; nil: no self */
+    SLOT_SHARED = 1, /* tables that are not part of the state, each its own value */
     SLOT_MEMO,       /* tables of self that are replaced, for migrate_holds_old(); or nil */
     SLOT_SELF,       /* what self will have; nil: what it has */
     SLOT_CLASSES,    /* class.h */
     SLOT_GLOBALS,    /* what the plain globals had before */
-    SLOT_COUNT = SLOT_GLOBALS,
+    SLOT_LOADED,     /* of module_set_aside() */
+    SLOT_COUNT = SLOT_LOADED,
 };
 
 enum staging_phase {

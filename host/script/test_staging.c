@@ -12,7 +12,9 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* What scripts print, and what is logged. */
 static char   printed[65536];
@@ -97,11 +99,13 @@ static void close_host(void)
     system_close(&host);
 }
 
+static const char *chunk_name = "@subject.lua";
+
 static struct source *source_of(const char *text)
 {
     struct source *source;
     char why[500] = "";
-    if (source_from_text("@subject.lua", text, strlen(text), &source, why, sizeof why) != 0)
+    if (source_from_text(chunk_name, text, strlen(text), &source, why, sizeof why) != 0)
         return NULL;
     return source;
 }
@@ -879,6 +883,57 @@ static void test_globals(void)
     close_host();
 }
 
+/* ---- Modules ---- */
+
+/* Those that lie beside the script run anew with each version; others are shared. */
+static void test_modules(void)
+{
+    char folder[] = "/tmp/troupe_staging_XXXXXX", path[64], name[64];
+    assert(mkdtemp(folder) != NULL);
+    snprintf(path, sizeof path, "%s/near.lua", folder);
+    snprintf(name, sizeof name, "@%s/subject.lua", folder);
+    FILE *file = fopen(path, "w");
+    assert(file != NULL);
+    fputs("print('runs') local Near = { n = 0 } return Near", file);
+    fclose(file);
+    chunk_name = name;
+
+    static const char script[] =
+        "local near = require 'near' local children = require 'troupe.children'\n"
+        "local T = {}\n"
+        "function T:on_start() self.near = near self.children = children near.n = 1 end\n"
+        "function T:on_show() print(near.n, self.near == near, package.loaded.near == near, "
+        "self.children == children, require 'near' == near) end\n";
+    char good[600], bad[600];
+    snprintf(good, sizeof good, "%s function T:on_reload() print(self.near.n) end return T", script);
+    snprintf(bad, sizeof bad, "%s error('x')", script);
+    open_host(true);
+    spawn(good);
+    assert(strcmp(prints(), "runs\n") == 0);
+    expect_prints("Show", "1\ttrue\ttrue\ttrue\ttrue\n");
+    assert(prepare_with(bad, (struct staging_options){ .undo = false }) == -EINVAL);
+    assert(strcmp(prints(), "runs\n") == 0);
+    expect_prints("Show", "1\ttrue\ttrue\ttrue\ttrue\n");
+    prepare(good);
+    call_off();
+    assert(strcmp(prints(), "runs\n1\n") == 0);
+    expect_prints("Show", "1\ttrue\ttrue\ttrue\ttrue\n");
+    reload(good);
+    assert(strcmp(prints(), "runs\n1\n") == 0);
+    expect_prints("Show", "0\tfalse\ttrue\ttrue\ttrue\n");
+    close_host();
+
+    /* One that is required for the first time by a version that is refused is not there. */
+    open_host(true);
+    spawn("local T = {} function T:on_show() print(rawget(package.loaded, 'near')) end return T");
+    assert(prepare_with(bad, (struct staging_options){ .undo = false }) == -EINVAL);
+    expect_prints("Show", "nil\n");
+    close_host();
+    chunk_name = "@subject.lua";
+    unlink(path);
+    rmdir(folder);
+}
+
 /* ---- Memory ---------------------------------------------------------------------------------- */
 
 static void test_memory_limit(void)
@@ -1071,6 +1126,7 @@ int main(void)
     test_not_begun();
     test_declared();
     test_globals();
+    test_modules();
     test_memory_limit();
     test_each_limit();
     test_no_growth();
