@@ -162,7 +162,8 @@ static bool name_before(const struct actor_report *a, const struct actor_report 
         return (figure(a)) > (figure(b)) ||                                      \
                ((figure(a)) == (figure(b)) && name_before(a, b));                \
     }
-#define QUEUE_OF(report)  ((uint64_t)(report)->queued + (report)->parked)
+#define QUEUE_OF(report) \
+    ((uint64_t)(report)->queued + (report)->notices + (report)->control + (report)->parked)
 #define RATE_OF(report)   ((uint64_t)((report)->rate * 1000))
 #define MEMORY_OF(report) ((report)->memory)
 #define ERRORS_OF(report) ((report)->errors)

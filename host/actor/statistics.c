@@ -98,8 +98,6 @@ void statistics_failed(struct actor *actor)
 
 void statistics_waits_at(struct actor *actor, actor_id here, struct address *elsewhere)
 {
-    if (elsewhere != NULL)
-        address_ref(elsewhere);
     spin_acquire(&actor->waits_lock);
     struct address *before = actor->waits_elsewhere;
     actor->waits_here = here;

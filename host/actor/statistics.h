@@ -70,7 +70,7 @@ static inline void statistics_end(struct actor *actor, struct worker *worker, en
 void statistics_failed(struct actor *actor);
 
 /* Whom the wait that begins is for, if no edge says it: an actor here (or 0), or
- * somebody elsewhere (or NULL). */
+ * somebody elsewhere or not yet born (or NULL), of which it takes a reference. */
 void statistics_waits_at(struct actor *actor, actor_id here, struct address *elsewhere);
 
 /* From now on its handler waits for that, about messages of `type` (or TYPE_NONE). */

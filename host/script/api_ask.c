@@ -186,5 +186,6 @@ int api_ref_ask(lua_State *L)
     }
     wait->parked = answer == ROUTER_PARKED;
     scheduler_sent();
-    return script_wait_for(L, "ask", target.address, go_on_after_ask);
+    struct address *elsewhere = target.address != NULL ? address_ref(target.address) : NULL;
+    return script_wait_for(L, "ask", elsewhere, go_on_after_ask);
 }

@@ -98,7 +98,7 @@ static int find_or_wait(lua_State *L, struct script *script)
         script_wait_begin(script, WAIT_NAME, APPETITE_CONTROL, deadline_ns - now_ns);
     int error = names_await(script->actor, name, size, wait->number, &id);
     if (error == 0 && id == 0)
-        return script_wait(L, "lookup", go_on_after_lookup);
+        return script_wait_for(L, "lookup", address_new(name, size, "", 0), go_on_after_lookup);
     script_wait_over(script);
     if (error != 0)
         return script_push_failure(L, FAILURE_FAILED, "out of memory");

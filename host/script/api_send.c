@@ -273,7 +273,7 @@ static int send_or_wait(lua_State *L, struct script *script, const struct send_o
             script_wait_begin(script, WAIT_ROOM, APPETITE_CONTROL, deadline_ns - now_ns);
         if (system->remote.await_room(system->remote.context, target.address,
                                       actor_self(script->actor), wait->number))
-            return script_wait_for(L, "send", target.address, go_on_sending);
+            return script_wait_for(L, "send", address_ref(target.address), go_on_sending);
         script_wait_over(script); /* there is room meanwhile, or no hope */
     }
 }

@@ -239,7 +239,7 @@ void script_wait_over(struct script *script);
 /* Suspends the handler; does not return. `go_on` runs when the wait is over,
  * with script->hand.wait telling the outcome. */
 int script_wait(lua_State *L, const char *what, lua_KFunction go_on);
-/* The same, for somebody elsewhere, of whom people are told; or NULL. */
+/* The same, for somebody elsewhere, of whom people are told: takes a reference; or NULL. */
 int script_wait_for(lua_State *L, const char *what, struct address *elsewhere, lua_KFunction go_on);
 
 /* Publishes that the wait `number` of the handler in hand is for `target`, as

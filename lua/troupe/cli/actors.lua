@@ -17,7 +17,7 @@ local COLUMNS = {
   { title = "VERSION", rank = 9, least = 13, most = 24, word = function(row) return show.printable(figures.version(row)) end },
   { title = "STATE", rank = 2, least = 18, most = 56, word = function(row) return show.printable(figures.state(row)) end },
   { title = "QUEUE", rank = 3, right = true, word = function(row)
-    return figures.count(row.queued) .. (row.parked > 0 and "+" .. figures.count(row.parked) or "")
+    return figures.count(figures.in_mailbox(row)) .. (row.parked > 0 and "+" .. figures.count(row.parked) or "")
   end },
   { title = "OLDEST", rank = 8, right = true, word = function(row) return figures.duration(row.oldest) end },
   { title = "MSG/S", rank = 4, right = true, word = function(row) return figures.rate(row.rate) end },
@@ -42,7 +42,7 @@ local COLOURS = {
       or (row.state == "halted" or row.state == "held") and "red" or row.state == "idle" and "dim"
   end,
   QUEUE = function(row)
-    return (row.parked > 0 or 2 * row.queued >= row.limit) and "red" or row.queued > 0 and "yellow"
+    return (row.parked > 0 or 2 * row.queued >= row.limit) and "red" or figures.in_mailbox(row) > 0 and "yellow"
   end,
   OLDEST = function(row) return (known(row.oldest) or 0) >= 1 and "red" end,
   ERRORS = function(row) return row.errors > 0 and "red" end,

@@ -83,6 +83,13 @@ function figures.rate(rate)
   return figures.count(rate)
 end
 
+--- All messages that are in its mailbox, in whichever lane.
+---@param row table  an actor of the command "ps"
+---@return integer
+function figures.in_mailbox(row)
+  return row.queued + row.notices + row.control
+end
+
 --- "on_market_depth", for people: scripts may write it without the underscores.
 ---@param message_type string
 ---@return string

@@ -22,7 +22,7 @@ local function name_key(name)
 end
 
 local KEYS = {
-  queue = function(row) return row.queued + row.parked end,
+  queue = function(row) return figures.in_mailbox(row) + row.parked end,
   rate = function(row) return row.rate end,
   memory = function(row) return row.memory end,
   errors = function(row) return row.errors end,
