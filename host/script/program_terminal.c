@@ -74,7 +74,7 @@ static bool enter(void)
     raw.c_lflag &= ~(tcflag_t)(ECHO | ICANON | IEXTEN | ISIG);
     raw.c_cc[VMIN] = 0;
     raw.c_cc[VTIME] = 0;
-    if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &raw) != 0)
+    if (tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) != 0)
         return false;
     terminal.drawn = 1;
     return write_all(ENTER, sizeof ENTER - 1);

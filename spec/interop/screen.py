@@ -9,6 +9,7 @@ obeys the lines of its standard input:
     press KEY      up, down, enter, escape, ^C, ^Z, or letters
     size 60x10     another size from now on
     signal TERM    to the program; likewise
+    run COMMAND    in a shell, elsewhere
     picture        prints it: its lines between two lines of dashes
     stopped        waits until the program has stopped itself; and lets it go on
     end            waits for its end; prints its code, and "restored" if the terminal is
@@ -24,6 +25,7 @@ import re
 import select
 import signal
 import struct
+import subprocess
 import sys
 import termios
 import time
@@ -92,6 +94,7 @@ def status_of(wanted):
 
 
 def obey(word, rest):
+    global said
     if word == "see":
         await_that(lambda: rest in "\n".join(picture()), rest)
     elif word == "miss":
@@ -102,12 +105,15 @@ def obey(word, rest):
         resize(rest)
     elif word == "signal":
         os.kill(child, getattr(signal, "SIG" + rest))
+    elif word == "run":
+        subprocess.run(rest, shell=True, check=True, timeout=PATIENCE_S)
     elif word == "picture":
         print("-----\n%s\n-----" % "\n".join(picture()))
     elif word == "stopped":
         look, _ = status_of(os.WIFSTOPPED)
         await_that(look, "its stop")
         print("restored" if termios.tcgetattr(slave) == before else "not restored")
+        said = ""
         os.kill(child, signal.SIGCONT)
     elif word == "end":
         look, found = status_of(lambda status: os.WIFEXITED(status) or os.WIFSIGNALED(status))

@@ -131,7 +131,9 @@ local function choose(columns, widths, room)
   table.sort(by_rank, function(a, b) return columns[a].rank < columns[b].rank end)
   for place, i in ipairs(by_rank) do
     local least = math.min(columns[i].least or widths[i], widths[i])
-    if place > 1 and used + GAP + least > room then
+    if place == 1 then
+      least = math.min(least, room)
+    elseif used + GAP + least > room then
       break
     end
     used = used + GAP + least

@@ -42,7 +42,10 @@ function snapshot.sort(rows, sort)
     if key and key(a) ~= key(b) then
       return key(a) > key(b)
     end
-    return names[a] < names[b]
+    if names[a] ~= names[b] then
+      return names[a] < names[b]
+    end
+    return (a.pid or 0) < (b.pid or 0) -- of several hosts
   end)
 end
 
