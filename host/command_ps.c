@@ -111,6 +111,7 @@ static bool say_actor(struct control_client *client, const struct actor_report *
     put_activity(&row, report);
     command_row_integer(&row, "queued", report->queued);
     command_row_integer(&row, "high", report->high);
+    command_row_integer(&row, "reserved", report->reserved);
     command_row_integer(&row, "notices", report->notices);
     command_row_integer(&row, "control", report->control);
     command_row_integer(&row, "parked", report->parked);
@@ -163,7 +164,8 @@ static bool name_before(const struct actor_report *a, const struct actor_report 
                ((figure(a)) == (figure(b)) && name_before(a, b));                \
     }
 #define QUEUE_OF(report) \
-    ((uint64_t)(report)->queued + (report)->notices + (report)->control + (report)->parked)
+    ((uint64_t)(report)->queued + (report)->reserved + (report)->notices + (report)->control + \
+     (report)->parked)
 #define RATE_OF(report)   ((uint64_t)((report)->rate * 1000))
 #define MEMORY_OF(report) ((report)->memory)
 #define ERRORS_OF(report) ((report)->errors)

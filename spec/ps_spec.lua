@@ -52,9 +52,10 @@ local ACTORS = [[
 ]]
 
 local ACTOR_KEYS = {
-  "about", "control", "error", "errors", "failed", "for", "handled", "handling", "hash", "hidden", "high", "host", "kind",
-  "last", "limit", "max", "memory", "name", "notices", "number", "oldest", "p50", "p99", "parked", "pid", "queued",
-  "queued_bytes", "rate", "restarts", "script", "state", "supervised", "target", "thread", "timed", "version", "waits",
+  "about", "control", "error", "errors", "failed", "for", "handled", "handling", "hash", "hidden", "high", "host",
+  "kind", "last", "limit", "max", "memory", "name", "notices", "number", "oldest", "p50", "p99", "parked", "pid", "queued",
+  "queued_bytes", "rate", "reserved", "restarts", "script", "state", "supervised", "target", "thread", "timed",
+  "version", "waits",
 }
 local HOST_KEYS = {
   "actors", "busy", "cpu", "cpu_share", "dead_letters", "endpoint", "handled", "host", "kind", "name", "pid", "pinned",
@@ -131,7 +132,8 @@ describe("troupe ps", function()
       host = run(ACTORS, "--workers", "2")
       for _ = 1, 3 do host:line "loops" end
       seen = await(function(all)
-        return all.remote.state == "waiting" and all.full.parked == 1 and all.fails.errors == 1 and all.loop1["for"] > 0.1
+        return all.remote.state == "waiting" and all.full.parked == 1 and all.fails.errors == 1
+          and all.loop1["for"] > 0.1
       end)
     end)
 
@@ -157,7 +159,8 @@ describe("troupe ps", function()
                   pick(seen.asks, "state", "handling", "waits", "target", "about"))
       assert.same({ "waiting", "answer", "far@tcp://127.0.0.1:9" }, pick(seen.remote, "state", "waits", "target"))
       assert.same({ "waiting", "room", "full", "Work" }, pick(seen.sends, "state", "waits", "target", "about"))
-      assert.same({ "waiting", "message", json.null, "Price" }, pick(seen.receives, "state", "waits", "target", "about"))
+      assert.same({ "waiting", "message", json.null, "Price" },
+                  pick(seen.receives, "state", "waits", "target", "about"))
       assert.same({ "waiting", "time", json.null }, pick(seen.sleeps, "state", "waits", "target"))
       assert.same({ "waiting", "name", "nobody" }, pick(seen.looks, "state", "waits", "target"))
       for _, name in ipairs { "asks", "remote", "sends", "receives", "sleeps", "looks" } do

@@ -13,7 +13,7 @@ local function actor(name, fields)
   local row = {
     kind = "actor", name = name, script = "examples/" .. name .. ".lua", version = null, number = 1, failed = 0,
     state = "idle", handling = null, waits = null, target = null, about = null, ["for"] = null, thread = "pool",
-    queued = 0, notices = 0, control = 0, parked = 0, limit = 1024, oldest = null, handled = 0, rate = 0.0,
+    queued = 0, reserved = 0, notices = 0, control = 0, parked = 0, limit = 1024, oldest = null, handled = 0, rate = 0.0,
     p50 = null, p99 = null, memory = 15360, errors = 0, restarts = 0, last = null,
   }
   for key, value in pairs(fields or {}) do row[key] = value end

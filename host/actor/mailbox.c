@@ -149,7 +149,7 @@ enum mailbox_answer mailbox_put(struct mailbox *box, struct message **message, b
 {
     struct message *put = *message;
     bool counted = !reserved && put->lane >= LANE_HIGH;
-    bool over = false, by_lane = is_counted_by_lane(put);
+    bool over = false;
     enum message_lane lane = (enum message_lane)put->lane;
     uint64_t load = load_of(put); /* once pushed it is the taker's */
 
@@ -168,6 +168,7 @@ enum mailbox_answer mailbox_put(struct mailbox *box, struct message **message, b
         put->flags &= (uint8_t)~MESSAGE_COUNTED;
     if (UNLIKELY(put->lane != LANE_ORDINARY))
         atomic_store_explicit(&box->urgent, true, memory_order_relaxed); /* seen with the push */
+    bool by_lane = is_counted_by_lane(put);
     enum mailbox_answer answer = push(box, put);
     if (UNLIKELY(answer == MAILBOX_CLOSED)) {
         if (counted)

@@ -91,7 +91,7 @@ struct mailbox {
     /* For people to look at; see mailbox_oldest() and mailbox_lane(). */
     _Atomic uint32_t pile_ms;  /* born_ms of what was put on the empty stack */
     _Atomic uint32_t older_ms; /* of the head of `older`, or 0; written under lock */
-    _Atomic int32_t  urgent_count[LANE_ORDINARY]; /* by lane; without answers and wakes */
+    _Atomic int32_t  lane_count[LANE_COUNT];
     _Atomic uint32_t parked_count; /* written under lock */
 
     /* The taker's line. */
@@ -188,8 +188,9 @@ uint32_t mailbox_unhandled(struct mailbox *box);
  * while messages are moved it may be that of the next one. */
 bool mailbox_oldest(const struct mailbox *box, uint32_t *born_ms);
 
-/* How many of a lane before the ordinary one are in the box (not the answers and
- * wakes for its actor's own waits). Any thread; a snapshot. */
+/* How many of a lane are in the box (not the answers and wakes for its actor's own
+ * waits); of the ordinary one only those that take no room: of timers and streams.
+ * Any thread; a snapshot. */
 uint32_t mailbox_lane(const struct mailbox *box, enum message_lane lane);
 
 /* Senders that wait for room. Any thread; a snapshot. */

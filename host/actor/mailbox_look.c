@@ -29,7 +29,7 @@ uint32_t mailbox_unhandled(struct mailbox *box)
 
 uint32_t mailbox_lane(const struct mailbox *box, enum message_lane lane)
 {
-    int32_t count = atomic_load_explicit(&box->urgent_count[lane], memory_order_relaxed);
+    int32_t count = atomic_load_explicit(&box->lane_count[lane], memory_order_relaxed);
     return count > 0 ? (uint32_t)count : 0; /* one may be taken before it is counted */
 }
 

@@ -17,17 +17,20 @@ extern struct message mailbox_asleep_mark, mailbox_closed_mark;
 #define BYTES_MASK     (ONE_MESSAGE - 1)
 #define COUNT_OF(load) ((uint32_t)(((load) & ~MAILBOX_WAITED) >> 40))
 
-/* Whether messages like this one are counted by lane: not those in the ordinary
- * lane, nor answers and wakes, which come with every wait. */
+/* Whether a message is counted by lane: what is high, urgent or a notice, but for
+ * answers and wakes, which come with every wait; and in the ordinary lane what takes
+ * no room (MESSAGE_COUNTED is not set). */
 static inline bool is_counted_by_lane(const struct message *message)
 {
-    return message->lane != LANE_ORDINARY && message->kind != MESSAGE_REPLY &&
-           message->kind != MESSAGE_FAILURE && message->kind != MESSAGE_WAKE;
+    if (LIKELY(message->lane == LANE_ORDINARY))
+        return (message->flags & MESSAGE_COUNTED) == 0;
+    return message->kind != MESSAGE_REPLY && message->kind != MESSAGE_FAILURE &&
+           message->kind != MESSAGE_WAKE;
 }
 
 static inline void count_by_lane(struct mailbox *box, enum message_lane lane, int32_t more)
 {
-    atomic_fetch_add_explicit(&box->urgent_count[lane], more, memory_order_relaxed);
+    atomic_fetch_add_explicit(&box->lane_count[lane], more, memory_order_relaxed);
 }
 
 #endif

@@ -129,7 +129,9 @@ struct actor_report {
     uint64_t for_ns;                /* since when it runs or waits; 0 if it does neither */
     char     thread[ADDRESS_NAME_LIMIT + 8]; /* on which it runs now ("worker-1"), else may run */
     uint32_t queued;                /* high and ordinary messages */
-    uint32_t high, notices, control; /* queued by lane; `high` is part of queued */
+    uint32_t high;                  /* of these */
+    uint32_t reserved;              /* and those that take no room: of timers and streams, */
+    uint32_t notices, control;      /* notices of ends, and orders */
     uint32_t parked;                /* senders that wait for room */
     uint32_t limit;                 /* of queued */
     uint64_t queued_bytes;

@@ -148,6 +148,7 @@ static void look_at_mailbox(const struct mailbox *box, struct actor_report *repo
     report->queued = mailbox_length(box);
     report->queued_bytes = mailbox_bytes(box);
     report->high = mailbox_lane(box, LANE_HIGH);
+    report->reserved = mailbox_lane(box, LANE_ORDINARY);
     report->notices = mailbox_lane(box, LANE_NOTICE);
     report->control = mailbox_lane(box, LANE_CONTROL);
     report->parked = mailbox_parked(box);

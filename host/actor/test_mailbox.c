@@ -502,9 +502,13 @@ static void test_looking(void)
     put_at(&box, 40, LANE_CONTROL);
     assert(mailbox_lane(&box, LANE_HIGH) == 1 && mailbox_lane(&box, LANE_CONTROL) == 1);
     assert(oldest_is(&box, 20));
+    struct message *dropped, *timers = make(1, 50, LANE_ORDINARY); /* takes no room */
+    assert(mailbox_put(&box, &timers, true, &dropped) == MAILBOX_OK);
+    assert(mailbox_lane(&box, LANE_ORDINARY) == 1 && mailbox_length(&box) == 2);
     assert(take_with(&box, APPETITE_CONTROL, NULL, NULL) == 40);
-    assert(take(&box) == 30 && take(&box) == 20 && take(&box) == 0);
-    assert(mailbox_lane(&box, LANE_HIGH) == 0 && mailbox_lane(&box, LANE_CONTROL) == 0);
+    assert(take(&box) == 30 && take(&box) == 20 && take(&box) == 50 &&
+           take(&box) == 0);
+    assert(mailbox_lane(&box, LANE_ORDINARY) == 0 && mailbox_lane(&box, LANE_HIGH) == 0 && mailbox_lane(&box, LANE_CONTROL) == 0);
     assert(!mailbox_oldest(&box, &born_ms));
     for (uint32_t i = 1; i <= 6; i++)
         put_at(&box, 100 * i, LANE_ORDINARY); /* what is too old is dropped */

@@ -14,8 +14,10 @@ local COLUMNS = {
   { title = "ACTOR", rank = 1, least = 12, most = 40, word = function(row) return show.printable(row.name) end },
   { title = "SCRIPT", rank = 11, least = 10, most = 48,
     word = function(row) return show.printable(known(row.script) or "-") end },
-  { title = "VERSION", rank = 9, least = 13, most = 24, word = function(row) return show.printable(figures.version(row)) end },
-  { title = "STATE", rank = 2, least = 18, most = 56, word = function(row) return show.printable(figures.state(row)) end },
+  { title = "VERSION", rank = 9, least = 13, most = 24,
+    word = function(row) return show.printable(figures.version(row)) end },
+  { title = "STATE", rank = 2, least = 18, most = 56,
+    word = function(row) return show.printable(figures.state(row)) end },
   { title = "QUEUE", rank = 3, right = true, word = function(row)
     return figures.count(figures.in_mailbox(row)) .. (row.parked > 0 and "+" .. figures.count(row.parked) or "")
   end },
@@ -108,6 +110,10 @@ function actors.peers(rows, room, paint)
   return table_of(PEER_COLUMNS, PEER_COLOURS, rows, room, paint or plain)
 end
 
+local function counted(number, thing)
+  return ("%s %s%s"):format(figures.count(number), thing, number == 1 and "" or "s")
+end
+
 --- The host in one line, the most important first: where there is little room the end
 --- is left out.
 ---@param host table
@@ -118,12 +124,12 @@ function actors.host(host, room)
   local parts = {
     ("%s (process %d)"):format(show.printable(host.name), host.pid),
     host.stopping and "stopping" or "up " .. figures.duration(host.uptime),
-    ("%s actor%s"):format(figures.count(host.actors), host.actors == 1 and "" or "s"), busy,
+    counted(host.actors, "actor"), busy,
   }
   if host.rate then table.insert(parts, 3, figures.rate(host.rate) .. " msg/s") end
   if host.cpu_share then table.insert(parts, ("cpu %.0f%%"):format(100 * host.cpu_share)) end
   table.insert(parts, figures.bytes(host.rss))
-  if host.dead_letters > 0 then table.insert(parts, figures.count(host.dead_letters) .. " dead letters") end
+  if host.dead_letters > 0 then table.insert(parts, counted(host.dead_letters, "dead letter")) end
   local endpoint = known(host.endpoint)
   if endpoint then table.insert(parts, show.printable(endpoint)) end
   local line = parts[1]

@@ -87,7 +87,7 @@ end
 ---@param row table  an actor of the command "ps"
 ---@return integer
 function figures.in_mailbox(row)
-  return row.queued + row.notices + row.control
+  return row.queued + row.reserved + row.notices + row.control
 end
 
 --- "on_market_depth", for people: scripts may write it without the underscores.

@@ -22,7 +22,8 @@ function ps.add_options(command, sort)
   command:option("--sort", "By queue, rate, memory, errors or p99, the largest first; or by name."
                  .. (" (default: %s)"):format(sort))
     :choices(snapshot.SORTS):default(sort):show_default(false)
-  command:option("--limit", ("So many actors of each host. (default: on a terminal %d, else all)"):format(ON_A_TERMINAL))
+  command:option("--limit", "So many actors of each host."
+                 .. (" (default: on a terminal %d, else all)"):format(ON_A_TERMINAL))
     :argname "N":convert(units.count(LIMIT_MOST))
   command:flag("--hidden", "The host's own actors, too.")
   command:flag("--no-peers", "Without the connections to other hosts.")
@@ -53,12 +54,6 @@ Examples:
    troupe ps --actor 'worker*' --json | jq 'select(.errors > 0)']])
   ps.add_options(command, "name")
   command:flag("--json", "One object a line.")
-end
-
---- How wide a line may be.
-function ps.width()
-  local columns = show.is_terminal(show.STDOUT) and tools.terminal_size()
-  return columns or math.huge
 end
 
 local function print_json(host, seen, options)
@@ -101,7 +96,7 @@ end
 
 local function print_table(_, seen, options)
   local paint = show.painter(show.STDOUT)
-  local ok = show.line(table.concat(ps.lines(seen, options, ps.width(), paint), "\n"))
+  local ok = show.line(table.concat(ps.lines(seen, options, show.room(), paint), "\n"))
   local more = seen.host.actors - #seen.actors
   if options.limit and #seen.actors == options.limit and more > 0 and not options.actor then
     show.note(("and %s more: --limit says how many are shown"):format(show.count(more)))

@@ -18,7 +18,7 @@ local SAMPLE_LEAST_S = 0.2 -- rates of less would be noise
 
 --- Names with numbers in them as people count: pong#2 before pong#10.
 local function name_key(name)
-  return (name:gsub("%d+", function(digits) return ("%s%s"):format(string.char(48 + math.min(#digits, 60)), digits) end))
+  return (name:gsub("%d+", function(digits) return string.char(48 + math.min(#digits, 60)) .. digits end))
 end
 
 local KEYS = {
