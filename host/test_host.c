@@ -127,6 +127,8 @@ static void test_bad_options(void)
         { .stepped = true, .bind = ":0" },
         { .advertise = ":5001" },
         { .bind = "nonsense" },
+        { .log_format = "xml" },
+        { .log_level = "loud" },
     };
     for (size_t i = 0; i < ARRAY_LENGTH(bad); i++) {
         why[0] = '\0';

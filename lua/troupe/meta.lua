@@ -828,11 +828,13 @@ function json.get(value, ...) end
 
 --- Lines on stderr with time, level, actor and script. Fields are shown behind
 --- the text, sorted: `order taken {id=7 price=1.5}`. Other values than strings
---- are shown as by tostring, tables with their members.
+--- are shown as by tostring, tables with their members. With `troupe run --log json`
+--- a line is an object with time, level, actor, script, version, text and fields;
+--- `troupe logs` shows the last ones.
 ---@class troupe.Log
 log = {}
 
---- Not shown unless the host was told to.
+--- Not shown unless the host or this actor was told to: log.level().
 ---@param text string
 ---@param fields? table<string, any>
 function log.debug(text, fields) end
@@ -848,6 +850,13 @@ function log.warn(text, fields) end
 ---@param text string
 ---@param fields? table<string, any>
 function log.error(text, fields) end
+
+--- The lowest level that is written of this actor: by itself, and by the host about it.
+--- With an argument it is changed first, from now on and across restarts; `"default"`
+--- is the host's again (`--log-level`). `troupe logs --set LEVEL --actor NAME` does the same.
+---@param level? "debug"|"info"|"warn"|"error"|"default"
+---@return "debug"|"info"|"warn"|"error" level
+function log.level(level) end
 
 ------------------------------------------------------------------ stage ----
 

@@ -105,14 +105,15 @@ function Sequence:text()
   table.sort(self.first)
   for _, n in ipairs(self.first) do
     local row = self.rows[n]
-    local to = id_of(row.to or "nobody")
     local note = remark(row)
-    if NOTED[row.kind] then
+    local drawn = not NOTED[row.kind]
+    local from = drawn and (row.from or not OF_ITSELF[row.kind]) and id_of(row.from or "nobody")
+    local to = id_of(row.to or "nobody")
+    if not drawn then
       say("Note over %s: %s", to, label(row))
     else
-      local from = OF_ITSELF[row.kind] and row.from == nil and to or id_of(row.from or "nobody")
       local arrow = LOST[row.outcome] and "-x" or ARROW[row.kind]
-      say("%s%s%s: %s", from, arrow, to, label(row))
+      say("%s%s%s: %s", from or to, arrow, to, label(row))
     end
     if note then
       say("Note over %s: %s", to, escape(note))
