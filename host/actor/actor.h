@@ -21,7 +21,6 @@
 
 struct actor;
 struct handler_times;
-struct log_subject;
 struct membership;
 struct name_wait;
 struct rebirth;
@@ -71,8 +70,6 @@ struct behaviour {
     void (*interrupt)(struct actor *actor, enum interrupt what);
     /* Same place, when an interrupt found the handler deaf: what it is stuck in. */
     bool (*stuck_in)(struct actor *actor, char *text, size_t room);
-    /* Fills in its script and version. NULL: it has none. */
-    void (*describe)(const struct actor *actor, struct log_subject *about);
 };
 
 /* What a handler that waits waits for; see actor/statistics.h. */

@@ -7,13 +7,12 @@
 #include "actor/actor.h"
 #include "base/log.h"
 
-/* Whom a line about the actor is about: its name, and what its behaviour says of itself.
- * The texts are the actor's. Only its worker. */
-struct log_subject actor_subject(const struct actor *actor);
-
-/* Writes "NAME: text", unless it is below the actor's level. Only its worker. */
+/* Writes "NAME: text", unless it is below the actor's level. Only its worker, with no
+ * lock held that comes behind the registry's. */
 void actor_log(const struct actor *actor, enum log_level level, const char *format, ...)
     PRINTF_LIKE(3, 4);
+/* Several lines that name it themselves: log_block(). Likewise. */
+void actor_log_block(const struct actor *actor, enum log_level level, const char *text);
 
 /* Gives the actor a level of its own (LOG_AS_ALL: none). Any thread. */
 static inline void actor_set_log_level(struct actor *actor, unsigned own_level)

@@ -400,13 +400,6 @@ static bool script_stuck_in(struct actor *actor, char *text, size_t room)
     return true;
 }
 
-static void script_describe(const struct actor *actor, struct log_subject *about)
-{
-    const struct script *script = actor->state;
-    about->script = source_path(script->source);
-    about->version = script->version[0] != '\0' ? script->version : NULL;
-}
-
 const struct behaviour script_behaviour = {
     .may_begin = reload_may_begin,
     .receive = script_receive,
@@ -420,5 +413,4 @@ const struct behaviour script_behaviour = {
     .kill = restart_kill,
     .interrupt = script_interrupt,
     .stuck_in = script_stuck_in,
-    .describe = script_describe,
 };

@@ -171,8 +171,7 @@ void script_report(struct script *script, struct failure *failure, const char *o
         .text_context = script,
     };
     report_build(dead, &context, &text);
-    struct log_subject about = actor_subject(script->actor);
-    log_block(LOG_ERROR, &about, bytes_text(&text));
+    actor_log_block(script->actor, LOG_ERROR, bytes_text(&text));
     keep_report(script, &text);
     bytes_fini(&message);
     bytes_fini(&text);

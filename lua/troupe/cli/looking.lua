@@ -7,6 +7,7 @@
 --- end)
 --- ```
 local hosts = require "troupe.cli.hosts"
+local port = require "troupe.port"
 local show = require "troupe.cli.show"
 local tools = require "troupe.tools"
 local units = require "troupe.cli.units"
@@ -46,6 +47,7 @@ function looking.at(options, request, take)
   if not connection then
     return open_code, open_why
   end
+  port.control_take_signals() -- what was seen may still have to be written
   connection:begin(request)
   local row, news = connection:next(ANSWER_SECONDS)
   local heard = row ~= nil
