@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-#define LOOK_NS (25 * NS_PER_MS)
+#define LOOK_NS (10 * NS_PER_MS)
 
 struct observer {
     struct thread  thread;

@@ -2,7 +2,7 @@
  * observer.h -- one thread that shows what happens to those who look on over the
  * control socket: messages (command_trace.c) and log lines (command_logs.c).
  *
- * It runs no Lua and waits for no actor; it looks a few dozen times a second while
+ * It runs no Lua and waits for no actor; it looks a hundred times a second while
  * somebody looks on, and sleeps otherwise.
  */
 #ifndef TROUPE_OBSERVER_H

@@ -146,7 +146,7 @@ describe("troupe trace", function()
 
   it("leaves out what is more than its limit, and says how much", function()
     start_boss()
-    local watching = trace("--json", "--type", "Tick", "--limit", "40/s")
+    local watching = trace("--json", "--type", "Tick", "--limit", "400/s")
     tell("Flood", "count:=900")
     watching:error_line("messages left out: there are more than --limit")
     watching:line('"Tick"') -- of those within it

@@ -165,11 +165,13 @@ static void new_edition(void)
 
 /* ---- Filters ---------------------------------------------------------------- */
 
-#define WINDOWS_A_SECOND 20 /* the limit is for each of them, so that there are no long gaps */
+#define WINDOWS_A_SECOND 100 /* the limit is for each of them, so that there are no long gaps */
 
-static bool within_limit(struct tracer *tracer, uint64_t now_ns)
+static bool within_limit(struct tracer *tracer, uint64_t *now_ns)
 {
-    uint64_t window = now_ns / (NS_PER_SEC / WINDOWS_A_SECOND);
+    if (*now_ns == 0)
+        *now_ns = tap_now();
+    uint64_t window = *now_ns / (NS_PER_SEC / WINDOWS_A_SECOND);
     uint64_t before = atomic_load_explicit(&tracer->window, memory_order_relaxed);
     /* At the edge of a window two threads may let a few more through. */
     if (before != window && atomic_compare_exchange_strong_explicit(
@@ -186,8 +188,9 @@ static bool within_limit(struct tracer *tracer, uint64_t now_ns)
     return false;
 }
 
+/* *now_ns is 0 until somebody has asked for the time. */
 static bool takes(struct tracer *tracer, const struct system *system, type_id type, int kind,
-                  uint32_t to_fit, uint32_t from_fit, uint64_t now_ns)
+                  uint32_t to_fit, uint32_t from_fit, uint64_t *now_ns)
 {
     uint32_t bit = tracer->bit;
     if (tracer->system != system || !(tracer->kinds & 1u << kind) ||
@@ -201,7 +204,7 @@ static bool takes(struct tracer *tracer, const struct system *system, type_id ty
 }
 
 static uint8_t takers(uint32_t on, const struct system *system, type_id type, int kind,
-                      uint32_t to_fit, uint32_t from_fit, uint64_t now_ns)
+                      uint32_t to_fit, uint32_t from_fit, uint64_t *now_ns)
 {
     uint32_t mask = 0;
     for (unsigned i = 0; i < TAP_TRACERS_MAX; i++)
@@ -289,7 +292,7 @@ static void fill(struct tap_record *record, enum tap_event event, uint64_t now_n
 static void note_sent(struct system *system, struct message *message, int kind, struct view view)
 {
     char from[ADDRESS_NAME_LIMIT + ADDRESS_ENDPOINT_LIMIT + 2], to[ADDRESS_NAME_LIMIT + 1];
-    uint64_t now_ns = tap_now();
+    uint64_t now_ns = 0;
     uint32_t to_fit = fit_of_actor(system, message->to, view), from_fit;
     bool remote = origin_of(message) != NULL;
     if (remote) {
@@ -298,7 +301,7 @@ static void note_sent(struct system *system, struct message *message, int kind, 
     } else {
         from_fit = fit_of_actor(system, message->from, view);
     }
-    uint8_t mask = takers(view.on, system, message->type, kind, to_fit, from_fit, now_ns);
+    uint8_t mask = takers(view.on, system, message->type, kind, to_fit, from_fit, &now_ns);
     struct tap_record *record = mask != 0 ? tap_claim(true) : NULL;
     if (record == NULL)
         return;
@@ -335,10 +338,10 @@ struct tap_record *tap_passing(struct system *system, const struct message *mess
     if (kind == TAP_SEND && router_is_question(to))
         kind = TAP_REPLY;
     sender_of(system, message, from, sizeof from);
-    uint64_t now_ns = tap_now();
+    uint64_t now_ns = 0;
     struct view view = enter();
     uint8_t mask = takers(view.on, system, message->type, kind, fit_of(to, view.on),
-                          fit_of(from, view.on), now_ns);
+                          fit_of(from, view.on), &now_ns);
     tap_leave();
     struct tap_record *record = mask != 0 ? tap_claim(true) : NULL;
     if (record == NULL)
@@ -491,7 +494,7 @@ void tracer_missed(const struct tracer *tracer, uint64_t *skipped, uint64_t *los
     *lost = tap_rings_lost() - tracer->lost_before;
 }
 
-#define IN_ORDER_NS (20 * NS_PER_MS) /* a writer may have been held up for as long */
+#define IN_ORDER_NS (10 * NS_PER_MS) /* a writer may have been held up for as long */
 
 void tap_collect(bool all)
 {

@@ -4,7 +4,8 @@
  *
  * Off it costs a send one relaxed load and one branch, and a receiver a look at a bit
  * of the message. On, a message that a *tracer* wants costs three fixed-size records in
- * rings of bounded memory (8 MiB in all, got by the first tracer and kept): sent,
+ * rings of bounded memory (16 MiB at most, got by the first tracer and kept; 2 MiB a busy
+ * thread): sent,
  * begun, over. They are written by the threads that do these things, which never wait;
  * when there is no room they are lost, and counted. Whoever calls tap_collect() joins
  * them to one *line* a message and shows it to the tracers that want it: no worker is

@@ -13,8 +13,8 @@
 #include <sched.h>
 
 #define RINGS     8
-#define RING_SIZE 2048 /* records; a power of two */
-#define FIRST_MAX (RING_SIZE / 3) /* beyond that no message's first record is taken */
+#define RING_SIZE 4096 /* records; a power of two */
+#define FIRST_MAX (RING_SIZE / 4 * 3) /* beyond that no message's first record is taken */
 _Static_assert(TAP_BATCH == RINGS * RING_SIZE, "a batch has room for all");
 
 struct ring {

@@ -72,7 +72,7 @@ void               tap_publish(struct tap_record *record);
 uint64_t           tap_rings_lost(void);
 /* The records that lie there, in order of time, of before `until_ns`: at most TAP_BATCH,
  * lent until tap_release(). Under tap_lock, as: */
-#define TAP_BATCH 16384
+#define TAP_BATCH 32768
 size_t tap_gather(uint64_t until_ns, struct tap_record ***records);
 void   tap_release(void);
 /* Between these the filters of the tracers in the answer stay as they are. */

@@ -281,7 +281,7 @@ static void test_bounds(void)
     actor_id b = spawn("bob", 4000, 0);
     run();
     struct tracer *sampled = trace(&some, &(struct tap_filter){ .sample = 10 });
-    struct tracer *limited = trace(&few, &(struct tap_filter){ .limit = 40, .type = "Work" });
+    struct tracer *limited = trace(&few, &(struct tap_filter){ .limit = 200, .type = "Work" });
     for (unsigned i = 0; i < 300; i++)
         send(MESSAGE_ORDINARY, work, 0, b, NULL, 0);
     run();
