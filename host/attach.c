@@ -61,7 +61,7 @@ static void put_text(struct command_row *row, const char *field, const char *tex
         }
     }
     command_row_field(row, field);
-    pack_put_string(&row->packed, (const char *)clean.data, clean.size);
+    pack_put_string(&row->packed, clean.size > 0 ? (const char *)clean.data : "", clean.size);
     bytes_fini(&clean);
 }
 

@@ -126,7 +126,7 @@ static void serve_state(void *context, struct control_client *client,
         type_id type = atomic_load_explicit(&actor->handling, memory_order_relaxed);
         char state[ATTACH_NAME_ROOM + TYPE_NAME_LIMIT + 100];
         if (type == TYPE_EVALUATE)
-            snprintf(state, sizeof state, "%s evaluates another text", attachment->name);
+            snprintf(state, sizeof state, "%s is in a text typed at a prompt", attachment->name);
         else if (type != TYPE_NONE)
             snprintf(state, sizeof state, "%s is handling %s", attachment->name, type_name(type));
         else
@@ -253,8 +253,7 @@ static int find_actor(struct attach *attach, struct attachment *attachment, cons
                  meant != NULL ? meant : "", meant != NULL ? "'?)" : "");
         return -ESRCH;
     }
-    struct evaluate_request probe = { .what = EVALUATE_FORGET, .session = attachment->session };
-    if (evaluate(&attach->host->system, attachment->actor, &probe, NULL) == -ENOTSUP) {
+    if (!evaluate_is_possible(&attach->host->system, attachment->actor)) {
         snprintf(why, room, "%s is no script: there is nothing to attach to", name);
         return -ENOTSUP;
     }

@@ -292,6 +292,10 @@ int dispatch_push(lua_State *L, struct script *script, const struct handler_cach
 const char *dispatch_name(struct script *script, type_id type, char *text, size_t room)
 {
     lua_State *L = script->vm.L;
+    if (type == TYPE_EVALUATE) {
+        snprintf(text, room, "a text typed at a prompt");
+        return text;
+    }
     const struct handler_cache *known = dispatch_cached(script, type);
     if (known != NULL && known->is_any)
         type = TYPE_ANY;

@@ -56,7 +56,8 @@ bool dispatch_handles(struct script *script, type_id type, const char *what, cha
  * hand; returns the number of arguments. May raise. */
 int dispatch_push(lua_State *L, struct script *script, const struct handler_cache *handler);
 
-/* The handler's name as the script spells it ("on_market_depth"); returns `text`. */
+/* The handler's name as the script spells it ("on_market_depth"), or what else it is that
+ * people call so (evaluate.h); returns `text`. */
 const char *dispatch_name(struct script *script, type_id type, char *text, size_t room);
 
 /* A message that no handler takes: counted, logged once per type (from elsewhere

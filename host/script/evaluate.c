@@ -23,13 +23,22 @@
 
 /* ---- Telling -------------------------------------------------------------- */
 
-void evaluation_tell(struct evaluation *evaluation, enum evaluate_news news, const char *text,
-                 size_t size)
+/* (A buffer that nothing was put into has no text.) */
+static void pass_on(struct evaluation *evaluation, const struct evaluate_told *told)
 {
-    if (evaluation->request.tell == NULL)
-        return;
-    struct evaluate_told told = { .news = news, .text = text, .size = size };
-    evaluation->request.tell(evaluation->request.context, &told);
+    struct evaluate_told whole = *told;
+    if (whole.text == NULL)
+        whole.text = "";
+    if (whole.more_size == 0)
+        whole.more = NULL;
+    if (evaluation->request.tell != NULL)
+        evaluation->request.tell(evaluation->request.context, &whole);
+}
+
+void evaluation_tell(struct evaluation *evaluation, enum evaluate_news news, const char *text,
+                     size_t size)
+{
+    pass_on(evaluation, &(struct evaluate_told){ .news = news, .text = text, .size = size });
 }
 
 static bool make_over(struct evaluation *evaluation, enum stage from)
@@ -40,13 +49,12 @@ static bool make_over(struct evaluation *evaluation, enum stage from)
 }
 
 void evaluation_conclude(struct script *script, struct evaluation *evaluation,
-                     const struct evaluate_told *told)
+                         const struct evaluate_told *told)
 {
     if (!make_over(evaluation, STAGE_BEGUN))
         return;
     atomic_store_explicit(&script->actor->cancelling, false, memory_order_relaxed);
-    if (evaluation->request.tell != NULL)
-        evaluation->request.tell(evaluation->request.context, told);
+    pass_on(evaluation, told);
 }
 
 struct evaluation *evaluation_ref(struct evaluation *evaluation)
@@ -97,7 +105,7 @@ static int send_errand(struct system *system, struct evaluation *evaluation, boo
     return -ESRCH;
 }
 
-static bool is_script(struct system *system, actor_id id)
+bool evaluate_is_possible(struct system *system, actor_id id)
 {
     struct registry *registry = &system->registry;
     lock_acquire(&registry->lock); /* its slot is nobody else's meanwhile */
@@ -112,7 +120,7 @@ int evaluate(struct system *system, actor_id actor, const struct evaluate_reques
 {
     if (registry_find(&system->registry, actor) == NULL)
         return -ESRCH;
-    if (!is_script(system, actor))
+    if (!evaluate_is_possible(system, actor))
         return -ENOTSUP;
     size_t block = sizeof(struct evaluation) + request->size + 1;
     struct evaluation *evaluation = memory_get_zeroed(block);
@@ -215,11 +223,8 @@ static void tell_why_it_waits(struct script *script, struct evaluation *evaluati
     if (script->actor->phase < PHASE_RUNNING) {
         bytes_append_text(&text, "has not begun yet");
     } else {
-        if (script->hand.type == TYPE_EVALUATE)
-            bytes_append_text(&text, "evaluates another text, ");
-        else
-            bytes_printf(&text, "is in %s, ",
-                         dispatch_name(script, script->hand.type, handler, sizeof handler));
+        bytes_printf(&text, "is in %s, ",
+                     dispatch_name(script, script->hand.type, handler, sizeof handler));
         describe_wait(script, &text);
     }
     evaluation_tell(evaluation, EVALUATE_WAITS, (const char *)text.data, text.size);
@@ -290,8 +295,8 @@ static enum verdict cancel(struct script *script, struct message *message)
     script->vm.dying = VM_CANCELLED;
     bool fit = handler_recover(script); /* its __close may loop, and be cancelled again */
     evaluation_conclude(script, evaluation_in_hand(script),
-             &(struct evaluate_told){
-                 .news = EVALUATE_CANCELLED, .text = text, .size = sizeof text - 1 });
+                        &(struct evaluate_told){
+                            .news = EVALUATE_CANCELLED, .text = text, .size = sizeof text - 1 });
     handler_end(script, FAILURE_STOPPING, "the question was interrupted");
     return fit ? VERDICT_DONE : handler_end_actor(script, ENDED_BY_ERROR, "memory", true);
 }

@@ -45,8 +45,8 @@ struct evaluate_told {
     enum evaluate_news news;
     const char *text;
     size_t      size;
-    const char *more;   /* DONE: the values as a JSON list, null for those without a form, if it
-                         * was asked for; or NULL */
+    const char *more;   /* or NULL. DONE: the values as a JSON list, null for those without a
+                         * form, if it was asked for; FAILED: the traceback */
     size_t      more_size;
     unsigned    count;  /* DONE: values */
     bool        cut;    /* the text was longer */
@@ -64,6 +64,9 @@ struct evaluate_request {
 };
 
 struct evaluation;
+
+/* Whether there is such an actor, and it is a script. Any thread. */
+bool evaluate_is_possible(struct system *system, actor_id actor);
 
 /* Sends it to the actor. 0, and *evaluation (NULL: not wanted) is counted for the
  * caller; -ESRCH: the actor has ended; -ENOTSUP: it is no script; -ENOMEM. Any thread. */

@@ -48,11 +48,16 @@ static const char *taken_signal(void)
 
 static bool idle_is_over(void)
 {
+    lua_State *L = prompt.L;
     if (!prompt.has_idle)
         return false;
-    lua_pushvalue(prompt.L, 2);
-    bool over = lua_pcall(prompt.L, 0, 1, 0) != LUA_OK || lua_toboolean(prompt.L, -1);
-    lua_pop(prompt.L, 1);
+    lua_pushvalue(L, 2);
+    bool over = lua_pcall(L, 0, 2, 0) != LUA_OK || lua_toboolean(L, -2);
+    if (!over && lua_toboolean(L, -1)) { /* it has written something */
+        rl_on_new_line();
+        rl_forced_update_display();
+    }
+    lua_settop(L, 2);
     return over;
 }
 

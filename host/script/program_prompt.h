@@ -4,7 +4,8 @@
  *
  * read(prompt, idle) -> a line; or nil and "end" (^D), "interrupted" (^C), "terminated"
  *     (SIGTERM) or "idle": idle(), which is called twice a second while nobody types, has
- *     returned true
+ *     returned true; (if it returns false and true it has written a line, and the one that
+ *     is typed is shown again)
  * complete(function) sets what is asked when TAB is pressed: with the text before the
  *     cursor and where in it the last word begins, it returns a list of what that word
  *     may become

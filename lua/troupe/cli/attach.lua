@@ -72,7 +72,7 @@ local function for_people()
   local fit_out, fit_err, paint = lines_for(show.STDOUT), lines_for(show.STDERR), show.painter(show.STDERR)
   return {
     print = function(text) write(fit_out(text)) end,
-    note = function(text) show.note(paint("dim", show.printable(text))) end,
+    note = function(text) show.note(paint("dim", fit_err(text))) end,
     ended = function(ended, session)
       if ended.done then
         if ended.count > 0 then write(fit_out(ended.done) .. "\n") end
@@ -199,8 +199,14 @@ local function read_chunk(session, ears)
   local text
   repeat
     local more = (" "):rep(#title(session)) .. "> "
-    local line, because = prompt.read(text and more or title(session) .. "> ",
-                                      function() return not session:look(ears) end)
+    local line, because = prompt.read(text and more or title(session) .. "> ", function()
+      local said = false
+      local goes_on = session:look {
+        print = function(words) said = ears.print("\n" .. words) or true end,
+        note = function(words) said = ears.note("\n" .. words) or true end,
+      }
+      return not goes_on, said
+    end)
     if not line then
       return nil, because
     end
