@@ -3,7 +3,7 @@
  * what is told of them, and that they are no concern of the actor's.
  */
 #include "script/evaluate.h"
-#include "script/pretty.h"
+#include "script/staging.h"
 
 #include "base/log.h"
 #include "base/memory.h"
@@ -485,6 +485,42 @@ static void the_actor_may_end_meanwhile(void)
     close_stage();
 }
 
+/* The script of an actor that executes no Lua is another one from now on. */
+static void reload(actor_id id, const char *text)
+{
+    struct source *source;
+    struct staging_notes notes;
+    struct staging_options options = { .undo = false };
+    struct script *script = registry_find(&host.registry, id)->state;
+    char why[500] = "";
+    assert(source_from_text("@counter.lua", text, strlen(text), &source, why, sizeof why) == 0);
+    staging_notes_init(&notes);
+    assert(staging_prepare(script, NULL, source, &options, &notes, why, sizeof why) == 0);
+    staging_commit(script);
+    staging_notes_fini(&notes);
+    source_unref(source);
+}
+
+static void new_code_is_told_and_the_names_stay(void)
+{
+    open_stage();
+    actor_id id = spawn("counter", counter_text);
+    expect(id, "x, self.count = 1, 3", "");
+    struct evaluation *evaluation = begin(id, "actor.sleep('1s') return limit");
+    run();
+    reload(id, "limit = 20 function on_add(self) self.count = self.count + 100 end");
+    advance(2000);
+    assert(heard.last == EVALUATE_DONE && strcmp(heard.text, "10") == 0); /* what it began with */
+    evaluation_unref(evaluation);
+    post(id, "Add");
+    run();
+    expect(id, "limit, self.count, x", "20\n103\n1");
+    assert(heard.reloads == 1);
+    expect(id, "limit", "20");
+    assert(heard.reloads == 0);
+    close_stage();
+}
+
 /* ---- Completion -------------------------------------------------------------------- */
 
 static void names_are_completed_without_running_code(void)
@@ -559,6 +595,7 @@ static void run_all(void)
     one_that_waits_is_cancelled();
     one_that_has_not_begun_never_does();
     the_actor_may_end_meanwhile();
+    new_code_is_told_and_the_names_stay();
     names_are_completed_without_running_code();
     completion_does_not_wait();
     a_sandbox_stays_one();
