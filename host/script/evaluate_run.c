@@ -89,8 +89,8 @@ static int append_json(lua_State *L)
 static void list_json(lua_State *L, int first, struct bytes *out)
 {
     int last = lua_gettop(L);
-    luaL_checkstack(L, 4, "too many results");
-    for (int i = first; i <= last; i++) {
+    out->failed = !lua_checkstack(L, 4);
+    for (int i = first; i <= last && !out->failed; i++) {
         bytes_append_text(out, i == first ? "[" : ", ");
         size_t before = out->size;
         lua_pushcfunction(L, append_json);
