@@ -6,15 +6,18 @@ local process = require "spec.support.process"
 local program = require "spec.support.program"
 
 local OK, FAILED, USAGE, TIMED_OUT, REJECTED, UNREACHABLE, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
-local MANY = program.is_sanitized and 8 or 50
+local MANY = program.is_sanitized and 12 or 50
 
--- Answers, keeps quiet, fails, or never ends, as it is told.
+-- What is to interrupt a loop does not get through to it there: see spec/support/program.
+local loops_end = not program.has_thread_sanitizer and it or function(name) pending(name .. ": no loop is interrupted here") end
+
+-- Answers, keeps quiet, or fails, as it is told.
 local SERVANT = [[
   function on_start() print("up") end
   function on_ping(self, msg, env) env:reply("Pong", msg) end
-  function on_hush(self, msg, env) self.never = env:defer() end
+  function on_hush(self, msg, env) print "hush" self.never = env:defer() end
   function on_fail() error("as asked") end
-  function on_spin() print("spins") while true do end end
+  function on_note() print("noted") end
   function on_shutdown() print("down") end
 ]]
 
@@ -160,7 +163,7 @@ describe("the control socket", function()
   end)
 
   describe("while every worker is stuck", function()
-    it("ends who is in an endless loop", function()
+    loops_end("ends who is in an endless loop", function()
       local host = stuck "Loop"
       assert.same({ code = OK, out = "stuck3: killed\n", err = "" }, troupe("kill", "stuck3"))
       local dead = rows(troupe("dead", "--actor", "stuck3", "--json"))
@@ -182,7 +185,7 @@ describe("the control socket", function()
       host:kill()
     end)
 
-    it("answers while the host shuts down, until it is over", function()
+    loops_end("answers while the host shuts down, until it is over", function()
       local host = run({ ["main.lua"] = "function on_start() actor.spawn('last.lua', { name = 'last' }) end",
                          ["last.lua"] = "function on_start() print 'up' end\n"
                            .. "function on_shutdown() print 'stays' while true do end end" }, "--shutdown", "100s")
@@ -244,11 +247,8 @@ describe("the control socket", function()
   describe("lets send and ask", function()
     it("reach an actor by its name, in a host that listens nowhere", function()
       local host = serve("pong")
-      assert.same({ code = OK, out = "", err = "" }, troupe("send", "pong", "Spin"))
-      host:line("spins")
-      assert.equal(OK, troupe("kill", "pong").code)
-      host:wait()
-      serve("pong")
+      assert.same({ code = OK, out = "", err = "" }, troupe("send", "pong", "Note"))
+      host:line("noted")
       assert.same({ code = OK, out = 'Pong {"count": 1}\n', err = "" }, troupe("ask", "pong", "Ping", "count:=1"))
       assert.same({ code = OK, out = '{"v": 1, "type": "Pong", "message": {"a": ["x"]}}\n', err = "" },
                   troupe("ask", "pong@pong", "Ping", 'a:=["x"]', "--json"))
@@ -282,9 +282,8 @@ describe("the control socket", function()
 
     it("can be interrupted", function()
       local host = serve("pong")
-      assert.equal(OK, troupe("send", "pong", "Spin").code)
-      host:line("spins")
-      local asked = start { "ask", "pong", "Ping", "--timeout", "100s" }
+      local asked = start { "ask", "pong", "Hush", "--timeout", "100s" }
+      host:line("hush")
       local ended = asked:stop("INT")
       assert.same({ INTERRUPTED, "" }, { ended.code, ended.out })
     end)
