@@ -9,7 +9,8 @@
 #include <lauxlib.h>
 
 #define PATHS_LIMIT  5    /* functions that are named */
-#define TABLES_NAMED 2000 /* tables that are looked through for them */
+#define TABLES_NAMED 2000 /* tables that are looked through for them, */
+#define VALUES_NAMED 50000 /* and values */
 #define PATH_LIMIT   120  /* bytes of a path */
 #define NESTED_LIMIT 8    /* coroutines in coroutines */
 #define ELEMENTS_LIMIT 0x100000 /* for which a copy has room from the start */
@@ -20,6 +21,7 @@ struct walk {
     int         met;  /* a table: what is a key of it is not visited again */
     int         list;
     lua_Integer count;
+    bool        functions; /* are visited, too */
 };
 
 static void walk_begin(struct walk *walk, lua_State *L, int met)
@@ -56,7 +58,7 @@ static bool visit(struct walk *walk)
     lua_pushvalue(L, -1);
     lua_pushboolean(L, true);
     lua_rawset(L, walk->met);
-    if (table)
+    if (table || (walk->functions && lua_isfunction(L, -1)))
         lua_rawseti(L, walk->list, ++walk->count);
     else
         lua_pop(L, 1);
@@ -195,28 +197,19 @@ struct renaming {
     int from, to;
 };
 
-/* The function on top of the stack, popped, may have captured the copy. */
-static void rename_captured(struct renaming *renaming)
+/* What a function has captured. */
+static void rename_captured(struct renaming *renaming, int function)
 {
     lua_State *L = renaming->walk.L;
-    for (int i = 1; lua_getupvalue(L, -1, i) != NULL; i++) {
-        bool found = lua_rawequal(L, -1, renaming->from);
-        lua_pop(L, 1);
-        if (!found)
-            continue;
-        lua_pushvalue(L, renaming->to);
-        lua_setupvalue(L, -2, i);
+    for (int i = 1; lua_getupvalue(L, function, i) != NULL; i++) {
+        if (lua_rawequal(L, -1, renaming->from)) {
+            lua_pop(L, 1);
+            lua_pushvalue(L, renaming->to);
+            lua_setupvalue(L, function, i);
+        } else {
+            visit(&renaming->walk);
+        }
     }
-    lua_pop(L, 1);
-}
-
-/* Pops a value that is not the copy. */
-static void rename_in(struct renaming *renaming)
-{
-    if (lua_isfunction(renaming->walk.L, -1))
-        rename_captured(renaming);
-    else
-        visit(&renaming->walk);
 }
 
 static void rename_table(struct renaming *renaming, int table)
@@ -239,13 +232,13 @@ static void rename_table(struct renaming *renaming, int table)
             lua_rawset(L, table);
             lua_pop(L, 1);
         } else {
-            rename_in(renaming);
+            visit(&renaming->walk);
         }
         if (lua_rawequal(L, -1, renaming->from)) {
             is_key_of = true;
         } else {
             lua_pushvalue(L, -1);
-            rename_in(renaming);
+            visit(&renaming->walk);
         }
         vm_poll(L);
     }
@@ -260,24 +253,29 @@ static void rename_table(struct renaming *renaming, int table)
     lua_rawset(L, table);
 }
 
-void migrate_rename(lua_State *L, int copy, int self, int shared)
+void migrate_rename(lua_State *L, int copy, int self, int places, int shared)
 {
     struct renaming renaming = { .from = lua_absindex(L, copy), .to = lua_absindex(L, self) };
-    shared = lua_absindex(L, shared);
     int top = lua_gettop(L);
-    luaL_checkstack(L, 6, "too many values to walk through a table");
-    push_keys(L, shared);
+    places = lua_absindex(L, places);
+    push_keys(L, lua_absindex(L, shared));
     lua_pushvalue(L, renaming.to);
     lua_pushboolean(L, true);
     lua_rawset(L, -3);
     walk_begin(&renaming.walk, L, top + 1);
+    renaming.walk.functions = true;
     lua_pushvalue(L, renaming.from);
     visit(&renaming.walk);
+    for (lua_pushnil(L); lua_next(L, places);)
+        lua_rawseti(L, renaming.walk.list, ++renaming.walk.count);
     for (lua_Integer i = 1; i <= renaming.walk.count; i++) {
         lua_rawgeti(L, renaming.walk.list, i);
-        int table = lua_gettop(L);
-        rename_table(&renaming, table);
-        lua_settop(L, table - 1);
+        int value = lua_gettop(L);
+        if (lua_istable(L, value))
+            rename_table(&renaming, value);
+        else
+            rename_captured(&renaming, value);
+        lua_settop(L, value - 1);
     }
     lua_settop(L, top);
 }
@@ -302,7 +300,7 @@ static void push_path(lua_State *L, int path, int key)
 void migrate_name_functions(lua_State *L, int index, int shared, int known, struct bytes *paths)
 {
     struct walk walk;
-    int top = lua_gettop(L), found = 0;
+    int top = lua_gettop(L), found = 0, left = VALUES_NAMED;
     index = lua_absindex(L, index);
     known = known != 0 ? lua_absindex(L, known) : 0;
     shared = lua_absindex(L, shared);
@@ -316,11 +314,11 @@ void migrate_name_functions(lua_State *L, int index, int shared, int known, stru
     lua_pushliteral(L, "self");
     lua_rawseti(L, names, 1);
 
-    for (lua_Integer i = 1; i <= walk.count && found < PATHS_LIMIT; i++) {
+    for (lua_Integer i = 1; i <= walk.count && found < PATHS_LIMIT && left > 0; i++) {
         lua_rawgeti(L, names, i);
         lua_rawgeti(L, walk.list, i);
         int table = lua_gettop(L);
-        for (lua_pushnil(L); found < PATHS_LIMIT && lua_next(L, table);) {
+        for (lua_pushnil(L); found < PATHS_LIMIT && --left > 0 && lua_next(L, table);) {
             int key = table + 1;
             if (is_old_code(L, -1) && (known == 0 || is_key(L, -1, known))) {
                 push_path(L, table - 1, key);

@@ -28,9 +28,10 @@ void migrate_push_copy(lua_State *L, int self, int memo, bool to_self);
  * one at `with`, which is to take its place; for shared tables see above. */
 void migrate_mark_replaced(lua_State *L, int self, int with, int shared, int memo);
 
-/* What refers to `copy`, in it and in what can be reached from it, closures included, refers to
- * `self` from now on. Shared tables are the keys of the table at `shared`. */
-void migrate_rename(lua_State *L, int copy, int self, int shared);
+/* What refers to `copy` refers to `self` from now on: in it, and in the values of the table at
+ * `places`, and what can be reached from there, also through what functions have captured.
+ * Other shared tables, the keys of the one at `shared`, are not looked into. */
+void migrate_rename(lua_State *L, int copy, int self, int places, int shared);
 
 /* Appends, a line each, the paths of functions and coroutines in the table at `index`
  * ("self.cb.fn"): the first few, of those that are keys of the table at `known` (0: of all).

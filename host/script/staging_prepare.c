@@ -81,7 +81,9 @@ static int step_open(lua_State *L)
     lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
     mark_values(L, 3);
     lua_settop(L, 3);
+    tables_push_copy(L, 3);
     lua_rawseti(L, 1, SLOT_SHARED);
+    lua_rawseti(L, 1, SLOT_BEFORE);
     lua_settop(L, 1);
     staging->table = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_rawgeti(L, LUA_REGISTRYINDEX, staging->table);
@@ -233,6 +235,36 @@ static void keep(lua_State *L, struct preparation *preparation)
     lua_settop(L, 0);
 }
 
+/* Pushes a list of where the new version may have kept the self that on_reload was given:
+ * its handlers, globals, modules and classes. */
+static void push_new_code(lua_State *L, const struct staging *staging)
+{
+    lua_Integer count = 2;
+    lua_newtable(L);
+    int list = lua_gettop(L);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, staging->other.handlers);
+    lua_rawseti(L, list, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, staging->other.environment);
+    lua_rawseti(L, list, 2);
+    staging_push_slot(L, staging, SLOT_CLASSES);
+    for (lua_pushnil(L); lua_next(L, list + 1); lua_pop(L, 1)) {
+        lua_pushvalue(L, -2);
+        lua_rawseti(L, list, ++count);
+    }
+    staging_push_slot(L, staging, SLOT_BEFORE);
+    lua_getfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    for (lua_pushnil(L); lua_istable(L, list + 3) && lua_next(L, list + 3);) {
+        lua_pushvalue(L, -1);
+        if ((lua_istable(L, -1) || lua_isfunction(L, -1)) && lua_rawget(L, list + 2) == LUA_TNIL) {
+            lua_pop(L, 1);
+            lua_rawseti(L, list, ++count);
+        } else {
+            lua_pop(L, 2);
+        }
+    }
+    lua_settop(L, list);
+}
+
 /* The old version is in force again. */
 static int step_finish(lua_State *L)
 {
@@ -242,8 +274,9 @@ static int step_finish(lua_State *L)
     if (preparation->notes->migrated) {
         staging_push_slot(L, staging, SLOT_SELF);
         lua_rawgeti(L, LUA_REGISTRYINDEX, script->self_reference);
+        push_new_code(L, staging);
         staging_push_slot(L, staging, SLOT_SHARED);
-        migrate_rename(L, 1, 2, 3);
+        migrate_rename(L, 1, 2, 3, 4);
         lua_settop(L, 0);
     }
     take_kept(L, preparation);

@@ -25,6 +25,7 @@ struct edition {
 /* Fields of the staging's table. */
 enum staging_slot {
     SLOT_SHARED = 1, /* tables that are not part of the state, each its own value */
+    SLOT_BEFORE,     /* those of them that were in package.loaded before */
     SLOT_MEMO,       /* tables of self that are replaced, for migrate_holds_old(); or nil */
     SLOT_SELF,       /* what self will have; nil: what it has */
     SLOT_CLASSES,    /* class.h */

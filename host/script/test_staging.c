@@ -326,6 +326,23 @@ static void test_migrates(void)
     assert(strcmp(prints(), "from\tone\ttrue\ttrue\n") == 0);
     expect_prints("Show", "3\ttrue\ttrue\ttrue\tkey\ttrue\tnil\tnew\n");
 
+    /* Nor does it matter where else the new version has put the self that it was given. */
+    reload("local mine, box, function_box = nil, {}, nil\n"
+           "local Class = actor.class 'Holder'\n"
+           "local T = {}\n"
+           "function T:on_reload()\n"
+           "  mine, box[1], box[self], ours = self, { self }, 1, self\n"
+           "  function_box = function() return function() return self end end\n"
+           "  Class.held = setmetatable({}, { __index = self })\n"
+           "end\n"
+           "function T:on_boxes() print(mine == self, box[1][1] == self, box[self], ours == self,"
+           " function_box()() == self, getmetatable(Class.held).__index == self) end\n"
+           "function T:on_show() print(#self.items, self.me == self, self.copy == self,"
+           " self.list.owner == self, self.list[self], self.get() == self, self.alias, self.name) end\n"
+           "return T");
+    expect_prints("Boxes", "true\ttrue\t1\ttrue\ttrue\ttrue\n");
+    expect_prints("Show", "3\ttrue\ttrue\ttrue\tkey\ttrue\tnil\tnew\n");
+
     /* It failed after it has changed a lot: nothing of that is there. */
     expect_refusal("local T = {}\n"
                    "function T:on_reload() self.items[1] = nil self.items = nil self.x = 1 error('no') end\n"
