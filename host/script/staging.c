@@ -13,8 +13,8 @@
 #include "script/class.h"
 #include "script/dispatch.h"
 #include "script/interleave.h"
-#include "script/module.h"
 #include "script/libraries.h"
+#include "script/module.h"
 #include "script/tables.h"
 
 #include <lauxlib.h>

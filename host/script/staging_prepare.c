@@ -120,7 +120,7 @@ static void mark_shared(lua_State *L, struct script *script)
     lua_rawset(L, shared); /* whoever else may have it */
 }
 
-/* Pushes a copy of self; `slot` then has what was copied. */
+/* Pushes a copy of self; SLOT_MEMO then has what was copied. */
 static void push_self_copy(lua_State *L, const struct script *script, bool to_self)
 {
     staging_push_slot(L, script->staging, SLOT_SHARED);
@@ -434,6 +434,7 @@ int staging_prepare(struct script *script, struct update *update, struct source 
     script->staging->update = update;
     script->staging->other.source = source_ref(source);
     script->staging->own = (struct script_options){ 0 };
+    script->staging->changes_interleave = false;
     script->staging->phase = STAGING_CHECKING;
     if (script->vm.L != NULL)
         prepare_state(&preparation, &error, why, room);

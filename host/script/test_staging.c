@@ -801,6 +801,19 @@ static void test_undo(void)
     assert(!notes.restored);
     expect_prints("Show", "one\t7\tnil\n");
 
+    /* A handler that waits with what an undo replaces is stale, too. */
+    static const char waits[] =
+        "local T = { version = 4 } function T:on_reload() self.list = { 1, 2 } end "
+        "function T:on_wait() local list = self.list actor.sleep('1s') print(#list) end "
+        "function T:on_show() print('waits', #self.list) end return T";
+    reload(waits);
+    tell("Wait");
+    reload_with(one, undo);
+    assert(notes.restored && is_stale("on_wait\n"));
+    advance(1000);
+    assert(strcmp(prints(), "2\n") == 0);
+    expect_prints("Show", "one\t7\tnil\n");
+
     /* A refused one leaves what was kept. */
     reload(two);
     expect_refusal(TOP("error('x')"), "x");
