@@ -17,6 +17,7 @@
 void reload_report_init(struct reload_report *report, const struct reload_job *job)
 {
     *report = (struct reload_report){ .job = job };
+    bytes_init(&report->modules, NOTES_LIMIT);
     bytes_init(&report->warnings, NOTES_LIMIT);
     bytes_init(&report->stale, NOTES_LIMIT);
 }
@@ -36,6 +37,7 @@ static void drop_rows(struct reload_report *report)
 void reload_report_fini(struct reload_report *report)
 {
     drop_rows(report);
+    bytes_fini(&report->modules);
     bytes_fini(&report->warnings);
     bytes_fini(&report->stale);
 }
@@ -61,6 +63,22 @@ int reload_report_scripts(struct reload_report *report, const struct update *upd
         };
     }
     return 0;
+}
+
+static bool is_script(const struct reload_report *report, const struct source *from)
+{
+    for (size_t i = 0; i < report->count; i++)
+        if (report->rows[i].from == from)
+            return true;
+    return false;
+}
+
+void reload_report_modules(struct reload_report *report, const struct update *update)
+{
+    struct source *from, *to;
+    for (size_t position = 0; update_next_file(update, &position, &from, &to);)
+        if (!is_script(report, from))
+            bytes_printf(&report->modules, "%s\n", source_path(from));
 }
 
 /* Whether that line is there. */
@@ -163,6 +181,7 @@ void reload_report_write(const struct reload_report *report, struct bytes *json)
     }
     if (report->count > 0)
         bytes_append_byte(json, ']');
+    put_lines(json, "modules", &report->modules);
     put_lines(json, "warnings", &report->warnings);
     put_lines(json, "stale", &report->stale);
     if (report->held_ns > 0)
@@ -198,6 +217,17 @@ static void say_rows(const struct reload_report *report, bool done, struct bytes
     }
 }
 
+/* "lua/a.lua, lua/b.lua" */
+static void say_modules(const struct reload_report *report, struct bytes *line)
+{
+    const char *text = (const char *)report->modules.data, *end = text + report->modules.size;
+    for (const char *between = ""; text < end; between = ", ") {
+        const char *mark = memchr(text, '\n', (size_t)(end - text)); /* every line has its end */
+        bytes_printf(line, "%s%.*s", between, (int)(mark - text), text);
+        text = mark + 1;
+    }
+}
+
 static void say_done(const struct reload_report *report, struct bytes *line)
 {
     unsigned instances = 0;
@@ -208,6 +238,10 @@ static void say_done(const struct reload_report *report, struct bytes *line)
     for (size_t i = 0; i < report->count; i++)
         instances += report->rows[i].instances;
     say_rows(report, true, line);
+    if (report->modules.size > 0) {
+        bytes_append_text(line, report->count > 0 ? " with " : "");
+        say_modules(report, line);
+    }
     bytes_printf(line, ", %u actor%s, %.1f ms%s", instances, instances == 1 ? "" : "s",
                  (double)report->held_ns / (double)NS_PER_MS,
                  report->job->undo ? ", back to what was before" : "");

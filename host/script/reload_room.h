@@ -64,6 +64,7 @@ struct reload_report {
     bool   changed;
     struct reload_row *rows;  /* owned */
     size_t count;
+    struct bytes modules;     /* lines: those that have another text, once it is committed */
     struct bytes warnings;    /* lines, each once */
     struct bytes stale;       /* likewise: "pong: on_buy" */
     uint64_t held_ns;         /* 0: nobody was held */
@@ -74,6 +75,8 @@ void reload_report_init(struct reload_report *report, const struct reload_job *j
 void reload_report_fini(struct reload_report *report);
 /* Fills in the rows. 0 or -ENOMEM. */
 int  reload_report_scripts(struct reload_report *report, const struct update *update);
+/* Notes the modules that are other ones now. */
+void reload_report_modules(struct reload_report *report, const struct update *update);
 /* Adds the lines of `from`, with `before` in front of each; NULL: those that `to` has not. */
 void reload_report_lines(struct bytes *to, struct bytes *from, const char *before);
 /* Appends the JSON text. */

@@ -50,8 +50,9 @@ static bool is_wanted(struct reloads *reloads, const struct reload_job *job,
 }
 
 /* The new versions are current. */
-static void note_commit(struct reload_report *report)
+static void note_commit(struct reload_report *report, const struct update *update)
 {
+    reload_report_modules(report, update);
     for (size_t i = 0; i < report->count; i++)
         report->rows[i].to_number = source_number(report->rows[i].to);
 }
@@ -76,7 +77,7 @@ static enum attempt try_all(struct reloads *reloads, struct reload_job *job, str
     int  error = prepared ? update_commit(update) : 0;
     bool commit = prepared && error == 0;
     if (commit)
-        note_commit(report);
+        note_commit(report, update);
     party_end(party, commit);
     report->held_ns = clock_now(clock) - began_ns;
     if (commit)

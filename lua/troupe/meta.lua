@@ -26,6 +26,7 @@
 ---@field scripts? { script: string, from: integer, to?: integer, version?: string, hash: string, instances: integer, migrated: integer }[]
 ---  `from`, `to`: versions count from 1; `version`: what the script says of itself;
 ---  `migrated`: of how many instances on_reload has changed the state
+---@field modules? string[]  files of modules that have another text now
 ---@field warnings? string[]
 ---@field stale? string[]  "pong: on_buy": handlers that wait on the old code, with locals into tables of self that were replaced
 ---@field held_ms? number  how long the instances were held
