@@ -78,10 +78,6 @@ struct source *source_current(struct sources *sources, struct source *source);
  * counts also when only a module of its unit has changed. 0: it was never current. */
 unsigned source_number(const struct source *source);
 
-/* Tells what units run apart, on whichever host: of the script's text and those of
- * the modules that were required so far. */
-uint64_t source_unit_hash(struct sources *sources, struct source *source);
-
 /* An attempt to put another version in the place of this one has failed: `why`
  * is copied, cut to SOURCE_ERROR_ROOM. */
 void source_note_failure(struct source *source, const char *why);

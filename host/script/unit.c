@@ -55,46 +55,6 @@ int unit_add_member_locked(struct source *script, struct lineage *lineage, uint6
     return 0;
 }
 
-/* The next member that is no file a second time; NULL: there are no more. */
-static const struct unit_member *next_file_locked(const struct source *script, size_t *position)
-{
-    while (*position < script->member_count) {
-        const struct unit_member *member = &script->members[(*position)++];
-        if (unit_member_locked(script, member->lineage) == member)
-            return member;
-    }
-    return NULL;
-}
-
-void unit_each_module(struct sources *sources, struct source *script,
-                      void (*fn)(void *context, const char *path), void *context)
-{
-    const struct unit_member *member;
-    lock_acquire(&sources->lock);
-    for (size_t position = 0; (member = next_file_locked(script, &position)) != NULL;)
-        fn(context, member->lineage->path);
-    lock_release(&sources->lock);
-}
-
-/* Spreads the bits, so that sums of hashes tell their parts apart. */
-static uint64_t mix(uint64_t hash)
-{
-    hash ^= hash >> 31;
-    hash *= UINT64_C(0x9e3779b97f4a7c15);
-    return hash ^ hash >> 29;
-}
-
-uint64_t source_unit_hash(struct sources *sources, struct source *source)
-{
-    const struct unit_member *member;
-    uint64_t hash = source->hash;
-    lock_acquire(&sources->lock);
-    for (size_t position = 0; (member = next_file_locked(source, &position)) != NULL;)
-        hash += mix(member->hash); /* in whatever order they were required */
-    lock_release(&sources->lock);
-    return hash;
-}
-
 /* ---- Changes --------------------------------------------------------------- */
 
 int update_add_locked(struct update *update, struct lineage *lineage, struct source *to,

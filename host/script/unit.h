@@ -81,11 +81,6 @@ void update_close(struct update *update);
 
 /* ---- What a unit consists of ------------------------------------------------ */
 
-/* Calls `fn` for each module of the unit of `script`, under a lock: it must not call
- * back. Any thread. */
-void unit_each_module(struct sources *sources, struct source *script,
-                      void (*fn)(void *context, const char *path), void *context);
-
 /* How a module is asked for. */
 struct unit_request {
     struct source *script;  /* whose unit it joins; a version that an update makes, or one in use */
