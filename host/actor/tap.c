@@ -459,7 +459,8 @@ int tracer_open(struct tracer **opened, struct system *system, const struct tap_
     if (error == 0)
         error = tap_lines_open();
     if (error == 0) {
-        message_traced = moved_or_over;
+        if (message_traced == NULL) /* who reads it has it from a message of somebody who saw tap_on */
+            message_traced = moved_or_over;
         tracer->show = show;
         tracer->context = context;
         tracer->opened_ns = tap_now();
