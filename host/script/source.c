@@ -4,6 +4,7 @@
 #include "script/source_store.h"
 
 #include "actor/subject.h"
+#include "base/hash.h"
 #include "base/memory.h"
 #include "script/script_path.h"
 
@@ -142,10 +143,7 @@ struct source *source_twin(const struct source *source)
 
 uint64_t source_hash_of(const char *text, size_t size)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-    for (size_t i = 0; i < size; i++)
-        hash = (hash ^ (uint8_t)text[i]) * UINT64_C(0x100000001b3);
-    return hash;
+    return hash_more(HASH_EMPTY, text, size);
 }
 
 int source_no_memory(char *why, size_t room)

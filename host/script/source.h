@@ -112,8 +112,9 @@ size_t source_instances(struct source *source, uint64_t *actors, size_t room);
 /* ---- Files: for who watches them ------------------------------------------- */
 
 /* A file in use: `path` as people see it, where it is looked for at an update;
- * `file` with links resolved, as it was when it was read. */
-typedef void source_file_fn(void *context, const char *path, const char *file);
+ * `file` with links resolved, as it was when it was read; `hash` (base/hash.h) of what
+ * was read. */
+typedef void source_file_fn(void *context, const char *path, const char *file, uint64_t hash);
 
 /* Calls `fn` for each file in use, under a lock: it must not call back. */
 void sources_each_file(struct sources *sources, source_file_fn *fn, void *context);

@@ -120,7 +120,7 @@ void sources_note_request_locked(struct map *map, const char *key, size_t size,
                                  struct lineage *lineage);
 /* Its path leads to `file` now. */
 void sources_move_file_locked(struct sources *sources, struct lineage *lineage, const char *file);
-void sources_tell(struct sources *sources, const char *path, const char *file);
+void sources_tell(struct sources *sources, const char *path, const char *file, uint64_t hash);
 
 /* ---- source_read.c ---- */
 

@@ -75,7 +75,7 @@ void sources_each_file(struct sources *sources, source_file_fn *fn, void *contex
     lock_acquire(&sources->lock);
     for (struct lineage *lineage = sources->lineages; lineage != NULL; lineage = lineage->next)
         if (lineage->file != NULL)
-            fn(context, lineage->path, lineage->file);
+            fn(context, lineage->path, lineage->file, lineage->current->hash);
     lock_release(&sources->lock);
 }
 
@@ -87,14 +87,14 @@ void sources_listen(struct sources *sources, source_file_fn *fn, void *context)
     lock_release(&sources->lock);
 }
 
-void sources_tell(struct sources *sources, const char *path, const char *file)
+void sources_tell(struct sources *sources, const char *path, const char *file, uint64_t hash)
 {
     lock_acquire(&sources->lock);
     source_file_fn *listener = sources->listener;
     void *context = sources->listener_context;
     lock_release(&sources->lock);
     if (listener != NULL)
-        listener(context, path, file);
+        listener(context, path, file, hash);
 }
 
 /* ---- What is known ----------------------------------------------------- */
@@ -142,7 +142,7 @@ int sources_remember(struct sources *sources, struct source **source)
     lock_release(&sources->lock);
     source_unref(spare);
     if (is_new)
-        sources_tell(sources, source_path(*source), (*source)->file);
+        sources_tell(sources, source_path(*source), (*source)->file, (*source)->hash);
     return err;
 }
 

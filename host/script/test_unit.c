@@ -4,6 +4,7 @@
 #include "script/unit.h"
 
 #include "base/fault.h"
+#include "base/hash.h"
 #include "base/memory.h"
 
 #include <assert.h>
@@ -738,9 +739,14 @@ struct heard {
     char text[400];
 };
 
-static void hear(void *context, const char *path, const char *file)
+static void hear(void *context, const char *path, const char *file, uint64_t hash)
 {
     struct heard *heard = context;
+    char text[20];
+    FILE *now = fopen(file, "r");
+    assert(now != NULL);
+    assert(hash == hash_more(HASH_EMPTY, text, fread(text, 1, sizeof text, now)));
+    fclose(now);
     const char *base = strrchr(file, '/');
     size_t size = strlen(heard->text);
     snprintf(heard->text + size, sizeof heard->text - size, "%s=%s ", path, base + 1);

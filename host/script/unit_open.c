@@ -95,17 +95,17 @@ static int add_change(struct update *update, struct lineage *lineage, struct sou
     return err == 0 ? 0 : source_no_memory(why, room);
 }
 
-/* The file has been read, and leads to `file`. */
+/* The file has been read, and leads to `file`; `to` is what it is now, NULL: as `known`. */
 static void note_file(struct sources *sources, struct lineage *lineage, const char *file,
-                      bool is_same_text)
+                      const struct source *known, const struct source *to)
 {
     lock_acquire(&sources->lock);
     bool has_moved = lineage->file != NULL && strcmp(lineage->file, file) != 0;
-    if (is_same_text)
+    if (to == NULL)
         sources_move_file_locked(sources, lineage, file);
     lock_release(&sources->lock);
     if (has_moved)
-        sources_tell(sources, lineage->path, file);
+        sources_tell(sources, lineage->path, file, to != NULL ? to->hash : known->hash);
 }
 
 /* Reads the file of `lineage`, which is in use as `known`. */
@@ -118,7 +118,7 @@ static int read_changed(struct update *update, struct lineage *lineage, struct s
     if (err == 0)
         err = source_read_if_new(lineage, lineage->path, file, known, &to, why, room);
     if (err == 0)
-        note_file(update->sources, lineage, file, to == NULL);
+        note_file(update->sources, lineage, file, known, to);
     if (to != NULL)
         err = add_change(update, lineage, to, why, room);
     source_unref(to);
