@@ -61,6 +61,7 @@ struct reload_job *reload_job_new(const struct reload_request *request)
     if (job == NULL)
         return NULL;
     job->undo = request->undo;
+    job->quiet = request->quiet;
     job->trial_ns = request->trial_ns;
     job->decide = request->decide;
     job->done = request->done;

@@ -39,6 +39,7 @@ struct reload_request {
     size_t      text_size;
     bool        undo;          /* back to the version before, without on_reload */
     uint64_t    trial_ns;      /* 0: no trial; at most RELOAD_TRIAL_MAX_NS */
+    bool        quiet;         /* no log line if nothing has changed */
     const char *asked_by;      /* for the log: "watch", "troupe reload", an actor's name; NULL: nobody to name */
     /* All instances have prepared and are held: called on the reloader thread
      * with the report so far; true commits, false aborts ("it was called off"). It

@@ -265,6 +265,8 @@ static void say_job(const struct reload_job *job, struct bytes *line)
 void reload_report_log(const struct reload_report *report)
 {
     bool done = report->code == RELOAD_DONE;
+    if (done && !report->changed && report->job->quiet)
+        return;
     struct bytes line;
     bytes_init(&line, LOG_LINE_LIMIT);
     if (done) {

@@ -21,7 +21,7 @@ struct reload_job {
     char          *text;    /* owned, or NULL; of: */
     size_t         text_size;
     char          *asked_by; /* owned, or NULL */
-    bool           undo;
+    bool           undo, quiet;
     uint64_t       trial_ns;
     bool         (*decide)(void *context, const char *json);
     void         (*done)(void *context, int code, const char *json);
