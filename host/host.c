@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "message/wire.h"
 #include "place.h"
+#include "script/reload.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -144,6 +145,12 @@ static int check_options(const struct host_options *options, char *why, size_t r
         return refuse(-EINVAL, why, room, "a stepped host cannot listen: it has no threads");
     if (options->depth > JSON_LIMITS_DEFAULT.depth)
         return refuse(-EINVAL, why, room, "tables in tables are at most 64 deep");
+    if (options->stepped && options->watch)
+        return refuse(-EINVAL, why, room, "a stepped host cannot watch files: it has no threads");
+    if (options->watch_trial_ms > 0 && !options->watch)
+        return refuse(-EINVAL, why, room, "watch_trial_ms is of reloads by watch");
+    if (options->watch_trial_ms > RELOAD_TRIAL_MAX_NS / NS_PER_MS)
+        return refuse(-EINVAL, why, room, "a trial may last 24 h at most");
     if (options->advertise != NULL && options->bind == NULL)
         return refuse(-EINVAL, why, room, "an endpoint can only be advertised together with bind");
     if ((options->flat == NULL) != (options->flat_actor == NULL))
@@ -202,6 +209,8 @@ int host_make(struct host **out, const struct host_options *options, char *why, 
     host->since = time(NULL);
     host->since_ns = clock_now(&host->system.clock);
     wire_set_limits(options->frame_bytes, options->depth);
+    atomic_init(&host->watching, options->watch);
+    host->watch_trial_ns = options->watch_trial_ms * NS_PER_MS;
     host->shutdown_ns = (options->shutdown_ms > 0 ? options->shutdown_ms : 5000) * NS_PER_MS;
     lock_init(&host->lock);
     error = open_world(host, options);
@@ -249,6 +258,8 @@ int host_start(struct host *host)
     host->start_error = system_start(&host->system);
     if (host->start_error == 0 && host->gateway != NULL)
         host->start_error = gateway_start(host->gateway);
+    if (host->start_error == 0)
+        host->start_error = host_start_watch(host);
     return host->start_error;
 }
 
@@ -346,6 +357,7 @@ bool host_free(struct host *host)
     host_stop_control(host);
     if (host->stuck)
         return false;
+    host_close_watch(host);
     gateway_close(host->gateway);
     host_stop_streams(host, HOST_LINGER_NS); /* if it was only stepped */
     system_close(system);

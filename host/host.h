@@ -72,6 +72,10 @@ struct host_options {
                                    * actors [three quarters of what the process may have] */
     size_t      frame_bytes;      /* of a message to or from elsewhere; for the process [1 MiB] */
     unsigned    depth;            /* of tables in tables in one; for the process [64, at most] */
+    bool        watch;            /* a script, or a module that it requires, is reloaded when its
+                                   * file is saved; shipped actors are not; not if stepped [no] */
+    uint64_t    watch_trial_ms;   /* with watch: a handler error within that time brings the
+                                   * version before back [no trial; a day at most] */
 };
 
 /* Makes a host; nothing runs yet. `options` may be NULL. Errors: -EINVAL (a bad

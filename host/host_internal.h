@@ -48,6 +48,9 @@ struct host {
     uint64_t            since_ns;     /* the same by its clock */
     struct attach      *attach;       /* command_attach.c */
     _Atomic bool        watching;     /* scripts are loaded anew when their files change */
+    uint64_t            watch_trial_ns; /* of what is reloaded then; fixed by host_make() */
+    struct watcher     *watcher;      /* NULL: not watching, or not started */
+    _Atomic bool        watch_refused; /* the last reload of what was saved; concerns only the log */
     uint64_t            shutdown_ns;  /* budget */
     bool                started;      /* or tried to */
     int                 start_error;
@@ -101,6 +104,17 @@ void host_close_control(struct host *host);
 
 /* Seconds since it was made, to the millisecond. */
 double host_uptime(struct host *host);
+/* Whether a script reads the standard input now. Any thread. */
+bool host_reads_stdin(struct host *host);
+
+/* As host_reload_scripts() with all that is in use, but returns at once: log lines say
+ * what has come of it. 0 or -errno. Any thread. */
+int host_ask_reload(struct host *host, const char *asked_by);
+
+/* Watch mode, if the host is to watch: once the host is started; 0 or -errno. Closed
+ * after all threads have ended that may load a script. */
+int  host_start_watch(struct host *host);
+void host_close_watch(struct host *host);
 
 /* Why a reload was refused: what its report (script/reload.h; NULL: none) says. */
 void host_reload_why(const char *report, char *why, size_t room);

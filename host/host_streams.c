@@ -31,6 +31,11 @@ void host_kill_children(struct host *host)
     io_kill_children(host->io);
 }
 
+bool host_reads_stdin(struct host *host)
+{
+    return io_reads_stdin(host->io);
+}
+
 void host_close_streams(struct host *host)
 {
     io_close(host->io);

@@ -8,6 +8,8 @@
 
 #include "base/log.h"
 #include "base/thread.h"
+#include "enter.h"
+#include "host_internal.h"
 #include "place.h"
 #include "script/program.h"
 #include "stage.h"
@@ -119,18 +121,41 @@ static void stop(int number, pid_t sender)
     lock_release(&target.lock);
 }
 
+static void reload_scripts_locked(const char *asked_by)
+{
+    int error = target.host != NULL ? host_ask_reload(target.host, asked_by) : 0;
+    if (error != 0 && error != -ESHUTDOWN)
+        log_error("host: %s: nothing was reloaded: %s", asked_by, strerror(-error));
+}
+
+/* SIGHUP: the scripts, and the keys if there are some. */
 static void reload(void)
 {
-    char why[HOST_WHY] = "the host is not there yet";
+    char why[HOST_WHY];
     lock_acquire(&target.lock);
     int error = target.host != NULL ? host_reload(target.host, why, sizeof why) : -ENOTSUP;
+    reload_scripts_locked("SIGHUP");
     lock_release(&target.lock);
     if (error == 0)
         log_info("host: SIGHUP: %s", why);
-    else if (error == -ENOTSUP)
-        log_info("host: SIGHUP: there is nothing to reload: %s", why);
-    else
+    else if (error != -ENOTSUP)
         log_error("host: SIGHUP: the keys stay as they were: %s", why);
+}
+
+/* Enter on the terminal. */
+static void reload_now(void)
+{
+    lock_acquire(&target.lock);
+    reload_scripts_locked("Enter");
+    lock_release(&target.lock);
+}
+
+static bool terminal_is_free(void)
+{
+    lock_acquire(&target.lock);
+    bool is_free = target.host != NULL && !host_reads_stdin(target.host);
+    lock_release(&target.lock);
+    return is_free;
 }
 
 static void dump(void)
@@ -285,10 +310,13 @@ static int run(void *context, const struct program_run *run, char *why, size_t r
         .memory_total = run->limits.memory_total,
         .frame_bytes = run->limits.frame_bytes,
         .depth = run->limits.depth,
+        .watch = run->watch,
+        .watch_trial_ms = run->trial_ms,
     };
     tools_secure(&options, &run->security);
     host_actor *actors = calloc(run->count, sizeof *actors);
-    if (actors == NULL || watch_signals() != 0) {
+    if (actors == NULL || watch_signals() != 0 ||
+        (run->watch && enter_watch(terminal_is_free, reload_now) != 0)) {
         free(actors);
         snprintf(why, room, "the host cannot be made: no memory");
         return EXIT_FAILED;

@@ -151,6 +151,8 @@ static int port_run(lua_State *L)
         .log_format = text_field(L, "log_format"),
         .log_level = text_field(L, "log_level"),
         .control = text_field(L, "control"),
+        .watch = flag_field(L, "watch"),
+        .trial_ms = number_field(L, "trial_ms", UINT64_MAX / NS_PER_MS),
         .limits = limits_field(L),
         .security = program_security_fields(L),
     };

@@ -42,6 +42,8 @@ struct program_run {
     bool        sandbox;               /* of all scripts */
     const char *log_format, *log_level; /* as host_options */
     const char *control;               /* name of the control socket; NULL: none */
+    bool        watch;                 /* their files; and with it: */
+    uint64_t    trial_ms;              /* of what is reloaded then */
     struct program_limits limits;
     const char *const *arguments;      /* actor.args; NULL-terminated */
     struct program_security security;

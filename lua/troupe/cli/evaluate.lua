@@ -35,6 +35,11 @@ function evaluate.parse(parser, arguments)
       i = i + 1
     end
   end
+  for _, argument in ipairs(rest) do
+    if argument == "-w" or argument == "--watch" then
+      parser:error("-w watches the files of scripts, and the text of -e has none: put it into one")
+    end
+  end
   local options = parser:parse(rest)
   if not chunk then
     parser:error("a command is expected, or -e CHUNK")

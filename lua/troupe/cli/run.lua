@@ -7,7 +7,20 @@ local units = require "troupe.cli.units"
 local EXIT_USAGE = 2
 local WORKERS_MAX = 64
 
+local TRIAL_MAX_MS = 24 * 60 * 60 * 1000
+
 local run = {}
+
+--- A duration that a trial may have.
+---@param text string
+---@return integer? milliseconds, string? why
+function run.trial(text)
+  local value, why = units.milliseconds(text)
+  if value and value > TRIAL_MAX_MS then
+    return nil, ("'%s' is too long for a trial: 24h at most"):format(text)
+  end
+  return value, why
+end
 
 --- The options that `troupe -e` has as well.
 function run.add_options(parser)
@@ -41,8 +54,13 @@ function run.define(command)
                  .. "Examples:\n"
                  .. "   troupe run examples/ping_pong.lua\n"
                  .. "   troupe run pong.lua --bind :5001\n"
+                 .. "   troupe run -w pong.lua --bind :5001\n"
                  .. "   troupe run feed.lua book.lua --workers 2 -- --verbose")
   command:argument("script", "A Lua file; '.lua' may be left out."):args "+"
+  command:flag("-w --watch", "Reload a script, or a module that it requires, when its file is saved;"
+               .. " Enter on the terminal reloads at once.")
+  command:option("--trial", "With -w: an error in a handler within this time after a reload brings"
+                 .. " the version before back."):argname "DURATION":convert(run.trial)
   run.add_options(command)
 end
 
@@ -93,11 +111,16 @@ function run.host(scripts, options)
     log_format = options.log,
     log_level = options.log_level,
     control = not options.no_control and scripts[1].name or nil,
+    watch = options.watch,
+    trial_ms = options.trial,
     limits = limits.fields(options),
   }))
 end
 
 function run.run(options)
+  if options.trial and not options.watch then
+    return EXIT_USAGE, "--trial is of reloads by --watch; give -w as well"
+  end
   local scripts, why = run.name_scripts(options.script, options.name)
   if not scripts then
     return EXIT_USAGE, why
