@@ -4,12 +4,14 @@
  *     {"do":"logs","count":100,"follow":true,"level":"warn","actor":"pong*"}
  *     {"v": 1, "time": "2026-11-20T17:18:46.123Z", "level": "warn", "actor": "pong", ...}
  *     {"missed":12}
+ *     {"following":true}
  *
  *     {"do":"logs","set":"debug","actor":"pong"}       without actor: of all without their own
  *     {"actor":"pong","level":"debug","was":"info"}
  *
- * Lines are as log_write_json() writes them. Fields of the request may be left out. The
- * last line says how many there was no room for since it was said last.
+ * Lines are as log_write_json() writes them. Fields of the request may be left out. `missed`
+ * is how many there was no room for since it was said last; `following` comes once, when
+ * there is no more but what is to come.
  */
 #include "commands.h"
 #include "observer.h"
@@ -31,7 +33,7 @@ struct reading {
     enum log_level    level;
     char     actor[ADDRESS_NAME_LIMIT + 1]; /* pattern; "": any, and nobody */
     uint64_t count;           /* of the last lines, at first */
-    bool     follow, begun;
+    bool     follow, begun, told; /* told: that it follows */
     uint64_t missed;          /* and not yet told */
     struct bytes room;        /* of the line that is read */
     char    *text;            /* LINE_ROOM bytes */
@@ -98,6 +100,7 @@ static int begin(struct viewer *viewer, char *why, size_t room)
 static bool look(struct viewer *viewer)
 {
     struct reading *reading = (struct reading *)(void *)viewer;
+    static const char following[] = "{\"following\": true}";
     struct log_line line;
     if (!reading->begun)
         skip_to_last(reading);
@@ -105,8 +108,10 @@ static bool look(struct viewer *viewer)
     say_missed(reading);
     while (next(reading, &line))
         say(reading, &line);
-    if (reading->follow)
+    if (reading->follow) {
+        reading->told = reading->told || control_say(viewer->client, following, sizeof following - 1);
         return true;
+    }
     say_missed(reading);
     control_end(viewer->client, 0, NULL);
     return false;

@@ -246,6 +246,12 @@ describe("troupe logs", function()
     assert.equal(OK, following:wait().code)
   end)
 
+  it("follows a host that has nothing to say", function()
+    start()
+    local ended = troupe("logs", "-f", "-n", "0", "--for", "100ms")
+    assert.same({ OK, "", "" }, { ended.code, ended.out, ended.err })
+  end)
+
   it("changes the level of one actor, and of all others", function()
     start()
     tell("Say", "level=debug", "text=unheard")

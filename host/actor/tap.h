@@ -3,13 +3,12 @@
  * waits, how long its handler takes, and what becomes of it.
  *
  * Off it costs a send one relaxed load and one branch, and a receiver a look at a bit
- * of the message. On, a message that a *tracer* wants costs three fixed-size records in
- * rings of bounded memory (16 MiB at most, got by the first tracer and kept; 2 MiB a busy
- * thread): sent,
- * begun, over. They are written by the threads that do these things, which never wait;
- * when there is no room they are lost, and counted. Whoever calls tap_collect() joins
- * them to one *line* a message and shows it to the tracers that want it: no worker is
- * needed for that.
+ * of the message. On, a message that a *tracer* wants costs three fixed-size records
+ * (sent, begun, over) in rings of bounded memory, which the first tracer gets and which
+ * are kept: 2 MiB a busy thread, 16 MiB at most. They are written by the threads that do
+ * these things, which never wait; when there is no room they are lost, and counted.
+ * Whoever calls tap_collect() joins them to one *line* a message and shows it to the
+ * tracers that want it: no worker is needed for that.
  *
  * Process-wide, as the types are: a tracer sees the messages of one host.
  */

@@ -126,7 +126,9 @@ function logs.run(options)
     ["do"] = "logs", count = options.count or COUNT, follow = options.follow or nil, level = options.level,
     actor = options.actor,
   }, function(row)
-    if row.missed then
+    if row.following then
+      return true
+    elseif row.missed then
       show.note(("troupe: %s lines are missing here"):format(show.count(row.missed)))
       return true
     end
