@@ -200,6 +200,26 @@ describe("troupe ps", function()
     assert.equal("Tick", row.last)
   end)
 
+  it("says which version of its script an actor runs, and what has kept it from the next one", function()
+    run("function on_start() print 'up' end"):line "up"
+    local function version()
+      local row = actors().main
+      return { row.number, row.failed, row.error ~= json.null and row.error:match ":1: (.*)" or nil }
+    end
+    assert.same({ 1, 0 }, version())
+    local hash = actors().main.hash
+    process.write_file(runtime .. "/main.lua", "function = on_start")
+    assert.equal(6, troupe("reload").code)
+    assert.same({ 1, 1, "<name> expected near '='" }, version())
+    assert.equal(6, troupe("reload").code)
+    assert.same({ 1, 2, "<name> expected near '='" }, version())
+    assert.matches("\nmain +%S+ +#1 %(2 failed%) +idle ", troupe("ps").out)
+    process.write_file(runtime .. "/main.lua", "function on_work() end")
+    assert.equal(0, troupe("reload").code)
+    assert.same({ 2, 0 }, version())
+    assert.not_equal(hash, actors().main.hash)
+  end)
+
   it("has the same keys on every line of a kind", function()
     local host = run(ACTORS, "--workers", "2", "--bind", ":0")
     for _ = 1, 3 do host:line "loops" end

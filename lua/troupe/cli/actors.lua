@@ -14,7 +14,7 @@ local COLUMNS = {
   { title = "ACTOR", rank = 1, least = 12, most = 40, word = function(row) return show.printable(row.name) end },
   { title = "SCRIPT", rank = 11, least = 10, most = 48,
     word = function(row) return show.printable(known(row.script) or "-") end },
-  { title = "VERSION", rank = 9, least = 13, most = 24,
+  { title = "VERSION", rank = 9, most = 24, -- whole, or not at all: its end says what has failed
     word = function(row) return show.printable(figures.version(row)) end },
   { title = "STATE", rank = 2, least = 18, most = 56,
     word = function(row) return show.printable(figures.state(row)) end },
