@@ -103,10 +103,10 @@ static void write_file_name(char file[CONTROL_FILE_ROOM], const char *name)
         bool plain = isalnum(byte) || byte == '-' || byte == '_' || (byte == '.' && size > 0);
         stem[size] = plain ? (char)byte : '_';
     }
+    if (name[size] != '\0')
+        stem[size - 1] = '~';
     if (size == 0)
         stem[size++] = '_';
-    if (name[size] != '\0' && size == sizeof stem - 1)
-        stem[size - 1] = '~';
     stem[size] = '\0';
     snprintf(file, CONTROL_FILE_ROOM, "%s.%ld.sock", stem, (long)getpid());
 }
