@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #if defined(__SANITIZE_THREAD__)
 /* The thread sanitizer cannot see how libzmq's own threads keep order. */
@@ -125,6 +126,9 @@ static void test_bad_options(void)
     struct host_options bad[] = {
         { .workers = 1000 },
         { .stepped = true, .bind = ":0" },
+        { .stepped = true, .watch = true },
+        { .watch_trial_ms = 1000 },
+        { .watch = true, .watch_trial_ms = 25 * 3600 * 1000 },
         { .advertise = ":5001" },
         { .bind = "nonsense" },
         { .log_format = "xml" },
@@ -311,6 +315,44 @@ static void test_two_hosts(void)
     host_free(two);
 }
 
+/* A watched script answers with what was saved last. */
+static void test_watch(void)
+{
+    static const char text[] = "function on_ask(self, msg, env) env:reply('Told', { n = %d }) end";
+    struct host_spawn_options named = { .name = "watched" };
+    char path[] = "/tmp/test_host.XXXXXX", script[64], other[80];
+    char *type, *json;
+    assert(mkdtemp(path) != NULL);
+    snprintf(script, sizeof script, "%s/watched.lua", path);
+    snprintf(other, sizeof other, "%s.new", script);
+
+    struct host *host = make((struct host_options){ .workers = 1, .watch = true });
+    for (int n = 1; n <= 2; n++) {
+        FILE *file = fopen(other, "w");
+        assert(file != NULL && fprintf(file, text, n) > 0 && fclose(file) == 0);
+        assert(rename(other, script) == 0);
+        if (n == 1) {
+            assert(host_spawn(host, script, &named, NULL, why, sizeof why) == 0);
+            assert(host_start(host) == 0);
+        }
+        bool is_new = false;
+        for (int i = 0; i < 3000 && !is_new; i++) {
+            char wanted[20];
+            snprintf(wanted, sizeof wanted, "{\"n\": %d}", n);
+            assert(host_ask(host, "watched", "Ask", NULL, 5000, &type, &json, why, sizeof why) == 0);
+            is_new = strcmp(json, wanted) == 0;
+            free(type);
+            free(json);
+            usleep(is_new ? 0 : 10000);
+        }
+        assert(is_new);
+    }
+    host_stop(host, 0);
+    assert(host_run(host) == 0);
+    assert(host_free(host));
+    assert(unlink(script) == 0 && rmdir(path) == 0);
+}
+
 /* A stepped host does nothing by itself; its clock moves when told. */
 static void test_stepped(void)
 {
@@ -345,6 +387,7 @@ int main(void)
     test_exit_codes();
     test_runaway();
     test_two_hosts();
+    test_watch();
     test_stepped();
     return 0;
 }

@@ -70,7 +70,7 @@ local function next_line() return host:error_line("") end
 --- The next line is that of a reload of `name`: from which number to which.
 local function reloaded(name)
   local line = next_line()
-  local from, to = line:match("info +reload: " .. at(name):gsub("%p", "%%%0") .. ": #(%d+) %-> #(%d+), ")
+  local from, to = line:match("info +reload: " .. at(name):gsub("%p", "%%%0") .. ": #(%d+) %-> #(%d+)[ ,]")
   assert(from, "not the line of a reload: " .. line)
   return math.tointeger(from), math.tointeger(to)
 end
