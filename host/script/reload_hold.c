@@ -161,7 +161,7 @@ static void prepare(void *context, struct actor *actor)
     if (error == 0) {
         take_notes(instance, actor, &notes);
         atomic_store_explicit(&instance->state, INSTANCE_PREPARED, memory_order_release);
-    } else {
+    } else if (!incarnation_is_condemned(actor)) { /* else it is killed next, and forgotten */
         refuse(party, actor, why);
     }
     staging_notes_fini(&notes);
