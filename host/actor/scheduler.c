@@ -393,11 +393,9 @@ int scheduler_start(struct system *system)
     return 0;
 }
 
-bool scheduler_add_spare(struct system *system)
+static bool add_spare_locked(struct scheduler *scheduler)
 {
-    struct scheduler *scheduler = &system->scheduler;
     unsigned started = atomic_load_explicit(&scheduler->started, memory_order_relaxed);
-
     for (unsigned i = scheduler->regular; i < started; i++) {
         struct worker *spare = &scheduler->workers[i];
         if (!atomic_load_explicit(&spare->parked, memory_order_acquire))
@@ -410,6 +408,16 @@ bool scheduler_add_spare(struct system *system)
     if (started < scheduler->regular || started - scheduler->regular >= SPARE_WORKERS_MAX)
         return false;
     return start_worker(scheduler, started) == 0;
+}
+
+bool scheduler_add_spare(struct system *system)
+{
+    struct scheduler *scheduler = &system->scheduler;
+    lock_acquire(&scheduler->lock); /* one that is made is one that scheduler_stop() joins */
+    bool added = !atomic_load_explicit(&scheduler->stopping, memory_order_relaxed) &&
+                 add_spare_locked(scheduler);
+    lock_release(&scheduler->lock);
+    return added;
 }
 
 void scheduler_wake(struct system *system)
@@ -436,7 +444,9 @@ bool scheduler_stop(struct system *system, uint64_t deadline_ns)
     struct scheduler *scheduler = &system->scheduler;
     bool ended = true;
 
+    lock_acquire(&scheduler->lock);
     atomic_store_explicit(&scheduler->stopping, true, memory_order_seq_cst);
+    lock_release(&scheduler->lock);
     atomic_fetch_add_explicit(&scheduler->wake_word, 1, memory_order_seq_cst);
     park_wake(&scheduler->wake_word, INT32_MAX);
     unsigned started = atomic_load_explicit(&scheduler->started, memory_order_acquire);
