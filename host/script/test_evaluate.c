@@ -4,79 +4,14 @@
  */
 #include "script/evaluate.h"
 #include "script/staging.h"
+#include "script/test_world.h"
 
-#include "base/log.h"
 #include "base/memory.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-static struct system       host;
-static struct script_world world;
-static char                logged[65536];
-static size_t              logged_size;
-static char                printed[4096];
-
-static void on_print(void *context, const char *line, size_t size)
-{
-    (void)context;
-    snprintf(printed, sizeof printed, "%.*s", (int)size, line);
-}
-
-static void on_log(void *context, enum log_level level, const char *line)
-{
-    (void)context;
-    (void)level;
-    logged_size += (size_t)snprintf(logged + logged_size, sizeof logged - logged_size, "%s\n", line);
-    assert(logged_size < sizeof logged);
-}
-
-static void open_stage(void)
-{
-    logged_size = 0;
-    logged[0] = printed[0] = '\0';
-    assert(system_open(&host, 0, 1, NULL) == 0);
-    assert(system_start(&host) == 0);
-    world = (struct script_world){
-        .system = &host,
-        .sources = sources_new(NULL),
-        .stage = true,
-        .seed = 1,
-        .defaults = { .memory_bytes = 64u << 20,
-                      .slice_ns = 5 * NS_PER_SEC,
-                      .ask_timeout_ns = 5 * NS_PER_SEC },
-        .print = on_print,
-    };
-    assert(world.sources != NULL);
-}
-
-static void run(void)
-{
-    while (scheduler_step(&host))
-        continue;
-}
-
-static void advance(uint64_t ms)
-{
-    uint64_t until = clock_now(&host.clock) + ms * NS_PER_MS;
-    run();
-    for (uint64_t due; (due = timers_next(host.timers)) <= until; run())
-        timers_advance(host.timers, due);
-    timers_advance(host.timers, until);
-    run();
-}
-
-static void close_stage(void)
-{
-    struct shutdown_account account;
-    lifecycle_shut_down(&host, clock_now(&host.clock) + 5 * NS_PER_SEC, &account);
-    assert(account.left == 0);
-    sources_free(world.sources);
-    system_close(&host);
-    assert(vm_count() == 0);
-}
 
 static actor_id make(const char *name, const char *text, const struct script_options *options)
 {
@@ -603,7 +538,7 @@ static void run_all(void)
 
 int main(void)
 {
-    log_set_sink(on_log, NULL);
+    log_set_sink(keep_log, NULL);
     run_all(); /* what is kept for the next states is there then */
     size_t kept = memory_used();
     run_all();

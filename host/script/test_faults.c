@@ -4,10 +4,10 @@
  * fails, nothing crashes, nobody hangs, and no byte is left behind.
  */
 #include "script/script.h"
+#include "script/test_faults.h"
+#include "script/test_world.h"
 
 #include "base/fault.h"
-#include "base/log.h"
-#include "base/memory.h"
 #include "message/pack.h"
 #include "script/libraries.h"
 
@@ -20,8 +20,6 @@
 
 #define POINTS_EXPECTED 600
 
-static struct system       host;
-static struct script_world world;
 static char child_path[] = "/tmp/troupe_faults_XXXXXX";
 static unsigned finished; /* prints of a life that went well */
 
@@ -29,11 +27,6 @@ static void on_print(void *context, const char *line, size_t size)
 {
     (void)context, (void)size;
     finished += strncmp(line, "done", 4) == 0;
-}
-
-static void be_quiet(void *context, enum log_level level, const char *line)
-{
-    (void)context, (void)level, (void)line;
 }
 
 static const char child[] =
@@ -94,24 +87,10 @@ static const char parent[] =
     "  return nothing + 1\n"
     "end\n";
 
-static void run(void)
-{
-    while (scheduler_step(&host))
-        continue;
-}
+static uint8_t config[100]; /* {path = child_path}, packed */
+static size_t  config_size;
 
-static void advance(uint64_t ms)
-{
-    uint64_t until = clock_now(&host.clock) + ms * NS_PER_MS;
-    run();
-    for (uint64_t due; (due = timers_next(host.timers)) <= until; run())
-        timers_advance(host.timers, due);
-    timers_advance(host.timers, until);
-    run();
-}
-
-/* {path = child_path}, packed. */
-static size_t pack_config(uint8_t *packed, size_t room)
+static void pack_config(void)
 {
     struct bytes out;
     bytes_init(&out, 0);
@@ -119,17 +98,16 @@ static size_t pack_config(uint8_t *packed, size_t room)
     pack_put_string(&out, "path", 4);
     pack_put_string(&out, child_path, strlen(child_path));
     pack_close(&out, head, 1);
-    assert(!out.failed && out.size <= room);
-    memcpy(packed, out.data, out.size);
-    size_t size = out.size;
+    assert(!out.failed && out.size <= sizeof config);
+    memcpy(config, out.data, out.size);
+    config_size = out.size;
     bytes_fini(&out);
-    return size;
 }
 
-static bool spawn_parent(const uint8_t *config, size_t size)
+static bool spawn_parent(void)
 {
     struct source *source;
-    struct script_options options = { .name = "parent", .config = config, .config_size = size };
+    struct script_options options = { .name = "parent", .config = config, .config_size = config_size };
     char     why[1024] = "";
     actor_id id;
     int error = source_from_text("@parent.lua", parent, strlen(parent), &source, why, sizeof why);
@@ -138,40 +116,20 @@ static bool spawn_parent(const uint8_t *config, size_t size)
         source_unref(source);
     }
     assert(error == 0 || *why != '\0');
-    return error == 0 && lifecycle_start(&host, id, config, size) == 0;
+    return error == 0 && lifecycle_start(&host, id, config, config_size) == 0;
 }
 
 /* All of it, with the n-th allocation failing; true if none did. */
-static bool live(uint64_t n, const uint8_t *config, size_t size)
+static bool live(uint64_t n)
 {
-    struct shutdown_account account;
     finished = 0;
     fault_arm(n);
-    if (system_open(&host, 0, 1, NULL) != 0)
+    if (!try_open_stage(on_print))
         return false;
-    if (system_start(&host) != 0)
-        goto close_system;
-    world = (struct script_world){
-        .system = &host,
-        .sources = sources_new(NULL),
-        .stage = true,
-        .seed = 1,
-        .defaults = { .memory_bytes = 64u << 20,
-                      .slice_ns = 5 * NS_PER_SEC,
-                      .ask_timeout_ns = 5 * NS_PER_SEC },
-        .print = on_print,
-    };
-    if (world.sources == NULL)
-        goto close_system;
-    spawn_parent(config, size);
+    spawn_parent();
     advance(10000);
-    lifecycle_shut_down(&host, clock_now(&host.clock) + 5 * NS_PER_SEC, &account);
-    assert(atomic_load(&host.registry.living) == 0);
-    assert(timers_count(host.timers) == 0);
-    sources_free(world.sources);
-
-close_system:
-    system_close(&host);
+    stop_stage();
+    free_stage();
     bool whole = fault_count() < n;
     assert(!whole || finished == 1);
     return whole;
@@ -179,31 +137,15 @@ close_system:
 
 static void test_each_allocation(void)
 {
-    uint8_t config[100];
     int fd = mkstemp(child_path);
     assert(fd >= 0 && write(fd, child, sizeof child - 1) == sizeof child - 1);
     close(fd);
-    size_t size = pack_config(config, sizeof config);
+    pack_config();
     log_set_sink(be_quiet, NULL);
-
-    /* The first lives make what stays: message types, this thread's scratch. */
-    for (int i = 0; i < 3; i++)
-        assert(live(UINT64_MAX, config, size));
-    size_t states = vm_count();
-    size_t before = memory_used();
-    uint64_t n = 1;
-    while (!live(n, config, size)) {
-        assert(vm_count() == states);
-        if (memory_used() != before) {
-            fprintf(stderr, "allocation %llu: %zu bytes left behind\n", (unsigned long long)n,
-                    memory_used() - before);
-            abort();
-        }
-        n++;
-    }
+    uint64_t count = fail_each(live, 1);
     fault_arm(0);
-    assert(n > POINTS_EXPECTED);
-    printf("faults: %llu allocations failed, each once\n", (unsigned long long)(n - 1));
+    assert(count >= POINTS_EXPECTED);
+    printf("faults: %llu allocations failed, each once\n", (unsigned long long)count);
     log_set_sink(NULL, NULL);
     unlink(child_path);
 }

@@ -5,10 +5,11 @@
  * one version, whoever asked is answered, nobody stays held and no byte is left behind.
  */
 #include "script/reload.h"
+#include "script/test_faults.h"
+#include "script/test_world.h"
 
 #include "base/fault.h"
-#include "base/log.h"
-#include "base/memory.h"
+#include "base/test_tsan.h"
 #include "script/libraries.h"
 
 #include <assert.h>
@@ -23,14 +24,8 @@
 #define POINTS_EXPECTED 1000
 
 /* The thread sanitizer is slow, and sees in some lives what it sees in all. */
-#ifdef __SANITIZE_THREAD__
-#define STEP 7
-#else
-#define STEP 2
-#endif
+#define STEP (UNDER_TSAN ? 7 : 2)
 
-static struct system       here;
-static struct script_world world;
 static char folder[] = "/tmp/troupe_reloads_XXXXXX";
 static char path[64], module[64];
 static char     said[2]; /* the version that each instance has named */
@@ -41,11 +36,6 @@ static void on_print(void *context, const char *line, size_t size)
     (void)context;
     if (size > 1 && line[0] == 'v' && count_said < sizeof said)
         said[count_said++] = line[1];
-}
-
-static void be_quiet(void *context, enum log_level level, const char *line)
-{
-    (void)context, (void)level, (void)line;
 }
 
 static void write_file(const char *name, const char *text)
@@ -74,9 +64,9 @@ static const char migrates[] =
     "function S:on_reload() self.n = self.n + 1 self.list[3] = { 3 } actor.self:send('Say')\n"
     "actor.after('1s', 'Say') end";
 
-static void run(void)
+static void run_reloads(void)
 {
-    while (scheduler_step(&here) || reloads_step(world.reloads))
+    while (scheduler_step(&host) || reloads_step(world.reloads))
         continue;
 }
 
@@ -86,7 +76,7 @@ static actor_id spawn(void)
     actor_id id = 0;
     char why[1024];
     if (script_spawn(&world, path, NULL, 0, &options, &id, why, sizeof why) == 0)
-        lifecycle_start(&here, id, NULL, 0);
+        lifecycle_start(&host, id, NULL, 0);
     return id;
 }
 
@@ -96,7 +86,7 @@ static void tell(actor_id to, const char *type)
     if (message == NULL)
         return;
     message->to = to;
-    router_send(&here, &message, 0);
+    router_send(&host, &message, 0);
     message_free(message);
 }
 
@@ -111,9 +101,9 @@ static bool spawn_one(void *context, const char *json)
 {
     (void)context, (void)json;
     actor_id id = spawn();
-    run();
+    run_reloads();
     if (id != 0)
-        incarnation_kill(&here, id);
+        incarnation_kill(&host, id);
     return true;
 }
 
@@ -125,7 +115,7 @@ static void reload(const struct reload_request *how)
     request.context = &over;
     int error = reloads_ask(world.reloads, &request);
     assert(error == 0 || error == -ENOMEM);
-    run();
+    run_reloads();
     assert(over || error != 0);
 }
 
@@ -135,35 +125,22 @@ static void check(actor_id one, actor_id two)
     count_said = 0;
     tell(one, "Say");
     tell(two, "Say");
-    run();
+    run_reloads();
     assert(count_said < 2 || said[0] == said[1]);
 }
 
 /* All of it, with the n-th allocation failing; true if none did. */
 static bool live(uint64_t n)
 {
-    struct shutdown_account account;
     bool whole = false;
     write_version(1, "");
     fault_arm(n);
-    if (system_open(&here, 0, 1, NULL) != 0)
+    if (!try_open_stage(on_print))
         return false;
-    if (system_start(&here) != 0)
-        goto close_system;
-    world = (struct script_world){
-        .system = &here,
-        .sources = sources_new(NULL),
-        .stage = true,
-        .seed = 1,
-        .defaults = { .memory_bytes = 64u << 20,
-                      .slice_ns = 5 * NS_PER_SEC,
-                      .ask_timeout_ns = 5 * NS_PER_SEC },
-        .print = on_print,
-    };
-    if (world.sources == NULL || reloads_open(&world.reloads, &world) != 0)
-        goto free_sources;
+    if (reloads_open(&world.reloads, &world) != 0)
+        goto close_reloads;
     actor_id one = spawn(), two = spawn();
-    run();
+    run_reloads();
     write_version(2, migrates);
     reload(&(struct reload_request){ .decide = spawn_one });
     check(one, two);
@@ -173,20 +150,17 @@ static bool live(uint64_t n)
     write_version(4, migrates);
     reload(&(struct reload_request){ .trial_ns = NS_PER_SEC });
     tell(one, "Fail");
-    run();
+    run_reloads();
     check(one, two);
     reload(&(struct reload_request){ .undo = true });
     check(one, two);
     reloads_stop(world.reloads);
-    lifecycle_shut_down(&here, clock_now(&here.clock) + 5 * NS_PER_SEC, &account);
-    assert(atomic_load(&here.registry.living) == 0);
+    stop_stage();
     whole = fault_count() < n;
 
-free_sources:
+close_reloads:
     reloads_close(world.reloads);
-    sources_free(world.sources);
-close_system:
-    system_close(&here);
+    free_stage();
     return whole;
 }
 
@@ -196,26 +170,11 @@ static void test_each_allocation(void)
     snprintf(path, sizeof path, "%s/script.lua", folder);
     snprintf(module, sizeof module, "%s/lib.lua", folder);
     log_set_sink(be_quiet, NULL);
-
-    /* The first lives make what stays: message types, this thread's scratch. */
-    for (int i = 0; i < 3; i++)
-        assert(live(UINT64_MAX));
-    size_t states = vm_count();
-    size_t before = memory_used();
-    uint64_t n = 1;
-    while (!live(n)) {
-        assert(vm_count() == states);
-        if (memory_used() != before) {
-            fprintf(stderr, "allocation %llu: %zu bytes left behind\n", (unsigned long long)n,
-                    memory_used() - before);
-            abort();
-        }
-        n += STEP;
-    }
+    uint64_t count = fail_each(live, STEP);
     fault_arm(0);
-    assert(n > POINTS_EXPECTED);
+    assert(count >= POINTS_EXPECTED);
     printf("reload faults: of %llu allocations each %d-th failed once\n",
-           (unsigned long long)(n - 1), STEP);
+           (unsigned long long)count, STEP);
     log_set_sink(NULL, NULL);
     unlink(path);
     unlink(module);

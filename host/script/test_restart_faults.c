@@ -5,10 +5,11 @@
  * no byte is left behind.
  */
 #include "script/script.h"
+#include "script/test_faults.h"
+#include "script/test_world.h"
 
 #include "base/fault.h"
-#include "base/log.h"
-#include "base/memory.h"
+#include "base/test_tsan.h"
 #include "script/libraries.h"
 
 #include <assert.h>
@@ -21,14 +22,8 @@
 #define POINTS_EXPECTED 1000
 
 /* The thread sanitizer is slow, and sees in some lives what it sees in all. */
-#ifdef __SANITIZE_THREAD__
-#define STEP 3
-#else
-#define STEP 1
-#endif
+#define STEP (UNDER_TSAN ? 3 : 1)
 
-static struct system       host;
-static struct script_world world;
 static char child_path[] = "/tmp/troupe_restarts_XXXXXX";
 static unsigned finished;
 
@@ -36,11 +31,6 @@ static void on_print(void *context, const char *line, size_t size)
 {
     (void)context, (void)size;
     finished += strncmp(line, "done", 4) == 0;
-}
-
-static void be_quiet(void *context, enum log_level level, const char *line)
-{
-    (void)context, (void)level, (void)line;
 }
 
 static const char child[] =
@@ -79,22 +69,6 @@ static const char parent[] =
     "end\n"
     "return Parent\n";
 
-static void run(void)
-{
-    while (scheduler_step(&host))
-        continue;
-}
-
-static void advance(uint64_t ms)
-{
-    uint64_t until = clock_now(&host.clock) + ms * NS_PER_MS;
-    run();
-    for (uint64_t due; (due = timers_next(host.timers)) <= until; run())
-        timers_advance(host.timers, due);
-    timers_advance(host.timers, until);
-    run();
-}
-
 static void spawn_parent(void)
 {
     struct source *source;
@@ -115,35 +89,15 @@ static void spawn_parent(void)
 static bool live(uint64_t n)
 {
     char *arguments[] = { child_path, NULL };
-    struct shutdown_account account;
     finished = 0;
     fault_arm(n);
-    if (system_open(&host, 0, 1, NULL) != 0)
+    if (!try_open_stage(on_print))
         return false;
-    if (system_start(&host) != 0)
-        goto close_system;
-    world = (struct script_world){
-        .system = &host,
-        .sources = sources_new(NULL),
-        .stage = true,
-        .seed = 1,
-        .arguments = arguments,
-        .defaults = { .memory_bytes = 64u << 20,
-                      .slice_ns = 5 * NS_PER_SEC,
-                      .ask_timeout_ns = 5 * NS_PER_SEC },
-        .print = on_print,
-    };
-    if (world.sources == NULL)
-        goto close_system;
+    world.arguments = arguments;
     spawn_parent();
     advance(60000);
-    lifecycle_shut_down(&host, clock_now(&host.clock) + 5 * NS_PER_SEC, &account);
-    assert(atomic_load(&host.registry.living) == 0);
-    assert(timers_count(host.timers) == 0);
-    sources_free(world.sources);
-
-close_system:
-    system_close(&host);
+    stop_stage();
+    free_stage();
     bool whole = fault_count() < n;
     assert(!whole || finished == 1);
     return whole;
@@ -155,26 +109,11 @@ static void test_each_allocation(void)
     assert(fd >= 0 && write(fd, child, sizeof child - 1) == sizeof child - 1);
     close(fd);
     log_set_sink(be_quiet, NULL);
-
-    /* The first lives make what stays: message types, this thread's scratch. */
-    for (int i = 0; i < 3; i++)
-        assert(live(UINT64_MAX));
-    size_t states = vm_count();
-    size_t before = memory_used();
-    uint64_t n = 1;
-    while (!live(n)) {
-        assert(vm_count() == states);
-        if (memory_used() != before) {
-            fprintf(stderr, "allocation %llu: %zu bytes left behind\n", (unsigned long long)n,
-                    memory_used() - before);
-            abort();
-        }
-        n += STEP;
-    }
+    uint64_t count = fail_each(live, STEP);
     fault_arm(0);
-    assert(n > POINTS_EXPECTED);
+    assert(count >= POINTS_EXPECTED);
     printf("restart faults: of %llu allocations each one failed once, or each %d-th\n",
-           (unsigned long long)(n - 1), STEP);
+           (unsigned long long)count, STEP);
     log_set_sink(NULL, NULL);
     unlink(child_path);
 }

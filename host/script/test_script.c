@@ -3,98 +3,16 @@
  * given, what becomes of questions, waits and failures.
  */
 #include "script/script.h"
+#include "script/test_world.h"
 
 #include "actor/watchdog.h"
 #include "base/fault.h"
-#include "base/log.h"
+#include "base/test_tsan.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-#if defined(__SANITIZE_THREAD__)
-#define UNDER_TSAN
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define UNDER_TSAN
-#endif
-#endif
-
-/* What scripts print, and what is logged. */
-static char   printed[16384];
-static size_t printed_size;
-static char   logged[65536];
-static size_t logged_size;
-
-static void keep(char *buffer, size_t room, size_t *used, const char *text, size_t size)
-{
-    assert(*used + size + 2 < room);
-    memcpy(buffer + *used, text, size);
-    *used += size;
-    buffer[*used] = '\0';
-}
-
-static void on_print(void *context, const char *line, size_t size)
-{
-    (void)context;
-    keep(printed, sizeof printed, &printed_size, line, size);
-}
-
-static void on_log(void *context, enum log_level level, const char *line)
-{
-    (void)context;
-    (void)level;
-    keep(logged, sizeof logged, &logged_size, line, strlen(line));
-    keep(logged, sizeof logged, &logged_size, "\n", 1);
-}
-
-static struct system       host;
-static struct script_world world;
-
-static void open_stage(void)
-{
-    printed_size = logged_size = 0;
-    printed[0] = logged[0] = '\0';
-    assert(system_open(&host, 0, 1, NULL) == 0);
-    assert(system_start(&host) == 0);
-    world = (struct script_world){
-        .system = &host,
-        .sources = sources_new(NULL),
-        .stage = true,
-        .seed = 1,
-        .defaults = { .memory_bytes = 64u << 20,
-                      .slice_ns = 5 * NS_PER_SEC,
-                      .ask_timeout_ns = 5 * NS_PER_SEC },
-        .print = on_print,
-    };
-    assert(world.sources != NULL);
-}
-
-static void run(void)
-{
-    while (scheduler_step(&host))
-        continue;
-}
-
-static void advance(uint64_t ms)
-{
-    uint64_t until = clock_now(&host.clock) + ms * NS_PER_MS;
-    run();
-    for (uint64_t due; (due = timers_next(host.timers)) <= until; run())
-        timers_advance(host.timers, due);
-    timers_advance(host.timers, until);
-    run();
-}
-
-static void close_stage(void)
-{
-    struct shutdown_account account;
-    lifecycle_shut_down(&host, clock_now(&host.clock) + 5 * NS_PER_SEC, &account);
-    assert(account.left == 0);
-    sources_free(world.sources);
-    system_close(&host);
-}
 
 static int try_spawn(const char *name, const char *text, const struct script_options *options,
                      actor_id *id, char *why, size_t room)
@@ -745,7 +663,7 @@ static void test_threads(void)
     close_host();
 }
 
-#ifndef UNDER_TSAN /* which holds back signals while Lua loops */
+#if !UNDER_TSAN /* which holds back signals while Lua loops */
 /* A top level that does not end fails the spawn; a handler that does not end
  * is reported, or stopped where it says so. */
 static void test_runaways(void)
@@ -812,7 +730,7 @@ static void test_no_memory(void)
 
 int main(void)
 {
-    log_set_sink(on_log, NULL);
+    log_set_sink(keep_log, NULL);
 #ifdef TROUPE_FAULTS
     test_no_memory();
 #endif
@@ -836,7 +754,7 @@ int main(void)
     test_spawn_and_exit();
     test_timers();
     test_threads();
-#ifndef UNDER_TSAN
+#if !UNDER_TSAN
     test_runaways();
 #endif
     return 0;

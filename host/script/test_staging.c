@@ -3,10 +3,12 @@
  * what it is refused for, and that nothing of a refused one is left.
  */
 #include "script/staging.h"
+#include "script/test_faults.h"
+#include "script/test_world.h"
 
 #include "base/fault.h"
-#include "base/log.h"
 #include "base/memory.h"
+#include "base/test_tsan.h"
 #include "script/libraries.h"
 
 #include <assert.h>
@@ -16,95 +18,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_THREAD__)
-#define UNDER_TSAN
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define UNDER_TSAN
-#endif
-#endif
-
-/* What scripts print, and what is logged. */
-static char   printed[65536];
-static size_t printed_size;
-static char   logged[65536];
-static size_t logged_size;
-
-static void keep(char *buffer, size_t room, size_t *used, const char *text, size_t size)
-{
-    if (*used + size + 2 >= room)
-        *used = 0;
-    memcpy(buffer + *used, text, size);
-    *used += size;
-    buffer[*used] = '\0';
-}
-
-static void on_print(void *context, const char *line, size_t size)
-{
-    (void)context;
-    keep(printed, sizeof printed, &printed_size, line, size);
-}
-
-static void on_log(void *context, enum log_level level, const char *line)
-{
-    (void)context, (void)level;
-    keep(logged, sizeof logged, &logged_size, line, strlen(line));
-    keep(logged, sizeof logged, &logged_size, "\n", 1);
-}
-
-static struct system       host;
-static struct script_world world;
-static actor_id            subject;
-static size_t              memory_limit = 64u << 20;
-
-static void forget_texts(void)
-{
-    printed_size = logged_size = 0;
-    printed[0] = logged[0] = '\0';
-}
+static actor_id subject;
+static size_t   memory_limit = 64u << 20;
 
 static void open_host(bool stage)
 {
-    forget_texts();
-    assert(system_open(&host, 0, 1, NULL) == 0);
-    assert(system_start(&host) == 0);
-    world = (struct script_world){
-        .system = &host,
-        .sources = sources_new(NULL),
-        .stage = stage,
-        .seed = 1,
-        .defaults = { .memory_bytes = memory_limit,
-                      .slice_ns = 5 * NS_PER_SEC,
-                      .ask_timeout_ns = 5 * NS_PER_SEC },
-        .print = on_print,
-    };
-    assert(world.sources != NULL);
-}
-
-static void run(void)
-{
-    while (scheduler_step(&host))
-        continue;
-}
-
-static void advance(uint64_t ms)
-{
-    uint64_t until = clock_now(&host.clock) + ms * NS_PER_MS;
-    run();
-    for (uint64_t due; (due = timers_next(host.timers)) <= until; run())
-        timers_advance(host.timers, due);
-    timers_advance(host.timers, until);
-    run();
-}
-
-static void close_host(void)
-{
-    struct shutdown_account account;
-    lifecycle_shut_down(&host, clock_now(&host.clock) + 5 * NS_PER_SEC, &account);
-    assert(account.left == 0);
-    assert(timers_count(host.timers) == 0);
-    sources_free(world.sources);
-    system_close(&host);
+    open_stage();
+    world.stage = stage;
+    world.defaults.memory_bytes = memory_limit;
 }
 
 static const char *chunk_name = "@subject.lua";
@@ -310,7 +231,7 @@ static void test_takes_over(void)
     assert(strstr(logged, "no handler on_later") != NULL);
     reload("local T = {} function T:on_later() print('later') end return T");
     expect_prints("Later", "later\n");
-    close_host();
+    close_stage();
 }
 
 static void test_migrates(void)
@@ -367,7 +288,7 @@ static void test_migrates(void)
            "function T:on_reload() getmetatable(self).__index.kind = self.kind .. '!' end\n"
            "function T:on_show() print(self.kind, #self.items) end return T");
     expect_prints("Show", "old!\t3\n");
-    close_host();
+    close_stage();
 }
 
 /* A state with all that a state can have in it. */
@@ -413,7 +334,7 @@ static void test_copies(void)
     assert(strcmp(text, expected) == 0);
     assert(warned("self.fn is a function or coroutine, and stays old code"));
     expect_prints("Show", "true\tvalue\n");
-    close_host();
+    close_stage();
 }
 
 /* ---- What is refused --------------------------------------------------------- */
@@ -517,7 +438,7 @@ static void test_refusals(void)
            "local T = {}\n"
            "function T:on_show() print(self.items[3][1], self.book:title(), self.alarm:cancel()) end return T");
     expect_prints("Show", "3\tnew title\ttrue\n");
-    close_host();
+    close_stage();
     memory_limit = 64u << 20;
 }
 
@@ -525,7 +446,7 @@ static void test_refusals(void)
  * sanitizer keeps signals back as long as a thread makes no system call.) */
 static void test_budget(void)
 {
-#ifndef UNDER_TSAN
+#if !UNDER_TSAN
     open_host(false);
     spawn("local T = {} function T:on_start() self.n = 1 end "
           "function T:on_show() print(self.n) end return T");
@@ -534,7 +455,7 @@ static void test_budget(void)
     expect_refusal(RELOAD("table.sort({ 1, 2, 3 }, function() while true do end end)"),
                    "on_reload ran for more than 1 s");
     expect_prints("Show", "1\n");
-    close_host();
+    close_stage();
 #endif
 }
 
@@ -581,7 +502,7 @@ static void test_effects(void)
     assert(strcmp(prints(), "note\t3\nnote\t5\nnote\t5\nnote\t6\n") == 0);
     tell("Off");
     assert(timers_count(host.timers) == 0);
-    close_host();
+    close_stage();
 
     /* An abort drops all of it. */
     open_host(true);
@@ -592,13 +513,13 @@ static void test_effects(void)
     assert(timers_count(host.timers) == 1);
     advance(10000);
     assert(strcmp(prints(), "old\n") == 0);
-    close_host();
+    close_stage();
 
     /* So does the end of the actor in between. */
     open_host(true);
     spawn(quiet);
     prepare(effects);
-    close_host();
+    close_stage();
 }
 
 /* ---- Classes ------------------------------------------------------------------- */
@@ -642,7 +563,7 @@ static void test_classes(void)
     /* And back. */
     reload_with(first, (struct staging_options){ .undo = true });
     expect_prints("Show", "a b\ttrue\ttrue\n");
-    close_host();
+    close_stage();
 }
 
 /* ---- Handlers that wait ---------------------------------------------------------- */
@@ -697,7 +618,7 @@ static void test_waiting(void)
     forget_texts();
     advance(1000);
     assert(strcmp(prints(), "newer\tnew\tnew\tnewer\n") == 0);
-    close_host();
+    close_stage();
 
     /* Handlers that are set aside go on, too, and new ones begin on the new code. */
     open_host(true);
@@ -721,7 +642,7 @@ static void test_waiting(void)
     assert(strcmp(text, expected) == 0);
     advance(1000);
     expect_prints("Show", "new\t5\tnew\n");
-    close_host();
+    close_stage();
 }
 
 /* ---- Warnings --------------------------------------------------------------------- */
@@ -755,7 +676,7 @@ static void test_warnings(void)
     assert(strstr(bytes_text(&notes.warnings), "self.cb") == NULL);
     assert(strstr(bytes_text(&notes.warnings), "self.list") == NULL);
     assert(warned("self.co is a function"));
-    close_host();
+    close_stage();
 }
 
 /* ---- Undo --------------------------------------------------------------------------- */
@@ -832,7 +753,7 @@ static void test_undo(void)
     expect_refusal(TOP("error('x')"), "x");
     reload_with(one, undo);
     expect_prints("Show", "one\t7\tnil\n");
-    close_host();
+    close_stage();
 }
 
 /* ---- Without a state ------------------------------------------------------------------ */
@@ -848,7 +769,7 @@ static void test_not_begun(void)
     assert(lifecycle_start(&host, subject, NULL, 0) == 0);
     run();
     assert(strcmp(prints(), "two\n") == 0);
-    close_host();
+    close_stage();
 
     /* One that waits to be restarted has none: it begins with the new version. */
     open_host(true);
@@ -862,7 +783,7 @@ static void test_not_begun(void)
     forget_texts();
     advance(60000);
     assert(strcmp(prints(), "three\n") == 0);
-    close_host();
+    close_stage();
 }
 
 /* ---- Declared types ---------------------------------------------------------------------- */
@@ -897,7 +818,7 @@ static void test_declared(void)
     tell("Go");
     reload("local T = {} function T:on_go() print(pcall(self.type, { n = 'x' })) end return T");
     tell("Go");
-    close_host();
+    close_stage();
 }
 
 /* ---- Globals of modules --------------------------------------------------------------------- */
@@ -923,7 +844,7 @@ static void test_globals(void)
     expect_prints("Show", "1\t2\tnil\n");
     reload(good);
     expect_prints("Show", "2\tnil\t3\n");
-    close_host();
+    close_stage();
 }
 
 /* ---- Modules ---- */
@@ -964,14 +885,14 @@ static void test_modules(void)
     reload(good);
     assert(strcmp(prints(), "runs\n1\n") == 0);
     expect_prints("Show", "0\tfalse\ttrue\ttrue\ttrue\n");
-    close_host();
+    close_stage();
 
     /* One that is required for the first time by a version that is refused is not there. */
     open_host(true);
     spawn("local T = {} function T:on_show() print(rawget(package.loaded, 'near')) end return T");
     assert(prepare_with(bad, (struct staging_options){ .undo = false }) == -EINVAL);
     expect_prints("Show", "nil\n");
-    close_host();
+    close_stage();
     chunk_name = "@subject.lua";
     unlink(path);
     rmdir(folder);
@@ -992,7 +913,7 @@ static void test_memory_limit(void)
     expect_prints("Show", "60000\t60000\n");
     reload("local T = {} function T:on_show() print('new', #self.t) end return T");
     expect_prints("Show", "new\t60000\n");
-    close_host();
+    close_stage();
     memory_limit = 64u << 20;
 }
 
@@ -1053,7 +974,7 @@ static void test_each_limit(void)
     forget_texts();
     expect_prints("Show", "two\t3\ttwo\t1\n");
     advance(1000);
-    close_host();
+    close_stage();
 }
 
 #ifdef TROUPE_FAULTS
@@ -1094,32 +1015,19 @@ static bool live(uint64_t n, bool commits)
     assert(printed_size > 0);
     assert(timers_count(host.timers) == 1);
     advance(1000);
-    close_host();
+    close_stage();
     staging_notes_fini(&notes);
     return whole;
 }
 
-static void test_each_allocation(bool commits)
+static bool live_to_commit(uint64_t n) { return live(n, true); }
+static bool live_to_abort(uint64_t n) { return live(n, false); }
+
+static void test_each_allocation(bool (*one_life)(uint64_t n))
 {
-    for (int i = 0; i < 3; i++)
-        assert(live(UINT64_MAX, commits));
-    size_t states = vm_count(), before = memory_used();
-    uint64_t n = 1;
-    while (!live(n, commits)) {
-        assert(vm_count() == states);
-        if (memory_used() != before) {
-            fprintf(stderr, "allocation %llu: %zu bytes left behind\n", (unsigned long long)n,
-                    memory_used() - before);
-            abort();
-        }
-#ifdef UNDER_TSAN
-        n += 3;
-#else
-        n++;
-#endif
-    }
-    assert(n > 100);
-    printf("staging: of %llu allocations each one failed once\n", (unsigned long long)(n - 1));
+    uint64_t count = fail_each(one_life, UNDER_TSAN ? 3 : 1);
+    assert(count >= 100);
+    printf("staging: of %llu allocations each one failed once\n", (unsigned long long)count);
 }
 
 #endif
@@ -1148,13 +1056,13 @@ static void test_no_growth(void)
     assert(now <= used + used / 4);
     assert(memory_used() == ours);
     expect_prints("Show", "3\t220\n");
-    close_host();
+    close_stage();
 }
 
 int main(void)
 {
     assert(libraries_prepare() == 0);
-    log_set_sink(on_log, NULL);
+    log_set_sink(keep_log, NULL);
     staging_notes_init(&notes);
     test_takes_over();
     test_migrates();
@@ -1175,8 +1083,8 @@ int main(void)
     test_no_growth();
     staging_notes_fini(&notes);
 #ifdef TROUPE_FAULTS
-    test_each_allocation(true);
-    test_each_allocation(false);
+    test_each_allocation(live_to_commit);
+    test_each_allocation(live_to_abort);
 #endif
     log_set_sink(NULL, NULL);
     puts("staging: ok");

@@ -6,6 +6,7 @@
 #define TROUPE_SCRIPT_TEST_VM_H
 
 #include "base/base.h"
+#include "base/test_tsan.h"
 #include "base/thread.h"
 #include "script/vm.h"
 
@@ -18,17 +19,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
-
-#if defined(__SANITIZE_THREAD__)
-#define UNDER_TSAN 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define UNDER_TSAN 1
-#endif
-#endif
-#ifndef UNDER_TSAN
-#define UNDER_TSAN 0
-#endif
 
 static inline uint64_t now_us(void)
 {
