@@ -34,10 +34,11 @@ function support.clean()
   files = {}
 end
 
---- Prints `workload metric value unit`, the line that bench/run reads.
-function support.report(workload, metric, value, unit)
+--- Prints `workload metric value unit`, the line that bench/run reads; with what it is
+--- to be compared with as a fifth, if that was measured by the same bench.
+function support.report(workload, metric, value, unit, peer)
   support.clean()
-  print(("%s %s %.6g %s"):format(workload, metric, value, unit))
+  print(("%s %s %.6g %s%s"):format(workload, metric, value, unit, peer and (" %.6g"):format(peer) or ""))
 end
 
 --- Resident bytes of this process.
