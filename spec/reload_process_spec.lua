@@ -73,6 +73,38 @@ describe("a reload in a host with workers", function()
     assert.equal(0, ended.code)
   end)
 
+  it("sees on trial also what fails at once, while others are still let go", function()
+    local host = start [[
+      function Main:on_go()
+        local path, many, V = actor.args[1] .. "/many.lua", {}, [=[
+          local W = {}
+          function W:on_slow() local till = actor.now() + 0.2 repeat until actor.now() > till end
+          function W:on_fail() %s end
+          function W:on_which(_, env) env:reply("It", { is = "%s" }) end
+          return W]=]
+        local function put(...)
+          local file <close> = assert(io.open(path, "w"))
+          assert(file:write(V:format(...)))
+        end
+        put("", "old")
+        for i = 1, 3000 do many[i] = assert(actor.spawn(path)) end
+        many[1]:ask("Which")
+        -- It is held behind what it is at; the mail after that is for the new version.
+        many[#many]:send("Slow")
+        many[#many]:send("Fail")
+        put("error 'at once'", "new")
+        assert(actor.reload { script = path, trial = "30s" })
+        local is, till = nil, actor.now() + 25
+        repeat is = many[1]:ask("Which").is until is == "old" or actor.now() > till
+        print("back to the " .. is)
+        actor.stop_host(0)
+      end]]
+    local ended = host:wait()
+    assert.equal("back to the old\n", ended.out, ended.err)
+    assert.truthy(ended.err:find("the trial has failed after", 1, true), ended.err)
+    assert.equal(0, ended.code)
+  end)
+
   it("is called off at once when the host ends", function()
     local host = start [[
       function Main:on_go()

@@ -54,13 +54,21 @@ static int push_refusal(lua_State *L)
     return 2;
 }
 
+/* Whoever ends with the host hears of that first, whichever comes first. */
+static const char *stopping(const struct script *script, const char *why)
+{
+    return reloads_are_stopping(script->world->reloads) ? "the host is ending" : why;
+}
+
 static int go_on_after_reload(lua_State *L, int status, lua_KContext context)
 {
-    struct wait *wait = &script_of(L)->hand.wait;
+    struct script *script = script_of(L);
+    struct wait *wait = &script->hand.wait;
     struct message *answer = wait->answer;
     (void)status, (void)context;
     if (answer == NULL)
-        return script_push_failure(L, wait->failure, "the actor is stopping; the reload goes on");
+        return script_push_failure(
+            L, wait->failure, stopping(script, "the actor is stopping; the reload goes on"));
     if (answer->kind == MESSAGE_FAILURE)
         return script_push_failure(
             L, (enum failure_reason)answer->reason,
@@ -126,7 +134,9 @@ int api_reload(lua_State *L)
     if (reloads == NULL)
         return luaL_error(L, "reload: this host has no reloads");
     if (!may_wait)
-        return script_push_failure(L, FAILURE_STOPPING, "nothing was reloaded: this actor is stopping");
+        return script_push_failure(
+            L, FAILURE_STOPPING,
+            stopping(script, "nothing was reloaded: this actor is stopping"));
 
     const char *paths[] = { path, NULL };
     char name[ADDRESS_NAME_LIMIT + 1];

@@ -114,7 +114,7 @@ void reload_call_off(struct reload_job *job);
 /* ---- Trials: reload_trial.c ----------------------------------------------- */
 
 /* What has been committed is on trial, if its job says so; trials of what it
- * replaced are over. */
+ * replaced are over. Before any instance goes on, or its first error may be missed. */
 void trials_committed(struct reloads *reloads, const struct reload_report *report);
 /* Whether one has failed or is over; when that is so at the latest. */
 bool     trials_are_due_locked(const struct reloads *reloads, uint64_t now_ns);

@@ -76,8 +76,10 @@ static enum attempt try_all(struct reloads *reloads, struct reload_job *job, str
     bool prepared = party_hold(party) && party_prepare(party) && is_wanted(reloads, job, report);
     int  error = prepared ? update_commit(update) : 0;
     bool commit = prepared && error == 0;
-    if (commit)
+    if (commit) {
         note_commit(report, update);
+        trials_committed(reloads, report); /* before any of them handles a message */
+    }
     party_end(party, commit);
     report->held_ns = clock_now(clock) - began_ns;
     if (commit)
@@ -132,8 +134,6 @@ int reload_run(struct reloads *reloads, struct reload_job *job)
         outcome = attempt(reloads, job, &report);
     int code = report.code;
     reload_report_log(&report);
-    if (code == RELOAD_DONE && report.changed)
-        trials_committed(reloads, &report);
     answer(job, &report);
     reload_report_fini(&report);
     reload_job_free(job);

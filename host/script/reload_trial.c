@@ -188,7 +188,8 @@ static void tell_passed(struct reloads *reloads, struct source *source)
 
 static void pass(struct reloads *reloads, struct reload_trial *trial, double seconds)
 {
-    log_info("reload: %s: the trial of %.3g s is passed", trial->names, seconds);
+    log_info("reload: %s: the trial of %g s is passed", trial->names,
+             (double)(uint64_t)(seconds * 10 + 0.5) / 10);
     for (size_t i = 0; i < trial->count; i++)
         tell_passed(reloads, trial->sources[i]);
     trial_free(trial);
