@@ -163,7 +163,7 @@ local function run_lines(session, ears, options)
   local worst, text = EXIT_OK, nil
   local function run()
     local code, why = evaluate(session, text, ears, options)
-    if why then show.note("troupe: " .. show.printable(why)) end
+    if why then show.failure(why) end
     worst, text = math.max(worst, code), nil
     return not session.ended and code ~= EXIT_INTERRUPTED and code ~= EXIT_TERMINATED
   end
@@ -225,7 +225,7 @@ local COMMANDS = {
   use = function(state, name)
     local session, why = Session.open(state.session.host, name ~= "" and name or nil)
     if not session then
-      show.note("troupe: " .. show.printable(why))
+      show.failure(why)
       return
     end
     state.session:close()
@@ -271,7 +271,7 @@ local function talk(session, ears, options)
       obey(state, text)
     elseif text:find("%S") then
       local _, sentence = evaluate(state.session, text, ears, options)
-      if sentence and not state.session.ended then show.note("troupe: " .. show.printable(sentence)) end
+      if sentence and not state.session.ended then show.failure(sentence) end
     end
     if not state.over and not state.session:look(ears) then
       code, why = last_words(state.session)

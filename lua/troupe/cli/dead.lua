@@ -156,8 +156,8 @@ local function deal_with(connection, options)
   return done, failed
 end
 
-local function change(host, options)
-  local connection <close>, why, code = hosts.open(host)
+local function change(options)
+  local connection <close>, why, code = hosts.connect(options.node)
   if not connection then
     return code, why
   end
@@ -166,6 +166,7 @@ local function change(host, options)
     return connection.code, connection.why
   end
   if options.json then
+    local host <const> = connection.host
     show.line(('{"v": 1, "host": %s, "pid": %d, "done": %d, "failed": %d}'):format(show.json_string(host.name),
                                                                                   host.pid, done, failed))
   else
@@ -185,11 +186,7 @@ function dead.run(options)
   if math.type(options.retry) == "integer" and options.actor then
     return EXIT_USAGE, "--retry ID means one dead letter, and --actor says nothing more about it"
   end
-  local host, why, code = hosts.pick(options.node)
-  if not host then
-    return code, why
-  end
-  return change(host, options)
+  return change(options)
 end
 
 return dead

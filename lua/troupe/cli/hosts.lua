@@ -1,8 +1,7 @@
 --- The running hosts of this user, by their control sockets.
 ---
 --- ```lua
---- local host <const> = hosts.pick("pong")       -- or nil, why, exit code
---- local connection <close> = hosts.open(host)
+--- local connection <close>, why, code = hosts.connect("pong")
 --- for row in connection:ask { ["do"] = "info" } do print(row.version) end
 --- if connection.code ~= 0 then print(connection.why) end
 --- ```
@@ -105,6 +104,17 @@ end
 
 function Connection:close() self.raw:close() end
 Connection.__close = Connection.close
+
+--- Opens a connection to the one host that is meant: pick(), then open().
+---@param node? string  its name or process; may be left out where only one runs
+---@return cli.Connection? connection, string? why, integer? code
+function hosts.connect(node)
+  local host, why, code = hosts.pick(node)
+  if not host then
+    return nil, why, code
+  end
+  return hosts.open(host)
+end
 
 local BECAUSE = {
   timeout = "does not answer: is it stopped?", closed = "has ended, and gave no answer",

@@ -67,7 +67,7 @@ function kill.run(options)
       return code, why
     end
     if code ~= EXIT_OK then
-      show.note("troupe: " .. show.printable(why))
+      show.failure(why)
       worst = code
     end
   end

@@ -1,7 +1,6 @@
 --- `troupe logs`: the last lines that a running host has logged, those to come, and
 --- from which level on it logs.
 local json = require "troupe.json"
-local hosts = require "troupe.cli.hosts"
 local looking = require "troupe.cli.looking"
 local show = require "troupe.cli.show"
 local units = require "troupe.cli.units"
@@ -86,24 +85,16 @@ end
 local JSON_FIELDS = { "v", "time", "level", "actor", "script", "version", "text", "fields" }
 
 local function as_json(row)
-  local fields = {}
-  for i, name in ipairs(JSON_FIELDS) do
-    local value = row[name]
-    fields[i] = ('"%s": %s'):format(name, value == nil and "null" or show.json_text(json.encode(value)))
-  end
-  return "{" .. table.concat(fields, ", ") .. "}"
+  return looking.object(row, JSON_FIELDS)
 end
 
 local function set_level(options)
-  local host, why, code = hosts.pick(options.node or options.at_node)
-  if not host then
+  local connection <close>, why, code = looking.connect(options)
+  if not connection then
     return code, why
   end
-  local connection <close>, open_why, open_code = hosts.open(host)
-  if not connection then
-    return open_code, open_why
-  end
-  local row, set_code, set_why = connection:ask_one { ["do"] = "logs", set = options.set, actor = options.actor }
+  local row
+  row, code, why = connection:ask_one { ["do"] = "logs", set = options.set, actor = options.actor }
   if row and options.json then
     show.line(('{"v": 1, "actor": %s, "level": "%s", "was": "%s"}'):format(
       is_null(row.actor) and "null" or show.json_string(row.actor), row.level, row.was))
@@ -111,7 +102,7 @@ local function set_level(options)
     local whose = is_null(row.actor) and "all that have no level of their own" or row.actor
     show.line(("%s: %s (was: %s)"):format(whose, row.level, row.was))
   end
-  return set_code, set_why
+  return code, why
 end
 
 function logs.run(options)
@@ -132,10 +123,7 @@ function logs.run(options)
       show.note(("troupe: %s lines are missing here"):format(show.count(row.missed)))
       return true
     end
-    for name, value in pairs(row) do
-      if is_null(value) then row[name] = nil end
-    end
-    return show.line(form(row))
+    return show.line(form(looking.without_nulls(row)))
   end)
 end
 

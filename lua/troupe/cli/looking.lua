@@ -7,6 +7,7 @@
 --- end)
 --- ```
 local hosts = require "troupe.cli.hosts"
+local json = require "troupe.json"
 local port = require "troupe.port"
 local show = require "troupe.cli.show"
 local tools = require "troupe.tools"
@@ -33,20 +34,24 @@ end
 ---@field at_node? string
 ---@field milliseconds? integer  to look for
 
+--- Connects to the host that the options mean.
+---@param options cli.LookOptions
+---@return cli.Connection? connection, string? why, integer? code
+function looking.connect(options)
+  return hosts.connect(options.node or options.at_node)
+end
+
 --- Asks, and hands each line of the answer to `take(row, host)`, which says whether to go on.
 ---@param options cli.LookOptions
 ---@param request table
 ---@param take fun(row: table, host: cli.Host): boolean
 ---@return integer code, string? why
 function looking.at(options, request, take)
-  local host, why, code = hosts.pick(options.node or options.at_node)
-  if not host then
+  local connection <close>, why, code = looking.connect(options)
+  if not connection then
     return code, why
   end
-  local connection <close>, open_why, open_code = hosts.open(host)
-  if not connection then
-    return open_code, open_why
-  end
+  local host <const> = connection.host
   port.control_take_signals() -- what was seen may still have to be written
   connection:begin(request)
   local row, news = connection:next(ANSWER_SECONDS)
@@ -90,6 +95,29 @@ end
 function looking.time(utc, format)
   local seconds, rest = moment(utc)
   return seconds and os.date(format, seconds) .. rest or utc
+end
+
+--- A row whose json.null are nil, which is easier.
+---@param row table
+---@return table row
+function looking.without_nulls(row)
+  for name, value in pairs(row) do
+    if value == json.null then row[name] = nil end
+  end
+  return row
+end
+
+--- A row as a JSON object whose fields come in this order; what is nil is null.
+---@param row table
+---@param names string[]
+---@return string
+function looking.object(row, names)
+  local fields = {}
+  for i, name in ipairs(names) do
+    local value = row[name]
+    fields[i] = ('"%s": %s'):format(name, value == nil and "null" or show.json_text(json.encode(value)))
+  end
+  return "{" .. table.concat(fields, ", ") .. "}"
 end
 
 return looking

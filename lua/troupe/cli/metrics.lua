@@ -78,7 +78,7 @@ function metrics.run(options)
       code, why = 5, open_why
     end
     if code ~= EXIT_OK then
-      show.note("troupe: " .. show.printable(why))
+      show.failure(why)
       worst = code
     end
   end

@@ -152,7 +152,7 @@ function ps.each(options, body)
     })
     if not seen then
       worst = connection.code
-      show.note("troupe: " .. show.printable(connection.why))
+      show.failure(connection.why)
     elseif not body(connection.host, seen) then
       return EXIT_OK -- its reader has enough
     end

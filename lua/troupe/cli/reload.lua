@@ -95,22 +95,15 @@ end
 -- ---- One host ----
 
 local function reload_one(options)
-  local host, why, code = hosts.pick(options.node)
-  if not host then
-    if code == EXIT_USAGE then
-      why = why .. "; or --all"
-    end
-    return code, why
-  end
-  local connection <close>, open_why, open_code = hosts.open(host)
+  local connection <close>, why, code = hosts.connect(options.node)
   if not connection then
-    return open_code, open_why
+    return code, code == EXIT_USAGE and why .. "; or --all" or why
   end
   connection.patience = PATIENCE
   local report
   report, code, why = connection:ask_one(request_of(options))
   if options.json then
-    say_json { host = host, code = code, report = report,
+    say_json { host = connection.host, code = code, report = report,
                result = code ~= EXIT_OK and "refused" or report.changed and "committed" or "nothing changed" }
   elseif code == EXIT_OK then
     say_report(report)

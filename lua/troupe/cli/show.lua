@@ -41,6 +41,12 @@ function show.note(text)
   io.stderr:write(text, "\n")
 end
 
+--- Says why something did not go well, where the command goes on.
+---@param why string
+function show.failure(why)
+  show.note("troupe: " .. show.printable(why))
+end
+
 function show.is_terminal(descriptor)
   return tools.is_terminal(descriptor)
 end

@@ -110,20 +110,7 @@ local JSON_FIELDS = { "v", "n", "time", "from", "to", "type", "kind", "message",
                       "outcome", "detail", "reply" }
 
 local function as_json(row)
-  local fields = {}
-  for i, name in ipairs(JSON_FIELDS) do
-    local value = row[name]
-    fields[i] = ('"%s": %s'):format(name, value == nil and "null" or show.json_text(json.encode(value)))
-  end
-  return "{" .. table.concat(fields, ", ") .. "}"
-end
-
---- json.null, where nil is easier.
-local function without_nulls(row)
-  for name, value in pairs(row) do
-    if value == json.null then row[name] = nil end
-  end
-  return row
+  return looking.object(row, JSON_FIELDS)
 end
 
 --- Says how many messages were left out since it was said last.
@@ -175,7 +162,7 @@ local function taker(options, diagram)
       missed(row)
       return true
     end
-    without_nulls(row)
+    looking.without_nulls(row)
     if diagram then diagram:add(row) end
     if lines and not show.line(form(row)) then
       return false -- its reader has enough
