@@ -1,6 +1,5 @@
 /* test_groups.c -- the promises of groups.h. */
-#include "actor/system.h"
-#include "actor/watchdog.h"
+#include "actor/test_system.h"
 #include "base/fault.h"
 #include "base/memory.h"
 
@@ -11,8 +10,6 @@
 #include <string.h>
 
 enum { PUBLISHERS = 2 };
-
-static struct system here;
 
 /* Counts what it gets, from whom; what publishers send are numbers that go up. */
 struct member {
@@ -46,17 +43,6 @@ static enum verdict receive(struct actor *actor, struct message *message)
     return VERDICT_DONE;
 }
 
-static enum verdict nothing(struct actor *actor)
-{
-    (void)actor;
-    return VERDICT_DONE;
-}
-
-static void ends(struct actor *actor)
-{
-    (void)actor;
-}
-
 static const struct behaviour behaviour = {
     .receive = receive, .go_on = nothing, .cut = nothing, .shut_down = nothing, .end = ends,
 };
@@ -80,32 +66,6 @@ static struct actor *spawn(struct member *member)
 static void stop(struct actor *actor)
 {
     lifecycle_stop(&here, actor_self(actor), false);
-}
-
-static void run(void)
-{
-    while (scheduler_step(&here))
-        continue;
-}
-
-static void open_with(unsigned workers)
-{
-    assert(system_open(&here, workers, 0, NULL) == 0);
-    assert(system_start(&here) == 0);
-}
-
-static void shut_down(void)
-{
-    struct shutdown_account account;
-    bool threads = here.scheduler.regular > 0;
-    lifecycle_shut_down(&here, clock_now(&here.clock) + 60 * NS_PER_SEC, &account);
-    assert(account.left == 0);
-    if (threads) {
-        watchdog_stop(&here);
-        assert(scheduler_stop(&here, clock_now(&here.clock) + 60 * NS_PER_SEC));
-    }
-    assert(here.groups.by_name.count == 0);
-    system_close(&here);
 }
 
 static bool join(struct actor *actor, const char *name)

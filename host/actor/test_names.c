@@ -1,7 +1,6 @@
 /* test_names.c -- the promises of names.h: who has a name has it until he is
  * removed, and whoever waits for a name hears of it, once. */
-#include "actor/system.h"
-#include "actor/watchdog.h"
+#include "actor/test_system.h"
 #include "base/fault.h"
 #include "base/memory.h"
 
@@ -9,8 +8,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-static struct system here;
 
 /* Told by a message, waits for a name, and counts the wakes that it gets. */
 struct waiter {
@@ -38,17 +35,6 @@ static enum verdict receive(struct actor *actor, struct message *message)
     }
     message_free(message);
     return VERDICT_DONE;
-}
-
-static enum verdict nothing(struct actor *actor)
-{
-    (void)actor;
-    return VERDICT_DONE;
-}
-
-static void ends(struct actor *actor)
-{
-    (void)actor;
 }
 
 static const struct behaviour behaviour = {
@@ -87,31 +73,6 @@ static void kick(actor_id to)
     struct message *message = message_new(MESSAGE_ORDINARY, TYPE_TIMEOUT, NULL, 0);
     message->to = to;
     assert(router_send(&here, &message, 0) == ROUTER_OK);
-}
-
-static void run(void)
-{
-    while (scheduler_step(&here))
-        continue;
-}
-
-static void open_with(unsigned workers)
-{
-    assert(system_open(&here, workers, 0, NULL) == 0);
-    assert(system_start(&here) == 0);
-}
-
-static void shut_down(void)
-{
-    struct shutdown_account account;
-    bool threads = here.scheduler.regular > 0;
-    lifecycle_shut_down(&here, clock_now(&here.clock) + 60 * NS_PER_SEC, &account);
-    assert(account.left == 0);
-    if (threads) {
-        watchdog_stop(&here);
-        assert(scheduler_stop(&here, clock_now(&here.clock) + 60 * NS_PER_SEC));
-    }
-    system_close(&here);
 }
 
 /* A name is found while its actor lives; the host's own and unpublished ones are

@@ -1,5 +1,5 @@
 /* test_obituaries.c -- the promises of obituaries.h. */
-#include "actor/system.h"
+#include "actor/test_system.h"
 #include "base/fault.h"
 #include "base/memory.h"
 #include "message/pack.h"
@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-
-static struct system here;
 
 /* What a listener was told. */
 struct listener_state {
@@ -51,26 +49,9 @@ static enum verdict receive(struct actor *actor, struct message *message)
     return VERDICT_DONE;
 }
 
-static enum verdict nothing(struct actor *actor)
-{
-    (void)actor;
-    return VERDICT_DONE;
-}
-
-static void ends(struct actor *actor)
-{
-    (void)actor;
-}
-
 static const struct behaviour behaviour = {
     .receive = receive, .go_on = nothing, .cut = nothing, .shut_down = nothing, .end = ends,
 };
-
-static void run(void)
-{
-    while (scheduler_step(&here))
-        continue;
-}
 
 static actor_id spawn(struct listener_state *state, uint32_t limit, enum mailbox_overflow overflow)
 {

@@ -1,6 +1,6 @@
 /* test_statistics.c -- what is seen of actors while they run, wait, and are stuck. */
 #include "actor/statistics.h"
-#include "actor/watchdog.h"
+#include "actor/test_system.h"
 #include "base/memory.h"
 
 #include <assert.h>
@@ -11,7 +11,6 @@
 enum { WORKERS = 2, CROWD = 100 };
 #define PATIENCE_NS (30 * NS_PER_SEC)
 
-static struct system here;
 static type_id work, wait_type, stick, fail;
 static atomic_bool released;
 
@@ -40,17 +39,6 @@ static enum verdict receive(struct actor *actor, struct message *message)
     }
     message_free(message);
     return verdict;
-}
-
-static enum verdict nothing(struct actor *actor)
-{
-    (void)actor;
-    return VERDICT_DONE;
-}
-
-static void ends(struct actor *actor)
-{
-    (void)actor;
 }
 
 static const struct behaviour behaviour = {

@@ -1,8 +1,7 @@
 /* test_tap.c -- the promises of tap.h: one line a message with what became of it, for
  * those who want it and as many as they want; and nothing once they have gone. */
-#include "actor/system.h"
 #include "actor/tap.h"
-#include "actor/watchdog.h"
+#include "actor/test_system.h"
 #include "base/memory.h"
 #include "message/pack.h"
 
@@ -12,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct system here;
 static type_id ping, pong, work;
 
 /* What a tracer was shown. */
@@ -75,17 +73,6 @@ static enum verdict receive(struct actor *actor, struct message *message)
     return VERDICT_DONE;
 }
 
-static enum verdict nothing(struct actor *actor)
-{
-    (void)actor;
-    return VERDICT_DONE;
-}
-
-static void ends(struct actor *actor)
-{
-    (void)actor;
-}
-
 static const struct behaviour behaviour = {
     .receive = receive, .go_on = nothing, .cut = nothing, .shut_down = nothing, .end = ends,
 };
@@ -111,31 +98,6 @@ static enum router_answer send(enum message_kind kind, type_id type, actor_id fr
     enum router_answer answer = router_send(&here, &message, 0);
     message_free(message);
     return answer;
-}
-
-static void run(void)
-{
-    while (scheduler_step(&here))
-        continue;
-}
-
-static void open_with(unsigned workers)
-{
-    assert(system_open(&here, workers, 0, NULL) == 0);
-    assert(system_start(&here) == 0);
-}
-
-static void shut_down(void)
-{
-    struct shutdown_account account;
-    bool threads = here.scheduler.regular > 0;
-    lifecycle_shut_down(&here, clock_now(&here.clock) + 60 * NS_PER_SEC, &account);
-    assert(account.left == 0);
-    if (threads) {
-        watchdog_stop(&here);
-        assert(scheduler_stop(&here, clock_now(&here.clock) + 60 * NS_PER_SEC));
-    }
-    system_close(&here);
 }
 
 static struct tracer *trace(struct shown *shown, const struct tap_filter *filter)
