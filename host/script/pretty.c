@@ -164,15 +164,6 @@ static void print_members(struct pretty *t, int index, int depth, int indent, bo
     lua_settop(L, top);
 }
 
-static bool is_empty(lua_State *L, int index)
-{
-    lua_pushnil(L);
-    if (!lua_next(L, index))
-        return true;
-    lua_pop(L, 2);
-    return false;
-}
-
 static bool is_inside_itself(const struct pretty *t, const void *table, int depth)
 {
     for (int i = 0; i < depth; i++)
@@ -208,7 +199,7 @@ static void print_table(struct pretty *t, int index, int depth, int indent, bool
         t->cut = true;
         return;
     }
-    if (is_empty(t->p.L, index)) {
+    if (report_is_empty(t->p.L, index)) {
         bytes_append_text(out, "{}");
         return;
     }

@@ -113,6 +113,15 @@ static bool comes_before(const struct member *a, const struct member *b)
     return order != 0 ? order < 0 : a->size < b->size;
 }
 
+bool report_is_empty(lua_State *L, int index)
+{
+    lua_pushnil(L);
+    if (!lua_next(L, index))
+        return true;
+    lua_pop(L, 2);
+    return false;
+}
+
 int report_collect(lua_State *L, int index, lua_Integer border, int slots, struct member *members,
                    int limit, bool *more)
 {
@@ -203,20 +212,11 @@ static void print_members(struct printer *p, int index, int depth)
     lua_settop(L, top);
 }
 
-static bool is_empty(lua_State *L, int index)
-{
-    lua_pushnil(L);
-    if (!lua_next(L, index))
-        return true;
-    lua_pop(L, 2);
-    return false;
-}
-
 static void print_table(struct printer *p, int index, int depth)
 {
     if (!lua_checkstack(p->L, MEMBER_LIMIT + 8))
         bytes_append_text(p->out, "{...}");
-    else if (is_empty(p->L, index))
+    else if (report_is_empty(p->L, index))
         bytes_append_text(p->out, "{}");
     else if (depth >= DEPTH_LIMIT)
         bytes_append_text(p->out, "{...}");

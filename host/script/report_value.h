@@ -49,6 +49,9 @@ struct member {
 int report_collect(lua_State *L, int index, lua_Integer border, int slots, struct member *members,
                    int limit, bool *more);
 
+/* Whether the table at `index` has no members. Needs 2 free stack slots. */
+bool report_is_empty(lua_State *L, int index);
+
 /* Less than `size`, if the byte there is in the middle of a UTF-8 character. */
 size_t report_cut(const char *text, size_t size);
 
