@@ -3,6 +3,7 @@
  */
 #include "tools.h"
 
+#include "base/signals.h"
 #include "net/probe.h"
 #include "place.h"
 
@@ -38,24 +39,15 @@ int tools_make_host(struct host **host, const struct tools_listen *options, char
 
 /* ---- Signals ----------------------------------------------------------- */
 
-static sigset_t signals_taken(void)
-{
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    return signals;
-}
-
 void tools_take_signals(void)
 {
-    sigset_t signals = signals_taken();
+    sigset_t signals = ending_signals();
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
 }
 
 int tools_signal(void)
 {
-    sigset_t        signals = signals_taken();
+    sigset_t        signals = ending_signals();
     struct timespec none = { 0, 0 };
     int             number = sigtimedwait(&signals, NULL, &none);
     return number > 0 ? number : 0;

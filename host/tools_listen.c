@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/memory.h"
+#include "base/signals.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -131,10 +132,7 @@ static bool intercept(void *context, const char *receiver, struct message **mess
 
 static int open_descriptors(struct listening *listening)
 {
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
+    sigset_t signals = ending_signals();
     listening->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (listening->wake < 0)
         return -errno;

@@ -4,6 +4,7 @@
 #include "script/program_control.h"
 
 #include "base/clock.h"
+#include "base/signals.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -83,19 +84,10 @@ static struct control_connection *connection_in(lua_State *L)
     return connection;
 }
 
-static sigset_t signals_taken(void)
-{
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
-    return signals;
-}
-
 static int control_take_signals(lua_State *L)
 {
     (void)L;
-    sigset_t signals = signals_taken();
+    sigset_t signals = ending_signals();
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     return 0;
 }
@@ -111,7 +103,7 @@ static int control_connect(lua_State *L)
     if (descriptor < 0)
         return push_failure(L, why);
     connection->descriptor = descriptor;
-    sigset_t signals = signals_taken();
+    sigset_t signals = ending_signals();
     connection->signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     if (connection->signals < 0)
         return push_failure(L, strerror(errno));
@@ -251,7 +243,7 @@ static int connection_receive(lua_State *L)
     while (!push_line(L, connection)) {
         if (connection->ended)
             return push_failure(L, "closed");
-        sigset_t signals = signals_taken(), before;
+        sigset_t signals = ending_signals(), before;
         pthread_sigmask(SIG_BLOCK, &signals, &before);
         const char *why = await_more(connection, until_ns);
         pthread_sigmask(SIG_SETMASK, &before, NULL);

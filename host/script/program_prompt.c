@@ -7,6 +7,7 @@
 #include "script/program_prompt.h"
 
 #include "base/base.h"
+#include "base/signals.h"
 
 #include <editline/readline.h>
 #include <errno.h>
@@ -170,10 +171,7 @@ static int prompt_complete(lua_State *L)
 static void open_terminal(void)
 {
     static char breaks[] = " \t\n\"'`=<>+-*/%^~#&|(){},;";
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
+    sigset_t signals = ending_signals();
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     prompt.signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     setlocale(LC_CTYPE, "");

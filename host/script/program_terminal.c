@@ -7,6 +7,7 @@
 #include "script/program_terminal.h"
 
 #include "base/base.h"
+#include "base/signals.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -346,11 +347,8 @@ static int terminal_pause(lua_State *L)
     lua_Number seconds = luaL_checknumber(L, 1);
     seconds = seconds > 0 ? seconds < POLL_MOST_S ? seconds : POLL_MOST_S : 0;
     struct timespec time = { .tv_sec = (time_t)seconds };
-    sigset_t signals;
+    sigset_t signals = ending_signals();
     time.tv_nsec = (long)((seconds - (lua_Number)time.tv_sec) * 1e9);
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
     int number = sigtimedwait(&signals, NULL, &time);
     if (number < 0)
         return 0;
