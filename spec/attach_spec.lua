@@ -290,6 +290,20 @@ describe("troupe attach", function()
       assert.equal(0, ended.code, ended.out)
     end)
 
+    it("gives the terminal back as it was, however it is left", function()
+      for _, way in ipairs { ":quit\\r", "\\x04" } do
+        local ended = process.run(
+          { "/usr/bin/python3", "spec/support/terminal.py", program.is_sanitized and "120" or "40", "/bin/sh", "-c",
+            'stty -a >"$0/before"; "$@"; stty -a >"$0/after"', folder, table.unpack(words("attach", ":book")) },
+          { input = table.concat({ "expect book/book> ", "send self.count\\r", "expect 0", "expect book/book> ",
+                                   "send " .. way }, "\n") .. "\n" })
+        assert.equal(0, ended.code, ended.out)
+        local before <close> = assert(io.open(folder .. "/before"))
+        local after <close> = assert(io.open(folder .. "/after"))
+        assert.equal(before:read("a"), after:read("a"))
+      end
+    end)
+
     it("takes back an endless expression at ^C, and the actor goes on", function()
       if not signals_arrive then
         return

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <termios.h>
 #include <unistd.h>
 
 #define HISTORY_LINES 1000
@@ -30,6 +31,8 @@ static struct {
     lua_State  *L;
     bool        open;
     int         signals;       /* signalfd */
+    struct termios before;     /* how the terminal was; only if */
+    bool        has_before;
     const char *because;       /* why the line in hand has ended; NULL: it has not */
     bool        has_idle;      /* its function is at index 2 of the stack of read() */
     int         complete;      /* registry: the function; LUA_NOREF */
@@ -170,6 +173,7 @@ static int prompt_complete(lua_State *L)
 
 static void open_terminal(void)
 {
+    prompt.has_before = tcgetattr(STDIN_FILENO, &prompt.before) == 0;
     static char breaks[] = " \t\n\"'`=<>+-*/%^~#&|(){},;";
     sigset_t signals = ending_signals();
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
@@ -187,6 +191,14 @@ static void open_terminal(void)
     prompt.open = true;
 }
 
+/* libedit, which was asked for its own modes before it reads, leaves them behind. */
+static void give_terminal_back(void)
+{
+    rl_deprep_terminal();
+    if (prompt.has_before)
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &prompt.before);
+}
+
 /* read(prompt, idle?) */
 static int prompt_read(lua_State *L)
 {
@@ -199,6 +211,7 @@ static int prompt_read(lua_State *L)
     prompt.has_idle = lua_isfunction(L, 2);
     rl_prep_terminal(0); /* before the prompt: what answers it is ours, be it a ^D at once */
     char *line = readline(text);
+    give_terminal_back();
     if (line != NULL && prompt.because == NULL) {
         lua_pushstring(L, line);
         free(line);
