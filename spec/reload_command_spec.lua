@@ -235,6 +235,32 @@ describe("troupe reload", function()
       assert.same({ 1, 1 }, { get("one").version, get("two").version })
     end)
 
+    it("commits in the others while one that has prepared does not answer", function()
+      local BUSY = [[
+        return {
+          version = %d,
+          on_start = function() print "up" end,
+          on_spin = function() print "spins" local till = actor.now() + 4 repeat until actor.now() > till end,
+          on_get = function(_, _, env) env:reply("Got", { version = %d }) end,
+        }
+      ]]
+      counter("count.lua", 1)
+      write("busy.lua", BUSY:format(1, 1))
+      local one = serve("count.lua", "one")
+      serve("count.lua", "three")
+      local two = serve("busy.lua", "two")
+      counter("count.lua", 2)
+      write("busy.lua", BUSY:format(2, 2))
+      assert.equal(OK, troupe("send", "two", "Spin").code)
+      two:line "spins"
+      local command = start("reload", "--all")
+      await_held "one"
+      one:hold()
+      assert.same({ 2, 2 }, { get("two").version, get("three").version })
+      one:go_on()
+      command:wait()
+    end)
+
     it("is called off at once when the command is killed, or interrupted", function()
       counter("count.lua", 1)
       local one = serve("count.lua", "one")

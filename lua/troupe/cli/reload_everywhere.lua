@@ -83,9 +83,9 @@ local function look_again(outcome)
   end
 end
 
-local function await_end(outcome)
+local function await_end(outcome, until_s)
   local connection = outcome.connection
-  for row in function() return connection:next(COMMIT_SECONDS) end do
+  for row in function() return connection:next(math.max(until_s - tools.now(), 0)) end do
     if not row.prepared then
       outcome.report = row
     end
@@ -93,13 +93,24 @@ local function await_end(outcome)
   conclude(outcome)
 end
 
---- Tells a host what to do with what it has prepared.
-local function decide(outcome, commit)
-  local connection <close> = hosts.open(outcome.host)
-  if connection then
-    connection.patience = COMMIT_SECONDS
-    connection:ask_one { ["do"] = "verdict", ticket = outcome.ticket, commit = commit }
+--- Tells all hosts what to do with what they have prepared, then waits until they have
+--- done it: one that does not answer must not let the others' time pass.
+local function decide(outcomes, commit)
+  local told, connections = {}, {}
+  for _, outcome in ipairs(outcomes) do
+    if outcome.ticket then
+      local connection = hosts.open(outcome.host)
+      if connection then
+        connection:begin { ["do"] = "verdict", ticket = outcome.ticket, commit = commit }
+        table.insert(connections, connection)
+      end
+      table.insert(told, outcome)
+    end
   end
+  local until_s = tools.now() + COMMIT_SECONDS
+  for _, outcome in ipairs(told) do await_end(outcome, until_s) end
+  for _, connection in ipairs(connections) do connection:close() end
+  return told
 end
 
 --- Whether all that have anything to do can do it; and the signal that came, if one did.
@@ -159,15 +170,7 @@ function reload_everywhere.run(list, request)
   for _, outcome in ipairs(outcomes) do await_prepared(outcome, until_s) end
   for _, outcome in ipairs(outcomes) do look_again(outcome) end
   local commit, signal = are_ready(outcomes)
-  local told = {}
-  for _, outcome in ipairs(outcomes) do
-    if outcome.ticket then
-      table.insert(told, outcome)
-      decide(outcome, commit)
-    end
-  end
-  for _, outcome in ipairs(told) do
-    await_end(outcome)
+  for _, outcome in ipairs(decide(outcomes, commit)) do
     if not commit and outcome.code == EXIT_REFUSED then
       outcome.result, outcome.why = "called off", nil
     end
