@@ -77,7 +77,9 @@ function hosts.pick(node)
     return nil, why, code
   end
   if #found > 1 then
-    return nil, ("which host? give --node with a %s: %s"):format(node and "process" or "name or process",
+    local alike = true -- then a name does not choose
+    for _, host in ipairs(found) do alike = alike and host.name == found[1].name end
+    return nil, ("which host? give --node with a %s: %s"):format(alike and "process" or "name or process",
                                                                 hosts.titles(found)), EXIT_USAGE
   end
   return found[1]

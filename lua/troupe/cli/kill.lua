@@ -25,12 +25,12 @@ function kill.define(command)
   command:option("--node", "In this host: its name or process."):argname "NODE"
   command:option("--timeout", "How long to wait for its end: 250ms, 2s, 1m. (default: 5s)")
     :argname "DURATION":default "5s":show_default(false):convert(units.milliseconds)
-  command:flag("--json", "One object for each: {\"host\", \"pid\", \"name\", \"how\", \"then\"}.")
+  command:flag("--json", "One object for each: {\"v\", \"host\", \"pid\", \"name\", \"how\", \"then\"}.")
 end
 
 local function say(options, host, row)
   if options.json then
-    show.line(('{"host": %s, "pid": %d, "name": %s, "how": "%s", "then": "%s"}'):format(
+    show.line(('{"v": 1, "host": %s, "pid": %d, "name": %s, "how": "%s", "then": "%s"}'):format(
       show.json_string(host.name), host.pid, show.json_string(row.name), row.how, row["then"]))
   else
     show.line(("%s: %s%s"):format(show.printable(row.name), row.how,

@@ -58,7 +58,7 @@ end
 
 local function print_json(host, seen, options)
   local function line(kind, row)
-    row.kind, row.host, row.pid = kind, host.name, host.pid
+    row.v, row.kind, row.host, row.pid = 1, kind, host.name, host.pid
     return show.line(show.json_text(json.encode(row)))
   end
   local ok = line("host", seen.host)
