@@ -4,7 +4,7 @@
 local json = require "troupe.json"
 local process = require "spec.support.process"
 
-local OK, USAGE, UNREACHABLE = 0, 2, 5
+local OK, USAGE, TIMED_OUT, UNREACHABLE = 0, 2, 3, 5
 local TRIES = 200
 
 -- One script for actors that do one thing each, named after it.
@@ -323,6 +323,20 @@ describe("troupe ps", function()
     local none = troupe("ps", "feed")
     assert.equal(UNREACHABLE, none.code)
     assert.matches("no host is called 'feed'", none.err)
+  end)
+
+  it("tells of the others, and names a host that does not answer", function()
+    local held
+    for _, name in ipairs { "book", "pong" } do
+      held = process.start(words { "-e", "function on_start() print 'up' end", "--name", name }, 120)
+      held:line "up"
+    end
+    held:hold()
+    local ended = troupe("ps")
+    held:go_on()
+    assert.equal(TIMED_OUT, ended.code)
+    assert.matches("^book ", ended.out)
+    assert.matches("^troupe: pong %(process %d+%) does not answer: is it stopped%?\n$", ended.err)
   end)
 
   it("says what it cannot do", function()

@@ -104,31 +104,33 @@ local function print_table(_, seen, options)
   return ok
 end
 
---- Opens all hosts that are meant, and marks where their rates begin.
----@return cli.Connection[]? connections, string? why, integer? code
+--- Opens all hosts that are meant, and marks where their rates begin. One that does
+--- not answer, or has ended, is said.
+---@return cli.Connection[]? connections, string? why, integer? code  why none, or how one failed
 local function open_all(node)
   local list, why, code = hosts.matching(node)
   if not list then
     return nil, why, code
   end
-  local open = {}
-  for _, host in ipairs(list) do
+  local open, worst = {}, EXIT_OK
+  for i, host in ipairs(list) do
     local connection
     connection, why, code = hosts.open(host)
     if connection and snapshot.mark(connection) then
       table.insert(open, connection)
-    elseif connection then
-      why, code = connection.why, connection.code
-      connection:close()
-    end
-    if code == EXIT_INTERRUPTED or code == EXIT_TERMINATED then
-      return nil, why, code
+    else
+      if connection then
+        why, code = connection.why, connection.code
+        connection:close()
+      end
+      if code == EXIT_INTERRUPTED or code == EXIT_TERMINATED or i == #list and #open == 0 then
+        return nil, why, code
+      end
+      show.note("troupe: " .. show.printable(why))
+      worst = code
     end
   end
-  if #open == 0 then
-    return nil, why, code
-  end
-  return open
+  return open, nil, worst
 end
 
 --- Tells of all hosts that are meant, `body(host, seen)` for each. A host that ends
@@ -145,7 +147,7 @@ function ps.each(options, body)
   if news then
     return news == "interrupted" and EXIT_INTERRUPTED or EXIT_TERMINATED
   end
-  local worst = EXIT_OK
+  local worst = code
   for _, connection in ipairs(open) do
     local seen = snapshot.take(connection, {
       pattern = options.actor, sort = options.sort, limit = options.limit, hidden = options.hidden,
