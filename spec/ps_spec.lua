@@ -55,11 +55,11 @@ local ACTOR_KEYS = {
   "about", "control", "error", "errors", "failed", "for", "handled", "handling", "hash", "hidden", "high", "host",
   "kind", "last", "limit", "max", "memory", "name", "notices", "number", "oldest", "p50", "p99", "parked", "pid", "queued",
   "queued_bytes", "rate", "reserved", "restarts", "script", "state", "supervised", "target", "thread", "timed",
-  "version", "waits",
+  "v", "version", "waits",
 }
 local HOST_KEYS = {
   "actors", "busy", "cpu", "cpu_share", "dead_letters", "endpoint", "handled", "host", "kind", "name", "pid", "pinned",
-  "rate", "rss", "spares", "stopping", "uptime", "workers",
+  "rate", "rss", "spares", "stopping", "uptime", "v", "workers",
 }
 
 describe("troupe ps", function()
