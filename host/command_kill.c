@@ -40,14 +40,16 @@ static void free_wait(struct kill_wait *wait)
     memory_put(wait, sizeof *wait);
 }
 
-#define ANY_INCARNATION 0
+#define ANY_INCARNATION UINT32_MAX
 
+/* Who waits for an incarnation that is over since waits for this one, too: it was not to be
+ * told apart when it was asked. */
 static bool is_meant(const struct kill_wait *wait, actor_id id, uint32_t incarnation,
                      const struct control_client *client)
 {
     if (client != NULL)
         return wait->client == client;
-    return wait->id == id && (incarnation == ANY_INCARNATION || wait->incarnation == incarnation);
+    return wait->id == id && wait->incarnation <= incarnation;
 }
 
 /* Takes out who waits for this incarnation, or for this client; NULL: nobody. */
@@ -89,6 +91,18 @@ static void incarnation_ended(void *context, struct actor *actor)
         return;
     struct kill_wait *wait;
     uint32_t incarnation = atomic_load_explicit(&actor->incarnation, memory_order_relaxed);
+    while ((wait = take_wait(kills, actor_self(actor), incarnation, NULL)) != NULL)
+        say_over(wait, true);
+}
+
+/* On the actor's worker: it was halted when the order came to it, or has begun anew. */
+static void incarnation_missed_by(void *context, struct actor *actor)
+{
+    struct kills *kills = context;
+    uint32_t incarnation = atomic_load_explicit(&actor->incarnation, memory_order_relaxed);
+    struct kill_wait *wait;
+    if (actor->phase != PHASE_HALTED)
+        incarnation--;
     while ((wait = take_wait(kills, actor_self(actor), incarnation, NULL)) != NULL)
         say_over(wait, true);
 }
@@ -209,7 +223,7 @@ int command_kill_open(struct host *host)
         return -ENOMEM;
     lock_init(&kills->lock);
     kills->hook = (struct incarnation_hook){ .over = incarnation_ended, .gone = actor_gone,
-                                             .context = kills };
+                                             .missed = incarnation_missed_by, .context = kills };
     incarnation_listen(&host->system, &kills->hook);
     host->kills = kills;
     int error = control_add(host->control,

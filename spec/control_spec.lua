@@ -223,6 +223,18 @@ describe("the control socket", function()
       assert.same({ "main", "child", "killed", "halted" }, { row.host, row.name, row.how, row["then"] })
     end)
 
+    it("say so when it is halted already, and leave the next life of it alone", function()
+      run({ ["main.lua"] = [[
+        function on_start()
+          actor.supervise { restart = { backoff = "1h..1h" }, children = { { name = "child", script = "child.lua" } } }
+        end
+      ]], ["child.lua"] = "function on_start(self, msg) print('start', msg.restarts) end" }):line("start\t0")
+      for _ = 1, 2 do
+        local row = rows(troupe("kill", "child", "--json"))[1]
+        assert.same({ "child", "killed", "halted" }, { row.name, row.how, row["then"] })
+      end
+    end)
+
     it("name those that are meant when there are several, and take one by its host", function()
       serve("pong")
       run({ ["main.lua"] = SERVANT }, "--name", "pong"):line("up")

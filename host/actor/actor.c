@@ -119,8 +119,10 @@ static bool is_to_stop(struct actor *actor, const struct message *message)
         incarnation_ordered_to_halt(actor);
         return true;
     case STOP_KILL:
-        return message->request ==
-               atomic_load_explicit(&actor->incarnation, memory_order_relaxed);
+        if (message->request == atomic_load_explicit(&actor->incarnation, memory_order_relaxed))
+            return true;
+        incarnation_missed(actor);
+        return false;
     case STOP_DROP: /* it is not halted (any more), but may never have begun */
         actor->for_good = actor->for_good || actor->phase == PHASE_BORN;
         return actor->phase == PHASE_BORN;
@@ -214,6 +216,7 @@ static bool control(struct actor *actor, struct worker *worker, struct message *
     }
     if (UNLIKELY(actor->phase == PHASE_HALTED)) {
         if (actor_is_held(actor)) { /* a kill: nothing of it runs */
+            incarnation_missed(actor);
             message_free(message);
             return true;
         }

@@ -104,6 +104,16 @@ void incarnation_gone(struct system *system, actor_id id)
             hook->gone(hook->context, id);
 }
 
+void incarnation_missed(struct actor *actor)
+{
+    if (actor->phase == PHASE_HALTED)
+        atomic_store_explicit(&actor->condemned, 0, memory_order_relaxed);
+    for (struct incarnation_hook *hook = actor->system->incarnation_hooks; hook != NULL;
+         hook = hook->next)
+        if (hook->missed != NULL)
+            hook->missed(hook->context, actor);
+}
+
 bool incarnation_halts(const struct actor *actor)
 {
     return actor->rebirth != NULL && !actor->for_good &&
@@ -299,10 +309,12 @@ static void stop_halted(struct actor *actor, enum stop_how how)
     switch (how) {
     case STOP_ASKED:
         forget_failure(actor);
-        if (actor->supervised)
+        if (actor->supervised) {
             say_again(actor);
-        else
+            incarnation_missed(actor);
+        } else {
             end_halted(actor);
+        }
         break;
     case STOP_FOR_GOOD:
         forget_failure(actor);
@@ -316,7 +328,8 @@ static void stop_halted(struct actor *actor, enum stop_how how)
     case STOP_DROP:
         end_halted(actor);
         break;
-    case STOP_KILL: /* an incarnation that has ended */
+    case STOP_KILL: /* an incarnation that has ended, or has not begun */
+        incarnation_missed(actor);
         break;
     }
 }

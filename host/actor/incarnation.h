@@ -65,6 +65,9 @@ bool incarnation_halts(const struct actor *actor);
 struct message *incarnation_halt(struct actor *actor);
 /* A control message for a halted actor. */
 struct message *incarnation_halted_receive(struct actor *actor, struct message *message);
+/* An order to end has found nothing to be ended: tells the hooks, and sees that the
+ * incarnation that comes next is not killed for it. */
+void incarnation_missed(struct actor *actor);
 /* Whoever wanted it to be started once it is halted wants that no more. */
 void incarnation_unwanted(struct actor *actor);
 /* It has its supervisor's order to halt; it is not halted yet. */
@@ -87,10 +90,12 @@ void incarnation_escalate(struct actor *actor);
 
 /* Called on its worker when an incarnation of any actor ends: then actor->phase
  * is PHASE_HALTED or PHASE_GONE, and actor->incarnation is still its number. `gone`, which
- * may be NULL, after the last: then its name is free, and its mail refused. */
+ * may be NULL, after the last: then its name is free, and its mail refused. `missed`, which
+ * may be NULL, on its worker when an order to end found it halted, or in a later incarnation. */
 struct incarnation_hook {
     void (*over)(void *context, struct actor *actor);
     void (*gone)(void *context, actor_id id);
+    void (*missed)(void *context, struct actor *actor);
     void  *context;
     struct incarnation_hook *next;
 };

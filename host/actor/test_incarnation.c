@@ -266,6 +266,43 @@ static void test_late_kill(void)
     close_stage();
 }
 
+static void note_missed(void *context, struct actor *actor)
+{
+    assert(actor->behaviour != NULL);
+    ++*(unsigned *)context;
+}
+
+static void note_nothing(void *context, struct actor *actor)
+{
+    (void)context, (void)actor;
+}
+
+/* A kill that finds the actor halted says so, and is not kept for the next incarnation. */
+static void test_kill_while_halted(void)
+{
+    struct worker_actor worker = { 0 };
+    unsigned missed = 0;
+    struct incarnation_hook hook = { .over = note_nothing, .missed = note_missed,
+                                     .context = &missed };
+    assert(system_open(&here, 0, 0, NULL) == 0);
+    incarnation_listen(&here, &hook);
+    actor_id id = spawn(&worker, "w", restarting());
+    assert(lifecycle_start(&here, id, NULL, 0) == 0);
+    assert(send(id, type_fail, 0, 0));
+    run();
+    assert(worker.starts == 1 && missed == 0);
+    incarnation_kill(&here, id);
+    run();
+    assert(missed == 1);
+    advance(NS_PER_SEC);
+    assert(worker.starts == 2);
+    assert(!incarnation_is_condemned(registry_find(&here.registry, id)));
+    kill_life(id, 1); /* of the one before */
+    run();
+    assert(missed == 2 && worker.ends == 0);
+    close_stage();
+}
+
 /* A stop ends a halted actor at once, and its mail goes to the dead letters. */
 static void test_stop_while_halted(void)
 {
@@ -524,6 +561,7 @@ int main(void)
     test_restart();
     test_timers();
     test_late_kill();
+    test_kill_while_halted();
     test_stop_while_halted();
     test_failing_starts();
     test_escalation();
