@@ -40,7 +40,7 @@ describe("a reload in a host with workers", function()
 
   local function start(go)
     process.write_file(folder .. "/main.lua", ("local WORKER = %q\n"):format(WORKER) .. MAIN:format(go))
-    return process.start(process.troupe { "run", folder .. "/main.lua", "--workers", "3", "--", folder })
+    return process.start(process.troupe { "run", folder .. "/main.lua", "--workers", "3", "--shutdown", "20s", "--", folder })
   end
 
   it("is refused when an actor is busy for more than 5 s, which is named; and done when it is not", function()
@@ -108,7 +108,7 @@ describe("a reload in a host with workers", function()
   it("is called off at once when the host ends", function()
     local host = start [[
       function Main:on_go()
-        self.one:send("Spin", { till = actor.now() + 2 })
+        self.one:send("Spin", { till = actor.now() + 4 })
         actor.sleep("100ms")
         write(2)
         actor.ref("two"):send("Say")
@@ -116,9 +116,14 @@ describe("a reload in a host with workers", function()
         print(actor.reload { script = actor.args[1] .. "/worker.lua" })
       end]]
     host:line("reloads")
+    local looks = 0
+    repeat -- until the one is held, for which the other has no time
+      local seen = process.run(process.troupe { "ps", "--json", "--no-peers", "--actor", "two" })
+      looks = looks + 1
+    until seen.out:find('"state": ?"held"') or looks == 100
     local ended = host:stop("TERM")
     assert.truthy(ended.out:find("nil\tthe host is ending", 1, true), ended.out)
     assert.truthy(ended.err:find("the host is ending", 1, true), ended.err)
-    assert.equal(0, ended.code)
+    assert.equal(0, ended.code, ended.err)
   end)
 end)
