@@ -146,7 +146,11 @@ void api_each_timer(struct script *script, void (*fn)(void *context, type_id typ
 /* A vm_library opener: the module troupe.children. */
 int api_children_open(lua_State *L);
 
-/* A vm_library opener: the module troupe.options. */
+/* (name, fields): raises as actor.message(name, fields) would, of a declaration that
+ * is wrong by itself. In any Lua state. */
+int api_check_message(lua_State *L);
+
+/* A vm_library opener: the module troupe.options. In any Lua state. */
 int api_options_open(lua_State *L);
 
 /* (reason, text) -> nil, why. For modules in lua/troupe. */

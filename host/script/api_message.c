@@ -215,6 +215,18 @@ static type_id check_type_name(lua_State *L)
     return type;
 }
 
+int api_check_message(lua_State *L)
+{
+    lua_settop(L, 2);
+    check_type_name(L);
+    struct reading reading = { .L = L, .type = lua_tostring(L, 1) };
+    luaL_checktype(L, 2, LUA_TTABLE);
+    shape_draft_begin(&reading.draft, scratch_take(SCRATCH_FIELDS), scratch_take(SCRATCH_NAMES));
+    int first;
+    read_table(&reading, NULL, 2, 1, &first);
+    return 0;
+}
+
 /* ---- Types and their messages as values --------------------------------- */
 
 static struct message_type *type_at(lua_State *L, int index)

@@ -9,10 +9,15 @@
  *     options.nearest("nmae", names)     -- "name"; nil: none of them can be meant
  *     options.seconds("250ms")           -- 0.25; nil: it is no duration
  *     options.bytes("64KiB")             -- 65536; nil: it is no size
+ *     options.endpoint(":5001", true)    -- "tcp://127.0.0.1:5001"; or nil and why not
+ *     options.type("Exit")               -- why this cannot be sent as a message's type; nil: it can
+ *     options.message("Tick", { at = "intger" })  -- raises as actor.message would
  */
 #include "script/api.h"
 
 #include "base/suggest.h"
+#include "message/address.h"
+#include "message/type.h"
 
 #include <lauxlib.h>
 
@@ -100,6 +105,36 @@ static int options_bytes(lua_State *L)
     return 1;
 }
 
+/* endpoint(text, for_bind) -> its one spelling; or nil, why. */
+static int options_endpoint(lua_State *L)
+{
+    size_t size;
+    const char *text = luaL_checklstring(L, 1, &size);
+    char endpoint[ADDRESS_ENDPOINT_LIMIT], why[256];
+    if (address_endpoint_normalise(text, size, false, lua_toboolean(L, 2), endpoint, why,
+                                   sizeof why) != 0) {
+        lua_pushnil(L);
+        lua_pushstring(L, why);
+        return 2;
+    }
+    lua_pushstring(L, endpoint);
+    return 1;
+}
+
+/* type(name) -> nil, or why no actor can send it. */
+static int options_type(lua_State *L)
+{
+    size_t size;
+    const char *name = luaL_checklstring(L, 1, &size);
+    if (type_is_reserved(name, size))
+        lua_pushfstring(L, "only the host itself sends %s", name);
+    else if (type_intern(name, size) == TYPE_NONE)
+        lua_pushliteral(L, "this cannot be a message's type");
+    else
+        lua_pushnil(L);
+    return 1;
+}
+
 int api_options_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
@@ -108,6 +143,9 @@ int api_options_open(lua_State *L)
         { "nearest", options_nearest },
         { "seconds", options_seconds },
         { "bytes", options_bytes },
+        { "endpoint", options_endpoint },
+        { "type", options_type },
+        { "message", api_check_message },
         { NULL, NULL },
     };
     luaL_newlib(L, functions);

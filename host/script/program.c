@@ -3,6 +3,8 @@
  */
 #include "script/program.h"
 
+#include "script/api.h"
+#include "script/fence.h"
 #include "script/pack_lua.h"
 #include "script/program_control.h"
 #include "script/program_prompt.h"
@@ -306,6 +308,8 @@ static int run_protected(lua_State *L)
     preload(L, "troupe.port", port_open, program);
     preload(L, "troupe.tools", tools_open, program->tools);
     preload(L, "troupe.json", json_lua_open, program);
+    preload(L, "troupe.options", api_options_open, program);
+    preload(L, "troupe.fence", fence_open, program);
     preload(L, "troupe.prompt", program_prompt_open, program);
     set_arguments(L, program);
 

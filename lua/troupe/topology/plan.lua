@@ -1,0 +1,213 @@
+--- What of a topology each host has to run, and in which order hosts start.
+local Settings = require "troupe.topology.settings"
+local Values = require "troupe.topology.values"
+local options = require "troupe.options"
+
+local Planning = {}
+
+--- The node of that name, or nil.
+---@param model troupe.topology.Model
+---@param name string
+---@return troupe.topology.Node?
+function Planning.node(model, name)
+  for _, node in ipairs(model.nodes) do
+    if node.name == name then return node end
+  end
+end
+
+-- The actor that has this name, or an instance that has it.
+local function find_actor(node, name)
+  local group, number = name:match("^(.+)%.([1-9]%d*)$")
+  number = math.tointeger(tonumber(number))
+  for _, actor in ipairs(node.actors) do
+    if actor.name == name then return actor end
+    if actor.name == group and actor.instances and number and number <= actor.instances then return actor end
+  end
+end
+
+--- See topology.where.
+---@param model troupe.topology.Model
+---@param name string
+---@return (troupe.topology.Actor|troupe.topology.External)? found
+---@return troupe.topology.Node? node
+function Planning.where(model, name)
+  local bare, place = name:match("^(.*)@([^@]*)$")
+  for _, node in ipairs(model.nodes) do
+    local found = (not place or place == node.name) and find_actor(node, bare or name)
+    if found then return found, node end
+  end
+  for _, external in ipairs(not place and model.externals or {}) do
+    if external.name == name then return external end
+  end
+end
+
+----------------------------------------------------------------- order ----
+
+-- Visits nodes so that each comes behind those that it comes after; `ring(path)` is told
+-- of circles.
+local function walk(model, visit, ring)
+  local state, path = {}, {}
+  local function go(node)
+    state[node] = "under way"
+    table.insert(path, node.name)
+    for _, name in ipairs(node.after) do
+      local before = Planning.node(model, name)
+      if before and not state[before] then
+        go(before)
+      elseif before and state[before] == "under way" then
+        ring(path, name)
+      end
+    end
+    table.remove(path)
+    state[node] = "done"
+    visit(node)
+  end
+  for _, node in ipairs(model.nodes) do
+    if not state[node] and node.name then go(node) end
+  end
+end
+
+--- The nodes in the order of their start: by `after`, and then by the file.
+---@param model troupe.topology.Model
+---@return troupe.topology.Node[]
+function Planning.order(model)
+  local order = {}
+  walk(model, function(node) table.insert(order, node) end, function() end)
+  return order
+end
+
+--- Circles of `after`: the names of their nodes, each after the next, the last being the first.
+---@param model troupe.topology.Model
+---@return string[][]
+function Planning.rings(model)
+  local rings = {}
+  walk(model, function() end, function(path, name)
+    local ring, inside = {}, false
+    for _, each in ipairs(path) do
+      inside = inside or each == name
+      if inside then table.insert(ring, each) end
+    end
+    table.insert(ring, name)
+    table.insert(rings, ring)
+  end)
+  return rings
+end
+
+----------------------------------------------------------------- parts ----
+
+-- Where others reach the node, if it listens at a port that is known.
+local function endpoint_of(node)
+  local text = node.advertise or node.bind
+  if not text then return nil end
+  return (options.endpoint((text:gsub("^tcp://%*:", ":")), false))
+end
+
+-- An endpoint of an external in its one spelling.
+local function external_endpoint(text)
+  local flat, rest = text:match("^(flat:)(.*)$")
+  return (flat or "") .. (options.endpoint(rest or text, false) or rest or text)
+end
+
+-- What a ref in the file is for an actor of a node that has these others in its host.
+local function resolve_ref(model, target, is_here)
+  if target:find("@[^@]*:[^@]*$") then return target end
+  local found, node = Planning.where(model, target)
+  local bare = target:match("^(.*)@[^@]*$") or target
+  if not found then return target end
+  if not node then return ("%s@%s"):format(found.actor, external_endpoint(found.endpoint)) end
+  local endpoint = endpoint_of(node)
+  if is_here[node.name] or not endpoint then return bare end
+  return ("%s@%s"):format(bare, endpoint)
+end
+
+local function resolve_config(model, value, is_here)
+  if type(value) ~= "table" then return value end
+  if type(value["$ref"]) == "string" then return { ["$ref"] = resolve_ref(model, value["$ref"], is_here) } end
+  local copy = {}
+  for key, each in pairs(value) do copy[key] = resolve_config(model, each, is_here) end
+  return copy
+end
+
+-- A script beside the topology is found there wherever the host is started.
+local function script_path(model, script)
+  if script:find("^/") or model.folder == "" or model.folder == "." then return script end
+  for _, suffix in ipairs { "", ".lua" } do
+    local path = ("%s/%s"):format(model.folder, script)
+    local file = io.open(path .. suffix, "rb")
+    if file then
+      local is_file = file:read(0) ~= nil or file:seek("end") == 0
+      file:close()
+      if is_file then return path end
+    end
+  end
+  return script
+end
+
+-- The declared fields of all that an actor sends and gets.
+local function types_of(model, actor)
+  local types = {}
+  for _, link in ipairs(model.links) do
+    if Planning.where(model, link.from) == actor or Planning.where(model, link.to) == actor then
+      for _, list in ipairs { link.types, link.answers } do
+        for _, type in ipairs(list) do types[type.name] = types[type.name] or Values.copy(type.fields) end
+      end
+    end
+  end
+  return types
+end
+
+local function plan_actor(model, actor, is_here)
+  return {
+    name = actor.name,
+    script = actor.script and script_path(model, actor.script),
+    source = actor.source,
+    config = resolve_config(model, actor.config, is_here),
+    options = Values.copy(actor.options),
+    instances = actor.instances,
+    route = actor.route,
+    types = types_of(model, actor),
+  }
+end
+
+-- Where NAME@node leads, for a host with the nodes that are `here`.
+local function ways(model, is_here)
+  local nodes = {}
+  for _, node in ipairs(model.nodes) do
+    nodes[node.name] = is_here[node.name] and "" or endpoint_of(node)
+  end
+  return nodes
+end
+
+local function plan_node(model, node)
+  local is_here = { [node.name] = true }
+  local plan = {
+    topology = model.name, node = node.name, workers = node.workers,
+    bind = node.bind and { (options.endpoint(node.bind, true)) } or {},
+    advertise = node.advertise and options.endpoint(node.advertise, false) or nil,
+    options = Settings.for_host(node.options), nodes = ways(model, is_here), actors = {},
+  }
+  for _, actor in ipairs(node.actors) do table.insert(plan.actors, plan_actor(model, actor, is_here)) end
+  return plan
+end
+
+--- See topology.plan.
+---@param model troupe.topology.Model
+---@param how? { one?: boolean }
+---@return troupe.topology.Plan[]? plans
+---@return string[]? reasons
+function Planning.plan(model, how)
+  local order, plans = Planning.order(model), {}
+  for _, node in ipairs(order) do table.insert(plans, plan_node(model, node)) end
+  if not (how and how.one) then return plans end
+  local one, is_here = { topology = model.name, node = model.name, bind = {}, options = {}, actors = {} }, {}
+  for _, node in ipairs(order) do is_here[node.name] = true end
+  one.nodes = ways(model, is_here)
+  for place, node in ipairs(order) do
+    one.advertise = one.advertise or plans[place].advertise
+    table.move(plans[place].bind, 1, #plans[place].bind, #one.bind + 1, one.bind)
+    for _, actor in ipairs(node.actors) do table.insert(one.actors, plan_actor(model, actor, is_here)) end
+  end
+  return { one }
+end
+
+return Planning

@@ -1,0 +1,70 @@
+--- From the text of a topology file to its model, and to everything in it that is wrong as
+--- far as the file alone tells.
+---
+--- ```lua
+--- local model, problems = Read.read(text, { name = "market.lua", folder = "." })
+--- ```
+local Declarations = require "troupe.topology.declarations"
+local Resolve = require "troupe.topology.resolve"
+local Words = require "troupe.topology.words"
+
+local Read = {}
+
+--- Bytes of a file.
+Read.TEXT_LIMIT = 1 << 20
+
+local PROBLEMS_LIMIT = 200
+
+-- Collects problems. A mistake that is seen twice is told once.
+local function make_list(file)
+  local problems, told = {}, {}
+  local function add(severity, line, text, hint)
+    local key = ("%d %s"):format(line, text)
+    if told[key] or #problems >= PROBLEMS_LIMIT then return end
+    told[key] = true
+    table.insert(problems, { line = line, severity = severity, text = text, hint = hint, file = file,
+                             place = #problems })
+  end
+  return problems, {
+    error = function(line, text, hint) add("error", line, text, hint) end,
+    warn = function(line, text, hint) add("warning", line, text, hint) end,
+  }
+end
+
+local function close_list(problems)
+  table.sort(problems, function(a, b)
+    if a.line ~= b.line then return a.line < b.line end
+    return a.place < b.place
+  end)
+  local errors = 0
+  for _, problem in ipairs(problems) do
+    problem.place = nil
+    if problem.severity == "error" then errors = errors + 1 end
+  end
+  return errors
+end
+
+--- See topology.read.
+---@param text string
+---@param about { name: string, folder: string }
+---@return troupe.topology.Model?
+---@return troupe.topology.Problem[]
+function Read.read(text, about)
+  local problems, tell = make_list(about.name)
+  local model
+  if #text > Read.TEXT_LIMIT then
+    tell.error(1, ("this is larger than %d KiB"):format(Read.TEXT_LIMIT >> 10))
+  else
+    local noted = Words.run(text)
+    for _, wrong in ipairs(noted.wrong) do tell.error(wrong.line, wrong.text, wrong.hint) end
+    local declarations = Declarations.new(noted, tell)
+    model = declarations:topology()
+    if model then
+      model.file, model.folder = about.name, about.folder
+      Resolve.check(model, declarations.refs, tell)
+    end
+  end
+  return close_list(problems) == 0 and model or nil, problems
+end
+
+return Read

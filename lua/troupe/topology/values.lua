@@ -1,0 +1,166 @@
+--- The values in a topology file that are copied from it: a config, the fields of a
+--- message type. They may be as wrong as anything that somebody has written.
+---
+--- ```lua
+--- local config, wrong = Values.config(given, noted.of, budget)
+--- -- wrong: { { text = "config.to.f is a function, and that cannot be a message", line = nil } }
+--- ```
+local Words = require "troupe.topology.words"
+
+local Values = {}
+
+local DEPTH_LIMIT = 48       -- tables in a config: plans are JSON, of at most 64, with configs in them
+local WRONG_LIMIT = 20       -- that are told of one config
+
+-- In all configs of a file, as it may hold one table or text many times.
+local VALUES_LIMIT = 100000
+local BYTES_LIMIT = 8 << 20
+
+--- What all configs of a file may hold together.
+function Values.budget() return { values = VALUES_LIMIT, bytes = BYTES_LIMIT } end
+
+--- The keys of a table in a steady order: 1, 2, ... and then texts. Others are in `strange`.
+---@param given table
+---@return integer[] places, string[] names, any[] strange
+function Values.keys(given)
+  local places, names, strange = {}, {}, {}
+  for key in next, given do
+    if math.type(key) == "integer" and key >= 1 then
+      places[#places + 1] = key
+    elseif type(key) == "string" then
+      names[#names + 1] = key
+    else
+      strange[#strange + 1] = key
+    end
+  end
+  table.sort(places)
+  table.sort(names)
+  return places, names, strange
+end
+
+local function place_of(path, key)
+  if type(key) == "string" and #key <= 40 and key:find("^[%a_][%w_]*$") then return path .. "." .. key end
+  return ("%s[%s]"):format(path, Words.shown(key))
+end
+
+-- Whether there is room for one more value.
+local function spend(budget, value)
+  budget.values = budget.values - 1
+  if type(value) == "string" then budget.bytes = budget.bytes - #value end
+  budget.spent = budget.values < 0 or budget.bytes < 0
+  return not budget.spent
+end
+
+local copy_value
+
+local function copy_ref(declared, path, reading)
+  local target = declared.body
+  if type(target) ~= "string" or target == "" then
+    table.insert(reading.wrong, { line = declared.line,
+      text = ("%s: ref needs a name, as in ref \"book\", not %s"):format(path, Words.shown(target)) })
+    return nil
+  end
+  local ref = { ["$ref"] = target }
+  table.insert(reading.refs, { ref = ref, target = target, line = declared.line, path = path })
+  return ref
+end
+
+local function copy_table(given, path, depth, reading)
+  local function wrong(text) table.insert(reading.wrong, { text = path .. " " .. text }) end
+  if reading.inside[given] then return wrong "is inside of itself, and that cannot be a message" end
+  if depth > DEPTH_LIMIT then return wrong(("is more than %d tables deep"):format(DEPTH_LIMIT)) end
+  local places, names, strange = Values.keys(given)
+  if strange[1] ~= nil then return wrong(("has a %s for a key: keys are names"):format(type(strange[1]))) end
+  if places[1] and names[1] then
+    return wrong(("is a list and has names, too (%s): make it one of both"):format(Words.shown(names[1])))
+  end
+  if #places > 0 and places[#places] ~= #places then return wrong "is a list with holes" end
+  if given["$ref"] ~= nil then return wrong "has a '$ref', which is kept for refs: write ref \"NAME\"" end
+  reading.inside[given] = true
+  local copy = {}
+  for _, keys in ipairs { places, names } do
+    for _, key in ipairs(keys) do
+      if type(key) == "string" and not utf8.len(key) then wrong "has a name that is no UTF-8" end
+      copy[key] = copy_value(given[key], place_of(path, key), depth + 1, reading)
+    end
+  end
+  reading.inside[given] = nil
+  return copy
+end
+
+function copy_value(value, path, depth, reading)
+  local function wrong(text) table.insert(reading.wrong, { text = path .. " " .. text }) end
+  if not spend(reading.budget, value) or #reading.wrong >= WRONG_LIMIT then return nil end
+  local declared = type(value) == "table" and reading.of[value]
+  if declared then
+    if declared.kind == "ref" then return copy_ref(declared, path, reading) end
+    if declared.kind ~= "unknown" then
+      wrong(("is a declared %s: write ref \"NAME\" for a ref to it"):format(declared.kind))
+    end
+    return nil
+  end
+  if type(value) == "table" then return copy_table(value, path, depth, reading) end
+  if type(value) == "function" then return wrong "is a function, and that cannot be a message" end
+  if type(value) == "string" and not utf8.len(value) then return wrong "is a text that is no UTF-8" end
+  if math.type(value) == "float" and (value ~= value or value == math.huge or value == -math.huge) then
+    return wrong(("is %s, and there is no JSON for that"):format(tostring(value)))
+  end
+  return value
+end
+
+--- A copy of a config in which refs are { ["$ref"] = "book" }; and what is wrong with it.
+---@param given any
+---@param of table<any, troupe.topology.Declared>
+---@param budget table  of Values.budget()
+---@return table config
+---@return { text: string, line: integer? }[] wrong
+---@return { ref: table, target: string, line: integer, path: string }[] refs  those in it
+function Values.config(given, of, budget)
+  local reading = { of = of, inside = {}, wrong = {}, refs = {}, budget = budget }
+  if type(given) ~= "table" or of[given] then
+    if not (of[given] and of[given].kind == "unknown") then
+      table.insert(reading.wrong, { text = "config is a table, not " ..
+        (of[given] and "a declared " .. of[given].kind or Words.shown(given)) })
+    end
+    return {}, reading.wrong, {}
+  end
+  if #given > 0 then
+    table.insert(reading.wrong, { text = "config has names, and this is a list" })
+    return {}, reading.wrong, {}
+  end
+  local config = copy_table(given, "config", 1, reading) or {}
+  if budget.spent and not budget.told then
+    budget.told = true
+    table.insert(reading.wrong, { text = ("config: all of them together hold more than %d values or %d MiB"):format(
+      VALUES_LIMIT, BYTES_LIMIT >> 20) })
+  end
+  return config, reading.wrong, reading.refs
+end
+
+--- A copy of plain values that have no cycles.
+---@generic T
+---@param value T
+---@return T
+function Values.copy(value)
+  if type(value) ~= "table" then return value end
+  local copy = {}
+  for key, each in pairs(value) do copy[key] = Values.copy(each) end
+  return copy
+end
+
+--- Whether two plain values without cycles are the same, a float and an integer being two things.
+---@param a any
+---@param b any
+---@return boolean
+function Values.equal(a, b)
+  if type(a) ~= "table" or type(b) ~= "table" then return a == b and math.type(a) == math.type(b) end
+  for key, each in pairs(a) do
+    if not Values.equal(each, b[key]) then return false end
+  end
+  for key in pairs(b) do
+    if a[key] == nil then return false end
+  end
+  return true
+end
+
+return Values
