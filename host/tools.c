@@ -4,6 +4,7 @@
 #include "tools.h"
 
 #include "base/signals.h"
+#include "net/policy.h"
 #include "net/probe.h"
 #include "place.h"
 
@@ -85,6 +86,15 @@ static int normalise(const char *endpoint, bool numeric_only, char *out, size_t 
     return error;
 }
 
+static int judge_hosts(const char *list, bool words, char *why, size_t room)
+{
+    struct policy policy;
+    int error = policy_parse(&policy, words ? POLICY_ENDPOINTS : POLICY_ADDRESSES, list, why,
+                             room);
+    policy_fini(&policy);
+    return error;
+}
+
 static void facts(const struct tools_ear *ear)
 {
     struct rlimit files;
@@ -114,6 +124,7 @@ const struct tools_port tools_port = {
     .resolve = probe_resolve,
     .probe = probe,
     .normalise = normalise,
+    .hosts = judge_hosts,
     .port_is_taken = probe_port_is_taken,
     .facts = facts,
 };

@@ -9,7 +9,7 @@
  *     options.nearest("nmae", names)     -- "name"; nil: none of them can be meant
  *     options.seconds("250ms")           -- 0.25; nil: it is no duration
  *     options.bytes("64KiB")             -- 65536; nil: it is no size
- *     options.endpoint(":5001", true)    -- "tcp://127.0.0.1:5001"; or nil and why not
+ *     options.endpoint(":5001", true)    -- "tcp://127.0.0.1:5001", true (loopback); or nil, why
  *     options.type("Exit")               -- why this cannot be sent as a message's type; nil: it can
  *     options.message("Tick", { at = "intger" })  -- raises as actor.message would
  */
@@ -105,7 +105,8 @@ static int options_bytes(lua_State *L)
     return 1;
 }
 
-/* endpoint(text, for_bind) -> its one spelling; or nil, why. */
+/* endpoint(text, for_bind) -> its one spelling, and whether it is of this machine
+ * only; or nil, why. */
 static int options_endpoint(lua_State *L)
 {
     size_t size;
@@ -118,7 +119,8 @@ static int options_endpoint(lua_State *L)
         return 2;
     }
     lua_pushstring(L, endpoint);
-    return 1;
+    lua_pushboolean(L, address_endpoint_is_loopback(endpoint));
+    return 2;
 }
 
 /* type(name) -> nil, or why no actor can send it. */

@@ -373,6 +373,17 @@ static int tools_normalise(lua_State *L)
     return 1;
 }
 
+/* hosts(list, words) -> true; or nil, why, exit code */
+static int tools_hosts(lua_State *L)
+{
+    char why[WHY_ROOM] = "";
+    int  error = port_of(L)->hosts(luaL_checkstring(L, 1), lua_toboolean(L, 2), why, sizeof why);
+    if (error != 0)
+        return push_failure(L, error, why);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
 /* port_is_taken(number) -> boolean */
 static int tools_port_is_taken(lua_State *L)
 {
@@ -423,6 +434,7 @@ int tools_open(lua_State *L)
         { "resolve", tools_resolve },
         { "probe", tools_probe },
         { "normalise", tools_normalise },
+        { "hosts", tools_hosts },
         { "port_is_taken", tools_port_is_taken },
         { "facts", tools_facts },
         { NULL, NULL },

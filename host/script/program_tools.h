@@ -111,6 +111,9 @@ struct tools_port {
     /* The one spelling of an endpoint, in `out` of `size` bytes. -EINVAL. */
     int  (*normalise)(const char *endpoint, bool numeric_only, char *out, size_t size, char *why,
                       size_t room);
+    /* Whether a list of hosts is one as --allow takes it, or with `words` as
+     * --reply-to does. -EINVAL. */
+    int  (*hosts)(const char *list, bool words, char *why, size_t room);
     /* Whether somebody listens on this port of ours. */
     bool (*port_is_taken)(uint16_t port);
     /* Tells of this machine and installation: zmq, curve, files, cores, share. */

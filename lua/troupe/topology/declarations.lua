@@ -1,5 +1,6 @@
 --- What the words of a topology file have declared, made into the model: one declaration
 --- after the other, each by itself. How they fit together is for resolve.lua.
+local Places = require "troupe.topology.places"
 local Shapes = require "troupe.topology.shapes"
 local Settings = require "troupe.topology.settings"
 local Values = require "troupe.topology.values"
@@ -18,21 +19,26 @@ Declarations.__index = Declarations
 
 local shown = Words.shown
 
+---@param text string  that was run
 ---@param noted troupe.topology.Noted
 ---@param tell { error: fun(line: integer, text: string, hint: string?) }
 ---@return troupe.topology.Declarations
-function Declarations.new(noted, tell)
-  return setmetatable({ noted = noted, of = noted.of, tell = tell, refs = {}, budget = Values.budget() }, Declarations)
+function Declarations.new(text, noted, tell)
+  return setmetatable({
+    noted = noted, of = noted.of, places = Places.new(text), tell = tell, refs = {}, budget = Values.budget(),
+  }, Declarations)
 end
 
 -- "node 'feed'", and "a node" where it has no name that could be said.
 local function who(declared)
+  if declared.kind == "link" then return "link" end
   if type(declared.name) ~= "string" then return (declared.kind:find "^[ae]" and "an " or "a ") .. declared.kind end
   return ("%s %s"):format(declared.kind, shown(declared.name))
 end
 
-function Declarations:wrong(declared, text, hint, line)
-  self.tell.error(line or declared.line, ("%s: %s"):format(who(declared), text), hint)
+-- `keys` lead to what is wrong, in the declaration's table.
+function Declarations:wrong(declared, text, keys, hint)
+  self.tell.error(self.places:line(declared, keys or {}), ("%s: %s"):format(who(declared), text), hint)
 end
 
 -- The name, if it can be one.
@@ -79,8 +85,8 @@ function Declarations:read_list(declared, body, kinds)
       table.insert(found, member)
     elseif member.kind ~= "unknown" then
       member.used = true
-      self:wrong(declared, ("%s cannot stand in it: %s is expected"):format(who(member), kinds.expected),
-        nil, member.line)
+      self.tell.error(member.line, ("%s: %s cannot stand in it: %s is expected"):format(who(declared), who(member),
+        kinds.expected))
     end
   end
   if strange[1] ~= nil then
@@ -97,7 +103,7 @@ function Declarations:read_options(declared, body, names, read)
   for _, name in ipairs(given) do
     local value = body[name]
     if not known[name] then
-      self.tell.error(declared.line, ("%s has no option %s"):format(who(declared), shown(name)),
+      self.tell.error(self.places:line(declared, { name }), ("%s has no option %s"):format(who(declared), shown(name)),
         Settings.hint(name, names))
     elseif not (self.of[value] and self.of[value].kind == "unknown") then
       read(name, value)
@@ -108,14 +114,14 @@ end
 -- An endpoint as it is written, if it is one.
 function Declarations:read_endpoint(declared, name, value, for_bind)
   if type(value) ~= "string" then
-    self:wrong(declared, ('%s is an endpoint, as "tcp://127.0.0.1:5001", not %s'):format(name, shown(value)))
+    self:wrong(declared, ('%s is an endpoint, as "tcp://127.0.0.1:5001", not %s'):format(name, shown(value)), { name })
     return nil
   end
   local endpoint = value
   if not for_bind and value:find("^flat:") then endpoint = value:sub(6) end
   local fine, why = options.endpoint(endpoint, for_bind)
   if not fine then
-    self:wrong(declared, ("%s: %s"):format(name, why))
+    self:wrong(declared, ("%s: %s"):format(name, why), { name })
     return nil
   end
   return value
@@ -132,7 +138,7 @@ function Declarations:read_after(declared, value)
     table.insert(after, list[place])
   end
   if fine then return after end
-  self:wrong(declared, 'after is the name of a node, or a list of them, as { "feed", "risk" }')
+  self:wrong(declared, 'after is the name of a node, or a list of them, as { "feed", "risk" }', { "after" })
   return {}
 end
 
@@ -141,7 +147,8 @@ end
 function Declarations:read_instances(declared, value)
   local instances = math.type(value) and math.tointeger(value)
   if instances and instances >= 1 and instances <= INSTANCES_LIMIT then return instances end
-  self:wrong(declared, ("instances is a whole number from 1 to %d, not %s"):format(INSTANCES_LIMIT, shown(value)))
+  self:wrong(declared, ("instances is a whole number from 1 to %d, not %s"):format(INSTANCES_LIMIT, shown(value)),
+    { "instances" })
 end
 
 function Declarations:read_route(declared, value)
@@ -150,22 +157,22 @@ function Declarations:read_route(declared, value)
   if field == "" then
     if value == "round" or value == "least" or value == "broadcast" then return value end
     if name == "hash" then
-      self:wrong(declared, 'route "hash" needs the field that it looks at, as "hash:symbol"')
+      self:wrong(declared, 'route "hash" needs the field that it looks at, as "hash:symbol"', { "route" })
       return nil
     end
   elseif name == "hash" then
     if not field:find("%c") then return value end
   end
   self:wrong(declared, ("route is one of %s, not %s"):format(table.concat(ROUTES, ", "), shown(value)),
-    type(name) == "string" and Settings.hint(name, ROUTE_WORDS) or nil)
+    { "route" }, type(name) == "string" and Settings.hint(name, ROUTE_WORDS) or nil)
 end
 
 -- An option of actor.spawn: those that are tables member by member, so that each mistake is told.
 function Declarations:read_spawn_option(declared, name, value)
   local members = TABLE_OPTIONS[name]
   if not members or type(value) ~= "table" or self.of[value] then
-    local wrong = Settings.check_actor(name, self.of[value] and function() end or value)
-    if wrong then self:wrong(declared, (wrong:gsub("not a function$", "not a " .. type(value)))) end
+    local wrong = Settings.check_actor(name, not self.of[value] and value or print)
+    if wrong then self:wrong(declared, wrong, { name }) end
     return not wrong and Values.copy(value) or nil
   end
   local read, known = {}, {}
@@ -174,15 +181,17 @@ function Declarations:read_spawn_option(declared, name, value)
   for _, key in ipairs(names) do
     local wrong = known[key] and Settings.check_actor(name, { [key] = value[key] })
     if not known[key] then
-      self:wrong(declared, ("%s has no option %s"):format(name, shown(key)), Settings.hint(key, members))
+      self:wrong(declared, ("%s has no option %s"):format(name, shown(key)), { name, key },
+        Settings.hint(key, members))
     elseif wrong then
-      self:wrong(declared, wrong)
+      self:wrong(declared, wrong, { name, key })
     else
       read[key] = value[key]
     end
   end
   if places[1] or strange[1] ~= nil then
-    self:wrong(declared, ("%s is a table of %s and %s"):format(name, table.concat(members, ", ", 1, 2), members[3]))
+    self:wrong(declared, ("%s is a table of %s and %s"):format(name, table.concat(members, ", ", 1, 2), members[3]),
+      { name })
   end
   return read
 end
@@ -206,9 +215,9 @@ function Declarations:read_script(declared, body, actor)
   elseif type(source) == "string" and source ~= "" then
     actor.source = source
   elseif source ~= nil then
-    self:wrong(declared, ("source is the text of a script, not %s"):format(shown(source)))
+    self:wrong(declared, ("source is the text of a script, not %s"):format(shown(source)), { "source" })
   elseif path == nil then
-    self:wrong(declared, "its script is missing: write its path first, as { \"actors/feed.lua\" }")
+    if declared.body then self:wrong(declared, "its script is missing: write its path first, as { \"actors/feed.lua\" }") end
   elseif not (self.of[path] and self.of[path].kind == "unknown") then
     self:wrong(declared, ("the path of its script is a text, not %s"):format(shown(path)))
   end
@@ -216,7 +225,7 @@ end
 
 function Declarations:read_config(declared, value, actor)
   local config, wrong, refs = Values.config(value, self.of, self.budget)
-  for _, each in ipairs(wrong) do self:wrong(declared, each.text, nil, each.line) end
+  for _, each in ipairs(wrong) do self:wrong(declared, each.text, each.keys) end
   for _, ref in ipairs(refs) do
     ref.actor = actor
     table.insert(self.refs, ref)
@@ -240,9 +249,10 @@ function Declarations:actor(declared, node_name)
     end
   end)
   if body.instances ~= nil and body.route == nil then
-    self:wrong(declared, "it has instances and no route: write route = \"round\", \"least\", \"broadcast\" or \"hash:FIELD\"")
+    self:wrong(declared, "it has instances and no route: write route = \"round\", \"least\", \"broadcast\" or \"hash:FIELD\"",
+      { "instances" })
   elseif body.route ~= nil and body.instances == nil then
-    self:wrong(declared, "it has a route and no instances: write instances = 4, or leave the route out")
+    self:wrong(declared, "it has a route and no instances: write instances = 4, or leave the route out", { "route" })
   end
   return actor
 end
@@ -263,7 +273,7 @@ function Declarations:node(declared)
     else
       local wrong, hint = Settings.check_node(name, value)
       if wrong then
-        self:wrong(declared, wrong, hint)
+        self:wrong(declared, wrong, { name }, hint)
       elseif name == "workers" then
         node.workers = math.tointeger(value)
       else
@@ -271,6 +281,8 @@ function Declarations:node(declared)
       end
     end
   end)
+  local wrong, name = Settings.check_security(node)
+  if wrong then self:wrong(declared, wrong, { name }) end
   return node
 end
 
@@ -294,7 +306,7 @@ function Declarations:external(declared)
   self:read_options(declared, body, EXTERNAL_NAMES, function(key, value)
     if type(value) ~= "string" or value == "" or #value > 255 or value:find("[%c@]") or not utf8.len(value) then
       self:wrong(declared, ("%s is %s, not %s"):format(key, key == "from" and "the name of a language, as \"python\""
-        or "what it is called there", shown(value)))
+        or "what it is called there", shown(value)), { key })
     else
       external[key] = value
     end
@@ -319,7 +331,7 @@ function Declarations:link(declared)
         place == 1 and "its first element, who sends," or "its second element, who gets it,", shown(value)))
     end
   end
-  local shapes = Shapes.new(self.of, function(text) self:wrong(declared, text) end)
+  local shapes = Shapes.new(self.of, function(text, type) self:wrong(declared, text, { type }) end)
   link.types = shapes:types(body)
   if body.answers ~= nil then link.answers = shapes:answers(body.answers) end
   return link

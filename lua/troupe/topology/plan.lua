@@ -1,5 +1,6 @@
 --- What of a topology each host has to run, and in which order hosts start.
 local Settings = require "troupe.topology.settings"
+local Unite = require "troupe.topology.unite"
 local Values = require "troupe.topology.values"
 local options = require "troupe.options"
 
@@ -128,19 +129,24 @@ local function resolve_config(model, value, is_here)
   return copy
 end
 
--- A script beside the topology is found there wherever the host is started.
+-- A path in the file, as it is from the current folder.
+local function beside(model, path)
+  if path:find("^/") or model.folder == "" or model.folder == "." then return path end
+  return ("%s/%s"):format(model.folder, path)
+end
+
+local function is_file(path)
+  local file = io.open(path, "rb")
+  if not file then return false end
+  local size = file:seek("end") -- of a folder: none, or the largest number
+  file:close()
+  return size ~= nil and size < math.maxinteger
+end
+
+-- A script beside the topology; or else found as actor.spawn finds it.
 local function script_path(model, script)
-  if script:find("^/") or model.folder == "" or model.folder == "." then return script end
-  for _, suffix in ipairs { "", ".lua" } do
-    local path = ("%s/%s"):format(model.folder, script)
-    local file = io.open(path .. suffix, "rb")
-    if file then
-      local is_file = file:read(0) ~= nil or file:seek("end") == 0
-      file:close()
-      if is_file then return path end
-    end
-  end
-  return script
+  local path = beside(model, script)
+  return (is_file(path) or is_file(path .. ".lua")) and path or script
 end
 
 -- The declared fields of all that an actor sends and gets.
@@ -178,16 +184,44 @@ local function ways(model, is_here)
   return nodes
 end
 
+local function host_options(model, node)
+  local fields = Settings.for_host(node.options)
+  for _, name in ipairs { "curve_key", "curve_peers" } do
+    fields[name] = fields[name] and beside(model, fields[name])
+  end
+  return fields
+end
+
 local function plan_node(model, node)
   local is_here = { [node.name] = true }
   local plan = {
     topology = model.name, node = node.name, workers = node.workers,
     bind = node.bind and { (options.endpoint(node.bind, true)) } or {},
     advertise = node.advertise and options.endpoint(node.advertise, false) or nil,
-    options = Settings.for_host(node.options), nodes = ways(model, is_here), actors = {},
+    options = host_options(model, node), nodes = ways(model, is_here), actors = {},
   }
   for _, actor in ipairs(node.actors) do table.insert(plan.actors, plan_actor(model, actor, is_here)) end
   return plan
+end
+
+-- All of them in one host. What only some actors are kept from stays theirs.
+local function unite(model, order, plans)
+  local united, more = Unite.options(plans)
+  if not united then return nil, more end
+  local is_here = {}
+  for _, node in ipairs(order) do is_here[node.name] = true end
+  local one = { topology = model.name, node = model.name, bind = {}, workers = more, options = united,
+                nodes = ways(model, is_here), actors = {} }
+  for place, node in ipairs(order) do
+    one.advertise = one.advertise or plans[place].advertise
+    table.move(plans[place].bind, 1, #plans[place].bind, #one.bind + 1, one.bind)
+    for _, actor in ipairs(node.actors) do
+      local planned = plan_actor(model, actor, is_here)
+      if node.options.sandbox and planned.options.sandbox == nil then planned.options.sandbox = true end
+      table.insert(one.actors, planned)
+    end
+  end
+  return { one }
 end
 
 --- See topology.plan.
@@ -198,16 +232,8 @@ end
 function Planning.plan(model, how)
   local order, plans = Planning.order(model), {}
   for _, node in ipairs(order) do table.insert(plans, plan_node(model, node)) end
-  if not (how and how.one) then return plans end
-  local one, is_here = { topology = model.name, node = model.name, bind = {}, options = {}, actors = {} }, {}
-  for _, node in ipairs(order) do is_here[node.name] = true end
-  one.nodes = ways(model, is_here)
-  for place, node in ipairs(order) do
-    one.advertise = one.advertise or plans[place].advertise
-    table.move(plans[place].bind, 1, #plans[place].bind, #one.bind + 1, one.bind)
-    for _, actor in ipairs(node.actors) do table.insert(one.actors, plan_actor(model, actor, is_here)) end
-  end
-  return { one }
+  if how and how.one then return unite(model, order, plans) end
+  return plans
 end
 
 return Planning

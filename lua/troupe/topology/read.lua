@@ -15,10 +15,17 @@ Read.TEXT_LIMIT = 1 << 20
 
 local PROBLEMS_LIMIT = 200
 
+-- "no 'x'", "did you mean 'y'?" of a text that ends with the hint in brackets.
+local function split_hint(text)
+  local before, hint = text:match("^(.*) %((did you mean '[^']*'%?)%)$")
+  return before or text, hint
+end
+
 -- Collects problems. A mistake that is seen twice is told once.
 local function make_list(file)
   local problems, told = {}, {}
   local function add(severity, line, text, hint)
+    if not hint then text, hint = split_hint(text) end
     local key = ("%d %s"):format(line, text)
     if told[key] or #problems >= PROBLEMS_LIMIT then return end
     told[key] = true
@@ -44,6 +51,11 @@ local function close_list(problems)
   return errors
 end
 
+-- Without what editors and shells put in front; lines keep their numbers.
+local function plain(text)
+  return (text:gsub("^\xEF\xBB\xBF", ""):gsub("^#[^\n]*", ""))
+end
+
 --- See topology.read.
 ---@param text string
 ---@param about { name: string, folder: string }
@@ -55,9 +67,10 @@ function Read.read(text, about)
   if #text > Read.TEXT_LIMIT then
     tell.error(1, ("this is larger than %d KiB"):format(Read.TEXT_LIMIT >> 10))
   else
+    text = plain(text)
     local noted = Words.run(text)
     for _, wrong in ipairs(noted.wrong) do tell.error(wrong.line, wrong.text, wrong.hint) end
-    local declarations = Declarations.new(noted, tell)
+    local declarations = Declarations.new(text, noted, tell)
     model = declarations:topology()
     if model then
       model.file, model.folder = about.name, about.folder

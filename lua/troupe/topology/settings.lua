@@ -9,6 +9,7 @@
 --- ```
 local Words = require "troupe.topology.words"
 local options = require "troupe.options"
+local tools = require "troupe.tools"
 
 local Settings = {}
 
@@ -24,14 +25,16 @@ local NODE = {
   memory = SIZE, slice = DURATION, sandbox = FLAG,
   log = { kind = "word", words = { "text", "json" } },
   log_level = { kind = "word", words = { "debug", "info", "warn", "error" } },
-  allow = TEXT, open = FLAG, reply_to = TEXT, curve_key = TEXT, curve_peers = TEXT,
+  allow = { kind = "hosts" }, open = FLAG, reply_to = { kind = "hosts", words = true },
+  curve_key = TEXT, curve_peers = TEXT,
   actors = count(16000000), children = count(16000000), timers = count(100000000), dead_letters = count(10000000),
   peers = count(800), depth = count(64), memory_total = SIZE, frame = SIZE, shutdown = DURATION,
 }
 local LIMITS = { "actors", "children", "timers", "dead_letters", "peers", "depth", "memory_total", "frame", "shutdown" }
 local AS_THEY_ARE = { "sandbox", "log_level", "allow", "open", "reply_to", "curve_key", "curve_peers" }
 
--- How each kind is read: the value for a host, or nil and what is expected.
+-- How each kind is read: the value for a host; or nil and what is expected, which words
+-- there are, and, in place of both, why not.
 local readers = {}
 
 function readers.count(value, option)
@@ -53,6 +56,13 @@ end
 
 function readers.text(value)
   return type(value) == "string" and value ~= "" and not value:find("%c") and value or nil, "a text on one line"
+end
+
+function readers.hosts(value, option)
+  local text, expected = readers.text(value)
+  if not text then return nil, expected end
+  local fine, why = tools.hosts(text, option.words or false)
+  return fine and text or nil, nil, nil, why
 end
 
 function readers.flag(value)
@@ -109,10 +119,33 @@ end
 ---@return string? wrong
 ---@return string? hint
 function Settings.check_node(name, value)
-  local read, expected, words = readers[NODE[name].kind](value, NODE[name])
+  local read, expected, words, why = readers[NODE[name].kind](value, NODE[name])
   if read ~= nil then return nil end
+  if why then return ("%s: %s"):format(name, why) end
   return ("%s is %s, not %s"):format(name, expected, Words.shown(value)),
     words and type(value) == "string" and Settings.hint(value, words) or nil
+end
+
+--- What is wrong with the options of a node taken together: who may connect to it.
+---@param node troupe.topology.Node
+---@return string? wrong
+---@return string? name  of the option
+function Settings.check_security(node)
+  local given = node.options
+  if (given.curve_key ~= nil) ~= (given.curve_peers ~= nil) then
+    return "curve_key and curve_peers go together: one has its own key, the other those of the peers",
+      given.curve_key and "curve_key" or "curve_peers"
+  end
+  if given.open and (given.curve_key or given.allow) then
+    return ("open lets everybody in: it makes no sense together with %s"):format(given.curve_key and "curve_key" or "allow"),
+      "open"
+  end
+  local endpoint, is_loopback
+  if node.bind then endpoint, is_loopback = options.endpoint(node.bind, true) end
+  if endpoint and not is_loopback and not (given.open or given.allow or given.curve_key) then
+    return ("bind: beyond loopback (%s), say who may connect: curve_key and curve_peers, allow = \"ADDR,...\" or "
+      .. "open = true"):format(endpoint), "bind"
+  end
 end
 
 --- Whether actor.spawn takes an option of this value.

@@ -16,7 +16,7 @@ local Shapes = {}
 Shapes.__index = Shapes
 
 ---@param of table<any, troupe.topology.Declared>
----@param wrong fun(text: string)
+---@param wrong fun(text: string, type: string?)  type: the key of what is wrong
 function Shapes.new(of, wrong)
   return setmetatable({ of = of, wrong = wrong }, Shapes)
 end
@@ -37,13 +37,13 @@ function Shapes:fields(name, given)
   if type(given) ~= "table" or self.of[given] then
     if not self:is_unknown(given) then
       self.wrong(("%s: a table of fields is expected, as { symbol = \"string\" }, not %s"):format(name,
-        self.of[given] and "a declared " .. self.of[given].kind or shown(given)))
+        self.of[given] and "a declared " .. self.of[given].kind or shown(given)), name)
     end
     return nil
   end
   local fine, why = pcall(options.message, name, given)
   if fine then return Values.copy(given) end
-  self.wrong((tostring(why):gsub("^actor%.message: ", "")))
+  self.wrong((tostring(why):gsub("^actor%.message: ", "")), name)
   return nil
 end
 
@@ -54,13 +54,13 @@ function Shapes:add(list, name, given)
   end
   local why = options.type(name)
   if why then
-    self.wrong(("%s: %s"):format(shown(name), why))
+    self.wrong(("%s: %s"):format(shown(name), why), name)
     return
   end
   for _, each in ipairs(list) do
     if Shapes.fold(each.name) == Shapes.fold(name) then
       self.wrong(each.name == name and ("%s stands in it twice"):format(name)
-        or ("%s and %s are the same type"):format(each.name, name))
+        or ("%s and %s are the same type"):format(each.name, name), name)
       return
     end
   end
@@ -101,7 +101,7 @@ function Shapes:answers(given)
   if type(given) ~= "table" or self.of[given] then
     if not self:is_unknown(given) then
       self.wrong(("answers is a type of message, a list of them, or a table of them with their fields, not %s")
-        :format(self.of[given] and "a declared " .. self.of[given].kind or shown(given)))
+        :format(self.of[given] and "a declared " .. self.of[given].kind or shown(given)), "answers")
     end
     return {}
   end

@@ -3,7 +3,7 @@
 ---
 --- ```lua
 --- local config, wrong = Values.config(given, noted.of, budget)
---- -- wrong: { { text = "config.to.f is a function, and that cannot be a message", line = nil } }
+--- -- wrong: { { text = "config.to.f is a function, and that cannot be a message", keys = { "config", "to", "f" } } }
 --- ```
 local Words = require "troupe.topology.words"
 
@@ -15,6 +15,8 @@ local WRONG_LIMIT = 20       -- that are told of one config
 -- In all configs of a file, as it may hold one table or text many times.
 local VALUES_LIMIT = 100000
 local BYTES_LIMIT = 8 << 20
+
+local CONFIG = { key = "config" }
 
 --- What all configs of a file may hold together.
 function Values.budget() return { values = VALUES_LIMIT, bytes = BYTES_LIMIT } end
@@ -38,9 +40,28 @@ function Values.keys(given)
   return places, names, strange
 end
 
-local function place_of(path, key)
-  if type(key) == "string" and #key <= 40 and key:find("^[%a_][%w_]*$") then return path .. "." .. key end
-  return ("%s[%s]"):format(path, Words.shown(key))
+-- A place in a config: { above = PLACE, key = "to" }; the config itself has no place above.
+local function keys_of(place)
+  local keys = {}
+  while place do
+    table.insert(keys, 1, place.key)
+    place = place.above
+  end
+  return keys
+end
+
+-- "config.to.f", "config.list[2]".
+local function text_of(place)
+  local parts = {}
+  for number, key in ipairs(keys_of(place)) do
+    local plain = type(key) == "string" and #key <= 40 and key:find("^[%a_][%w_]*$")
+    table.insert(parts, plain and (number > 1 and "." or "") .. key or ("[%s]"):format(Words.shown(key)))
+  end
+  return table.concat(parts)
+end
+
+local function complain(reading, place, text)
+  table.insert(reading.wrong, { text = text_of(place) .. text, keys = keys_of(place) })
 end
 
 -- Whether there is room for one more value.
@@ -53,20 +74,19 @@ end
 
 local copy_value
 
-local function copy_ref(declared, path, reading)
+local function copy_ref(declared, place, reading)
   local target = declared.body
   if type(target) ~= "string" or target == "" then
-    table.insert(reading.wrong, { line = declared.line,
-      text = ("%s: ref needs a name, as in ref \"book\", not %s"):format(path, Words.shown(target)) })
+    complain(reading, place, (": ref needs a name, as in ref \"book\", not %s"):format(Words.shown(target)))
     return nil
   end
   local ref = { ["$ref"] = target }
-  table.insert(reading.refs, { ref = ref, target = target, line = declared.line, path = path })
+  table.insert(reading.refs, { ref = ref, target = target, line = declared.line, path = text_of(place) })
   return ref
 end
 
-local function copy_table(given, path, depth, reading)
-  local function wrong(text) table.insert(reading.wrong, { text = path .. " " .. text }) end
+local function copy_table(given, place, depth, reading)
+  local function wrong(text) complain(reading, place, " " .. text) end
   if reading.inside[given] then return wrong "is inside of itself, and that cannot be a message" end
   if depth > DEPTH_LIMIT then return wrong(("is more than %d tables deep"):format(DEPTH_LIMIT)) end
   local places, names, strange = Values.keys(given)
@@ -81,25 +101,25 @@ local function copy_table(given, path, depth, reading)
   for _, keys in ipairs { places, names } do
     for _, key in ipairs(keys) do
       if type(key) == "string" and not utf8.len(key) then wrong "has a name that is no UTF-8" end
-      copy[key] = copy_value(given[key], place_of(path, key), depth + 1, reading)
+      copy[key] = copy_value(given[key], { above = place, key = key }, depth + 1, reading)
     end
   end
   reading.inside[given] = nil
   return copy
 end
 
-function copy_value(value, path, depth, reading)
-  local function wrong(text) table.insert(reading.wrong, { text = path .. " " .. text }) end
+function copy_value(value, place, depth, reading)
+  local function wrong(text) complain(reading, place, " " .. text) end
   if not spend(reading.budget, value) or #reading.wrong >= WRONG_LIMIT then return nil end
   local declared = type(value) == "table" and reading.of[value]
   if declared then
-    if declared.kind == "ref" then return copy_ref(declared, path, reading) end
+    if declared.kind == "ref" then return copy_ref(declared, place, reading) end
     if declared.kind ~= "unknown" then
       wrong(("is a declared %s: write ref \"NAME\" for a ref to it"):format(declared.kind))
     end
     return nil
   end
-  if type(value) == "table" then return copy_table(value, path, depth, reading) end
+  if type(value) == "table" then return copy_table(value, place, depth, reading) end
   if type(value) == "function" then return wrong "is a function, and that cannot be a message" end
   if type(value) == "string" and not utf8.len(value) then return wrong "is a text that is no UTF-8" end
   if math.type(value) == "float" and (value ~= value or value == math.huge or value == -math.huge) then
@@ -113,26 +133,26 @@ end
 ---@param of table<any, troupe.topology.Declared>
 ---@param budget table  of Values.budget()
 ---@return table config
----@return { text: string, line: integer? }[] wrong
+---@return { text: string, keys: any[] }[] wrong  keys: where it stands
 ---@return { ref: table, target: string, line: integer, path: string }[] refs  those in it
 function Values.config(given, of, budget)
   local reading = { of = of, inside = {}, wrong = {}, refs = {}, budget = budget }
   if type(given) ~= "table" or of[given] then
     if not (of[given] and of[given].kind == "unknown") then
-      table.insert(reading.wrong, { text = "config is a table, not " ..
-        (of[given] and "a declared " .. of[given].kind or Words.shown(given)) })
+      complain(reading, CONFIG, " is a table, not " ..
+        (of[given] and "a declared " .. of[given].kind or Words.shown(given)))
     end
     return {}, reading.wrong, {}
   end
   if #given > 0 then
-    table.insert(reading.wrong, { text = "config has names, and this is a list" })
+    complain(reading, CONFIG, " has names, and this is a list")
     return {}, reading.wrong, {}
   end
-  local config = copy_table(given, "config", 1, reading) or {}
+  local config = copy_table(given, CONFIG, 1, reading) or {}
   if budget.spent and not budget.told then
     budget.told = true
-    table.insert(reading.wrong, { text = ("config: all of them together hold more than %d values or %d MiB"):format(
-      VALUES_LIMIT, BYTES_LIMIT >> 20) })
+    complain(reading, CONFIG, (": all configs of the file together hold more than %d values or %d MiB"):format(
+      VALUES_LIMIT, BYTES_LIMIT >> 20))
   end
   return config, reading.wrong, reading.refs
 end
