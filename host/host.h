@@ -92,7 +92,8 @@ HOST_API bool host_free(struct host *host);
 /* How to spawn; as host_options. */
 struct host_spawn_options {
     const char *name;    /* [the file's stem with #N] */
-    const char *config;  /* JSON object: the script's self.config [{}] */
+    const char *config;  /* JSON object: the script's self.config; {"$ref": "book@:5001"} in it is
+                          * a ref, here or elsewhere, as actor.ref() makes it [{}] */
     const char *thread;  /* "pool", "own", "group:NAME" [the script's, or pool] */
     const char *failure; /* "continue", "stop", "restart", "escalate" [the script's, or continue] */
     bool        sandbox; /* no files, programs or C modules: docs/operations.md */

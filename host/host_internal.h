@@ -86,6 +86,14 @@ int host_compose(enum message_kind kind, const char *to, const char *type, const
 /* Packs the JSON text of an object (NULL: {}). 0, -EINVAL, -ENOMEM. */
 int host_pack(const char *json, struct bytes *packed, char *why, size_t room);
 
+/* The same for an actor's config (`config` is empty), in which {"$ref": "text"} becomes
+ * the address that `text` is. */
+int host_read_config(const char *json, struct bytes *config, char *why, size_t room);
+/* Before the actor starts: appends its config with the names that are those of living
+ * actors of this host made refs to these. 0 or -ENOMEM. */
+int host_settle_config(struct host *host, const uint8_t *config, size_t size,
+                       struct bytes *settled);
+
 /* Appends the payload of a message as JSON. False: it has no JSON form; why. */
 bool host_write_json(const struct host *host, const struct message *message, struct bytes *json,
                      char *why, size_t room);

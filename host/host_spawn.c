@@ -42,12 +42,23 @@ static struct held_config *take_held(struct host *host, actor_id id)
     return held;
 }
 
+static int start(struct host *host, actor_id id, const uint8_t *config, size_t size)
+{
+    struct bytes settled;
+    bytes_init(&settled, 0);
+    int error = host_settle_config(host, config, size, &settled);
+    if (error == 0)
+        error = lifecycle_start(&host->system, id, settled.data, settled.size);
+    bytes_fini(&settled);
+    return error;
+}
+
 int host_start_actor(struct host *host, host_actor actor)
 {
     struct held_config *held = take_held(host, actor);
     if (held == NULL)
         return -ESRCH;
-    int error = lifecycle_start(&host->system, actor, held->packed, held->size);
+    int error = start(host, actor, held->packed, held->size);
     memory_put(held, sizeof *held + held->size);
     if (error == 0 && host->started && host->system.scheduler.regular > 0)
         lifecycle_await_begun(&host->system, actor,
@@ -65,7 +76,7 @@ static int spawn(struct host *host, const char *path, struct source *source,
         options = &defaults;
     struct bytes config;
     bytes_init(&config, 0);
-    int error = host_pack(options->config, &config, why, room);
+    int error = host_read_config(options->config, &config, why, room);
     if (error != 0)
         goto fini_config;
 
@@ -92,7 +103,7 @@ static int spawn(struct host *host, const char *path, struct source *source,
     if (options->vital)
         registry_find(&host->system.registry, id)->vital = true; /* it has not begun */
     error = options->held ? hold(host, id, &config)
-                          : lifecycle_start(&host->system, id, config.data, config.size);
+                          : start(host, id, config.data, config.size);
     if (error != 0) {
         lifecycle_stop(&host->system, id, false);
         snprintf(why, room, "out of memory");

@@ -237,8 +237,9 @@ static int spawn_all(struct host *host, const struct program_run *run, host_acto
 {
     for (size_t i = 0; i < run->count; i++) {
         const struct program_script *script = &run->scripts[i];
-        struct host_spawn_options options = { .name = script->name, .sandbox = run->sandbox,
-                                              .held = true, .vital = true };
+        struct host_spawn_options options = { .name = script->name, .config = script->config,
+                                              .sandbox = run->sandbox, .held = true,
+                                              .vital = true };
         int error = script->path != NULL
                         ? host_spawn(host, script->path, &options, &actors[i], why, room)
                         : host_spawn_text(host, "=(command line)", script->text, &options,

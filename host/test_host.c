@@ -161,6 +161,35 @@ static void test_bad_spawns(void)
     host_free(host);
 }
 
+/* {"$ref": "..."} in a config is a ref: to the actor of that name, if it lives when
+ * this one starts; else to whoever is called so. */
+static void test_refs_in_config(void)
+{
+    struct host *host = make((struct host_options){ .stepped = true });
+    struct diary diary = { .text = "" };
+    struct host_spawn_options options = {
+        .name = "a", .config = "{\"to\":{\"$ref\":\"b\"},\"more\":[{\"$ref\":\"x@:5001\"}]}", .held = true };
+    host_actor held;
+    assert(host_spawn_c(host, "diary", &diarist, &diary, NULL, why, sizeof why) == 0);
+    assert(host_spawn_text(host, "=test", "function on_start(self) actor.ref('diary'):send('Here', {"
+                           " same = self.config.to == actor.ref('b'), to = tostring(self.config.to),"
+                           " more = tostring(self.config.more[1]) }) end", &options, &held, why,
+                           sizeof why) == 0);
+    spawn(host, "b", echo);
+    assert(host_start_actor(host, held) == 0);
+    while (host_step(host))
+        continue;
+    assert(strcmp(diary.text, "Start{}; Here{\"more\": \"x@tcp://127.0.0.1:5001\", \"same\": true, "
+                              "\"to\": \"b\"}; ") == 0);
+
+    options = (struct host_spawn_options){ .config = "{\"to\":{\"$ref\":\"b@tcp://*:1\"}}" };
+    assert(host_spawn_text(host, "=test", echo, &options, NULL, why, sizeof why) == -EINVAL);
+    assert(strstr(why, "config: no ref can be made: '*'") == why);
+    options.config = "{\"$ref\":\"b\"}";
+    assert(host_spawn_text(host, "=test", echo, &options, NULL, why, sizeof why) == -EINVAL);
+    host_free(host);
+}
+
 /* The payload of an answer is exact; every way of not answering has its own. */
 static void test_questions(void)
 {
@@ -380,6 +409,7 @@ int main(void)
     test_made_and_freed();
     test_bad_options();
     test_bad_spawns();
+    test_refs_in_config();
     test_questions();
     test_hidden();
     test_shutdown_ends_questions();

@@ -21,7 +21,6 @@
 static const char SCHEME[] = "tcp://";
 #define SCHEME_SIZE (sizeof SCHEME - 1)
 
-#define NODE_PREFIX     "node:"
 #define HOST_NAME_LIMIT 253
 
 /* ---- counted addresses ---- */
@@ -76,6 +75,15 @@ void address_unref(struct address *address)
     /* Release, so that others' reads are over; acquire, so that we see them. */
     if (atomic_fetch_sub_explicit(&address->references, 1, memory_order_acq_rel) == 1)
         memory_put(address, block_size(address->name_size, address->endpoint_size));
+}
+
+size_t address_text(const struct address *address, char *text, size_t room)
+{
+    const char *endpoint = address_endpoint(address);
+    const char *node = address_node(endpoint);
+    int size = snprintf(text, room, "%s%s%s", address_name(address), *endpoint != '\0' ? "@" : "",
+                        node != NULL ? node : endpoint);
+    return size > 0 && (size_t)size < room ? (size_t)size : 0;
 }
 
 /* ---- small words about text ---- */
@@ -321,9 +329,9 @@ static int read_place(const char *place, size_t size, char *endpoint, char *why,
     }
     if (!is_name_text(place, size))
         return address_endpoint_normalise(place, size, false, false, endpoint, why, room);
-    if (size > ADDRESS_ENDPOINT_LIMIT - sizeof NODE_PREFIX)
+    if (size > ADDRESS_ENDPOINT_LIMIT - sizeof ADDRESS_NODE_PREFIX)
         return refuse(why, room, place, size, "is too long for a node's name");
-    snprintf(endpoint, ADDRESS_ENDPOINT_LIMIT, NODE_PREFIX "%.*s", (int)size, place);
+    snprintf(endpoint, ADDRESS_ENDPOINT_LIMIT, ADDRESS_NODE_PREFIX "%.*s", (int)size, place);
     return 0;
 }
 

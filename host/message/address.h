@@ -17,6 +17,9 @@
 /* In front of an endpoint where flat JSON is spoken (net/flat_client.h). */
 #define ADDRESS_FLAT_PREFIX "flat:"
 
+/* In front of the name of a node, where an endpoint would be (actor/nodes.h). */
+#define ADDRESS_NODE_PREFIX "node:"
+
 /* Where an actor is. Counted: address_ref() and address_unref() on any thread. */
 struct address {
     _Atomic unsigned references;
@@ -39,6 +42,13 @@ static inline const char *address_flat_endpoint(const char *endpoint)
     return strncmp(endpoint, ADDRESS_FLAT_PREFIX, size) == 0 ? endpoint + size : NULL;
 }
 
+/* The node's name behind the node prefix, or NULL: it is an endpoint, or "". */
+static inline const char *address_node(const char *endpoint)
+{
+    size_t size = sizeof ADDRESS_NODE_PREFIX - 1;
+    return strncmp(endpoint, ADDRESS_NODE_PREFIX, size) == 0 ? endpoint + size : NULL;
+}
+
 /* NULL when there is no memory or a part is longer than 65535. `endpoint` is ""
  * for this host and is taken as it is. */
 struct address *address_new(const char *name, size_t name_size,
@@ -47,6 +57,12 @@ struct address *address_new(const char *name, size_t name_size,
 struct address *address_copy(const struct address *address, bool reliable);
 struct address *address_ref(struct address *address);
 void            address_unref(struct address *address); /* NULL is fine */
+
+/* Writes `pong`, `pong@tcp://10.0.0.5:5001` or `pong@risk` and a NUL into `text`
+ * (ADDRESS_TEXT_ROOM is enough for those of address_parse()); the length, or 0: it
+ * does not fit. */
+#define ADDRESS_TEXT_ROOM (ADDRESS_NAME_LIMIT + 1 + ADDRESS_ENDPOINT_LIMIT + 1)
+size_t address_text(const struct address *address, char *text, size_t room);
 
 /* Parses `pong`, `pong@:5001`, `pong@tcp://10.0.0.5:5001`, `pong@risk` and
  * `registry@flat::5555`. 0 and a new address; -EINVAL and a sentence in `why`;

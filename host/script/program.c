@@ -5,6 +5,7 @@
 
 #include "script/api.h"
 #include "script/fence.h"
+#include "message/json.h"
 #include "script/pack_lua.h"
 #include "script/program_control.h"
 #include "script/program_prompt.h"
@@ -63,14 +64,39 @@ static const char *const *texts_field(lua_State *L, const char *name)
     return texts;
 }
 
-/* The field `scripts`: a list of { path = ... } or { text = ... } with names. */
+/* The JSON text of the config at the top of the stack: as it is, or of a table; NULL if
+ * there is none. Puts what keeps it in its place. */
+static const char *config_text(lua_State *L, const char *script)
+{
+    if (lua_istable(L, -1)) {
+        struct bytes      json;
+        struct json_error error = { .reason = "out of memory" };
+        size_t size;
+        const uint8_t *packed = pack_lua_value(L, -1, "config", &size);
+        bytes_init(&json, 0);
+        int err = json_write(packed, size, JSON_COMPACT, NULL, NULL, &json, &error);
+        if (err == 0)
+            lua_pushlstring(L, (const char *)json.data, json.size);
+        bytes_fini(&json);
+        if (err != 0)
+            luaL_error(L, "config of %s: %s", script, error.reason);
+        lua_replace(L, -2);
+    }
+    return luaL_optstring(L, -1, NULL);
+}
+
+/* The field `scripts`: a list of { path = ... } or { text = ... } with names, and config,
+ * a table or JSON. */
 static const struct program_script *scripts_field(lua_State *L, size_t *count)
 {
     lua_getfield(L, 1, "scripts");
     int list = lua_gettop(L);
     luaL_checktype(L, list, LUA_TTABLE);
     *count = (size_t)lua_rawlen(L, list);
-    struct program_script *scripts = lua_newuserdatauv(L, (*count + 1) * sizeof *scripts, 0);
+    struct program_script *scripts = lua_newuserdatauv(L, (*count + 1) * sizeof *scripts, 1);
+    lua_createtable(L, (int)*count, 0); /* keeps the texts of configs */
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, -3, 1);
     for (size_t i = 0; i < *count; i++) {
         lua_rawgeti(L, list, (lua_Integer)i + 1);
         luaL_checktype(L, -1, LUA_TTABLE);
@@ -82,8 +108,12 @@ static const struct program_script *scripts_field(lua_State *L, size_t *count)
             .text = lua_tostring(L, -2),
             .name = luaL_checkstring(L, -1),
         };
+        lua_getfield(L, -4, "config");
+        scripts[i].config = config_text(L, scripts[i].name);
+        lua_rawseti(L, list + 2, (lua_Integer)i + 1);
         lua_pop(L, 4);
     }
+    lua_pop(L, 1);
     return scripts;
 }
 

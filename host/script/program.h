@@ -21,6 +21,7 @@ struct program_script {
     const char *path; /* or, if NULL: */
     const char *text;
     const char *name;
+    const char *config; /* as of host_spawn_options; NULL: none */
 };
 
 /* 0: not said. */

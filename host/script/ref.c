@@ -22,7 +22,7 @@ static const char known_key;       /* text -> address ref, weak */
 static const char reliable_key;    /* text -> address ref that is reliable: those stay */
 static const char needs_close_key; /* light userdata: bool */
 
-static const char node_prefix[] = "node:";
+static const char node_prefix[] = ADDRESS_NODE_PREFIX;
 
 /* The holder of an address ref with an address in it, or NULL. */
 static struct holder *holder_at(lua_State *L, int index)
@@ -53,12 +53,7 @@ bool ref_get(lua_State *L, int index, actor_id *id, struct address **address)
 
 size_t ref_address_text(const struct address *address, char *text, size_t room)
 {
-    const char *endpoint = address_endpoint(address);
-    if (strncmp(endpoint, node_prefix, sizeof node_prefix - 1) == 0)
-        endpoint += sizeof node_prefix - 1;
-    const char *at = *endpoint != '\0' ? "@" : "";
-    int size = snprintf(text, room, "%s%s%s", address_name(address), at, endpoint);
-    return size > 0 && (size_t)size < room ? (size_t)size : 0;
+    return address_text(address, text, room);
 }
 
 /* The inverse of ref_address_text(); NULL when there is no memory. An endpoint

@@ -17,7 +17,7 @@
 #include <lua.h>
 
 /* Room for the text of any address, with its NUL. */
-#define REF_TEXT_ROOM (ADDRESS_NAME_LIMIT + 1 + ADDRESS_ENDPOINT_LIMIT + 1)
+#define REF_TEXT_ROOM ADDRESS_TEXT_ROOM
 
 /* Light refs of this host: */
 static inline void ref_push_actor(lua_State *L, actor_id id)
