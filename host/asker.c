@@ -48,7 +48,7 @@ static void conclude(struct asker *asker, struct message **answer, int error, co
 static enum router_answer put_question(struct actor *actor, struct asker *asker, char *why,
                                        size_t room)
 {
-    if (asker->to->endpoint_size != 0)
+    if (!router_is_here(actor->system, asker->to))
         return router_send_address(actor->system, asker->to, &asker->question, 0, why, room);
     actor_id target = registry_find_name(&actor->system->registry, address_name(asker->to),
                                          asker->to->name_size);

@@ -4,7 +4,9 @@
  *     {"do":"info"}
  *     {"name":"pong","pid":4711,"version":"0.1.0","endpoint":"tcp://127.0.0.1:5001",
  *      "scripts":["pong.lua"],"since":"2026-11-20T17:18:46Z","uptime":12.5,"actors":3,
- *      "watching":false,"stopping":false}
+ *      "watching":false,"stopping":false,"topology":"market","node":"feed"}
+ *
+ * The last two are null unless the host runs a node of a topology.
  */
 #include "commands.h"
 
@@ -57,6 +59,8 @@ static void serve(void *context, struct control_client *client,
                      atomic_load_explicit(&host->watching, memory_order_relaxed));
     command_row_flag(&row, "stopping",
                      atomic_load_explicit(&system->inlet_closed, memory_order_relaxed));
+    command_row_text(&row, "topology", host->topology);
+    command_row_text(&row, "node", host->node);
     bool said = command_row_say(&row, client);
     control_end(client, said ? 0 : 1, said ? NULL : "out of memory");
 }

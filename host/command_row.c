@@ -19,11 +19,14 @@ void command_row_field(struct command_row *row, const char *field)
 /* What is no UTF-8 has no place in JSON: it is cut there. */
 void command_row_text(struct command_row *row, const char *field, const char *text)
 {
-    size_t size = strlen(text);
+    size_t size = text != NULL ? strlen(text) : 0;
     while (!json_valid_utf8(text, size))
         size--;
     command_row_field(row, field);
-    pack_put_string(&row->packed, text, size);
+    if (text != NULL)
+        pack_put_string(&row->packed, text, size);
+    else
+        pack_put_null(&row->packed);
 }
 
 void command_row_integer(struct command_row *row, const char *field, int64_t integer)

@@ -28,7 +28,7 @@ struct command_row {
     uint32_t     count;
 };
 void command_row_begin(struct command_row *row);
-void command_row_text(struct command_row *row, const char *field, const char *text);
+void command_row_text(struct command_row *row, const char *field, const char *text); /* NULL: null */
 void command_row_integer(struct command_row *row, const char *field, int64_t integer);
 void command_row_number(struct command_row *row, const char *field, double number);
 void command_row_flag(struct command_row *row, const char *field, bool flag);

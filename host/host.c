@@ -213,6 +213,9 @@ int host_make(struct host **out, const struct host_options *options, char *why, 
     host->watch_trial_ns = options->watch_trial_ms * NS_PER_MS;
     host->shutdown_ns = (options->shutdown_ms > 0 ? options->shutdown_ms : 5000) * NS_PER_MS;
     lock_init(&host->lock);
+    error = host_open_nodes(host, options, why, room);
+    if (error != 0)
+        goto close_system;
     error = open_world(host, options);
     if (error != 0) {
         snprintf(why, room, "the host cannot be made: %s", strerror(-error));
@@ -241,6 +244,7 @@ close_streams:
 close_world:
     close_world(host);
 close_system:
+    host_close_nodes(host);
     lock_fini(&host->lock);
     system_close(&host->system);
 free_host:
@@ -371,6 +375,7 @@ bool host_free(struct host *host)
     for (unsigned i = 0; i < host->script_count; i++)
         free(host->scripts[i]);
     close_world(host);
+    host_close_nodes(host);
     lock_fini(&host->lock);
     free(host);
     return true;

@@ -76,6 +76,10 @@ struct host_options {
                                    * file is saved; shipped actors are not; not if stepped [no] */
     uint64_t    watch_trial_ms;   /* with watch: a handler error within that time brings the
                                    * version before back [no trial; a day at most] */
+    const char *const *nodes;     /* where `name@node` leads: names of nodes and their endpoints
+                                   * ("": this host) in turn, NULL-terminated [nowhere] */
+    const char *topology;         /* for who looks at the host: the topology that it runs a part */
+    const char *node;             /* of, and that part [none] */
 };
 
 /* Makes a host; nothing runs yet. `options` may be NULL. Errors: -EINVAL (a bad
@@ -145,6 +149,12 @@ HOST_API host_actor  host_message_from(const struct host_message *message); /* 0
 HOST_API int host_reply(const struct host_message *message, const char *type, const char *json,
                         char *why, size_t room);
 
+/* From now on `name@node` leads to this endpoint, to this host ("") or nowhere (NULL).
+ * -EINVAL: a bad name or endpoint; -EAGAIN: more than 10000 names; -ENOMEM. Any thread,
+ * actors included. */
+HOST_API int host_set_node(struct host *host, const char *node, const char *endpoint, char *why,
+                           size_t room);
+
 /* The living actor called `name`, or 0. Any thread. */
 HOST_API host_actor host_find(struct host *host, const char *name);
 
@@ -157,7 +167,7 @@ HOST_API size_t host_living(struct host *host, char *text, size_t room);
  * no Lua and waits for no actor. Any thread; not from a signal handler. */
 HOST_API void host_dump(struct host *host, int fd);
 
-/* Sends to "pong" or "pong@tcp://10.0.0.5:5001"; never waits. Inside `receive`
+/* Sends to "pong", "pong@tcp://10.0.0.5:5001" or "pong@risk"; never waits. Inside `receive`
  * the sender is the receiving actor. -ESRCH: nobody there; -EAGAIN: the mailbox
  * or the way out is full; -EHOSTUNREACH; -EINVAL: bad JSON or address. Any thread. */
 HOST_API int host_send(struct host *host, const char *to, const char *type, const char *json,

@@ -37,8 +37,10 @@ static bool await(struct host *host, struct asker *asker, uint64_t deadline_ns)
 static int explain_silence(struct host *host, const struct asker *asker, const char *to,
                            const char *type, uint64_t timeout_ms, char *why, size_t room)
 {
-    const char *endpoint = address_endpoint(asker->to);
+    const char *endpoint = host_place(host, asker->to, why, room);
     double seconds = (double)timeout_ms / 1000;
+    if (endpoint == NULL)
+        return -EHOSTUNREACH;
     if (*endpoint != '\0' && host->gateway != NULL) {
         enum peer_state state = gateway_peer_state(host->gateway, endpoint);
         if (state != PEER_CONNECTED) {

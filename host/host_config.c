@@ -63,9 +63,18 @@ int host_read_config(const char *json, struct bytes *config, char *why, size_t r
 static bool write_actor(void *context, const char *text, size_t size, struct bytes *out)
 {
     struct host *host = context;
-    actor_id id = memchr(text, '@', size) == NULL
-                      ? registry_find_name(&host->system.registry, text, size)
+    struct address *address;
+    int error = address_parse(text, size, &address, NULL, 0);
+    if (error == -ENOMEM) {
+        out->failed = true;
+        return false;
+    }
+    actor_id id = error == 0 && router_is_here(&host->system, address)
+                      ? registry_find_name(&host->system.registry, address_name(address),
+                                           address->name_size)
                       : 0;
+    if (error == 0)
+        address_unref(address);
     if (id != 0)
         pack_put_actor(out, id);
     else

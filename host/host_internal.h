@@ -44,6 +44,8 @@ struct host {
     struct observer    *observer;     /* NULL: nobody has looked on yet; observer.h */
     bool                keeps_log;    /* command_logs.c's */
     char               *name;         /* owned: that of options->control, or NULL */
+    char               *topology;     /* owned, or NULL; as is: */
+    char               *node;
     time_t              since;        /* when it was made */
     uint64_t            since_ns;     /* the same by its clock */
     struct attach      *attach;       /* command_attach.c */
@@ -93,6 +95,14 @@ int host_read_config(const char *json, struct bytes *config, char *why, size_t r
  * actors of this host made refs to these. 0 or -ENOMEM. */
 int host_settle_config(struct host *host, const uint8_t *config, size_t size,
                        struct bytes *settled);
+
+/* The nodes of the options, and of what it is one; 0 or -errno and why. Closed in any case. */
+int  host_open_nodes(struct host *host, const struct host_options *options, char *why,
+                     size_t room);
+void host_close_nodes(struct host *host);
+/* The endpoint of an address, or of its node; "": here. NULL: there is no such node, and
+ * `why` says so. */
+const char *host_place(struct host *host, const struct address *address, char *why, size_t room);
 
 /* Appends the payload of a message as JSON. False: it has no JSON form; why. */
 bool host_write_json(const struct host *host, const struct message *message, struct bytes *json,

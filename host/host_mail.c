@@ -119,8 +119,10 @@ int host_flush(struct host *host, const char *to, uint64_t timeout_ms, char *why
     if (error != 0)
         return error;
     uint64_t deadline_ns = clock_now(&host->system.clock) + timeout_ms * NS_PER_MS;
-    const char *endpoint = address_endpoint(address);
-    if (*endpoint != '\0' &&
+    const char *endpoint = host_place(host, address, why, room);
+    if (endpoint == NULL)
+        error = -EHOSTUNREACH;
+    else if (*endpoint != '\0' &&
         (host->gateway == NULL || !gateway_flush(host->gateway, endpoint, deadline_ns))) {
         bool slow = host->gateway != NULL &&
                     gateway_peer_state(host->gateway, endpoint) == PEER_CONNECTED;

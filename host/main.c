@@ -313,6 +313,9 @@ static int run(void *context, const struct program_run *run, char *why, size_t r
         .depth = run->limits.depth,
         .watch = run->watch,
         .watch_trial_ms = run->trial_ms,
+        .nodes = run->nodes,
+        .topology = run->topology,
+        .node = run->node,
     };
     tools_secure(&options, &run->security);
     host_actor *actors = calloc(run->count, sizeof *actors);

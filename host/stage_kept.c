@@ -79,8 +79,8 @@ static enum router_answer carry(void *context, const struct address *to, const c
 {
     (void)why, (void)room;
     struct stage *stage = context;
-    char text[ADDRESS_NAME_LIMIT + ADDRESS_ENDPOINT_LIMIT + 2];
-    snprintf(text, sizeof text, "%s@%s", address_name(to), address_endpoint(to));
+    char text[ADDRESS_TEXT_ROOM];
+    address_text(to, text, sizeof text);
     keep_departed(stage, message, text, from_name);
     return ROUTER_OK;
 }

@@ -123,13 +123,21 @@ static const char *sender_name(struct system *system, actor_id id, char *text, s
     return registry_name(&system->registry, id, text, room);
 }
 
+/* Whether its node is this very host. */
+static bool is_node_here(const struct system *system, const struct address *address)
+{
+    const char *node = address_node(address_endpoint(address));
+    const char *endpoint = node != NULL ? nodes_find(&system->nodes, node) : NULL;
+    return endpoint != NULL && *endpoint == '\0';
+}
+
 static enum router_answer send_address(struct system *system, const struct address *to,
                                        struct message **message, unsigned how, char *why,
                                        size_t room)
 {
     const char *name = address_name(to);
 
-    if (to->endpoint_size == 0) {
+    if (to->endpoint_size == 0 || is_node_here(system, to)) {
         (*message)->to = registry_find_name(&system->registry, name, to->name_size);
         if ((*message)->to == 0) {
             char near[ADDRESS_NAME_LIMIT + 1];
@@ -158,16 +166,27 @@ static enum router_answer send_address(struct system *system, const struct addre
     return system->remote.carry(system->remote.context, to, sender, message, why, room);
 }
 
+bool router_is_here(struct system *system, const struct address *address)
+{
+    const struct remote_port *remote = &system->remote;
+    const char *endpoint = address_endpoint(address), *node = address_node(endpoint);
+    if (node != NULL)
+        endpoint = nodes_find(&system->nodes, node);
+    if (endpoint == NULL || *endpoint == '\0')
+        return endpoint != NULL;
+    return remote->is_own != NULL && remote->is_own(remote->context, endpoint);
+}
+
 /* The same, looked at: before it leaves, for then it is another's. */
 static enum router_answer send_address_traced(struct system *system, const struct address *to,
                                               struct message **message, unsigned how, char *why,
                                               size_t room)
 {
-    char target[ADDRESS_NAME_LIMIT + ADDRESS_ENDPOINT_LIMIT + 2];
-    bool elsewhere = to->endpoint_size > 0;
+    char target[ADDRESS_TEXT_ROOM];
+    bool elsewhere = to->endpoint_size > 0 && !is_node_here(system, to);
     struct tap_record *record = NULL;
     if (elsewhere) {
-        snprintf(target, sizeof target, "%s@%s", address_name(to), address_endpoint(to));
+        address_text(to, target, sizeof target);
         record = tap_passing(system, *message, target);
     }
     enum router_answer answer = send_address(system, to, message, how, why, room);

@@ -46,6 +46,9 @@ struct remote_port {
     void (*measure)(void *context, struct bytes *packed);
     /* Our own endpoint as advertised, or "". */
     const char *(*own_endpoint)(void *context);
+    /* Whether the endpoint is one under which this host is reached. Any thread. May be
+     * NULL: none is. */
+    bool (*is_own)(void *context, const char *endpoint);
 };
 
 /* How a message may be sent. */
@@ -65,6 +68,10 @@ enum router_answer router_send(struct system *system, struct message **message, 
 enum router_answer router_send_address(struct system *system, const struct address *to,
                                        struct message **message, unsigned how, char *why,
                                        size_t room);
+
+/* Whether the address leads to this host: it has no endpoint, or one of ours, or is of a
+ * node (actor/nodes.h) that is here. */
+bool router_is_here(struct system *system, const struct address *address);
 
 /* Answers the question that `asker` waits for in its wait `request`: takes
  * *message (made with MESSAGE_REPLY), ends the edge first. */

@@ -106,8 +106,7 @@ static void name_target_locked(struct actor *actor, char *text, size_t room)
     spin_acquire(&actor->waits_lock);
     const struct address *where = actor->waits_elsewhere;
     if (id == 0 && where != NULL)
-        snprintf(text, room, "%s%s%s", address_name(where),
-                 where->endpoint_size > 0 ? "@" : "", address_endpoint(where));
+        address_text(where, text, room);
     else if (id == 0)
         id = actor->waits_here;
     spin_release(&actor->waits_lock);

@@ -20,6 +20,7 @@ int system_open(struct system *system, unsigned workers, uint64_t seed,
     signal_init(&system->changed);
     names_open(&system->names);
     groups_open(&system->groups);
+    nodes_open(&system->nodes);
 
     int error = registry_open(&system->registry, system->limits.actors);
     if (error != 0)
@@ -46,6 +47,7 @@ close_letters:
 close_registry:
     registry_close(&system->registry);
 fini_locks:
+    nodes_close(&system->nodes);
     groups_close(&system->groups);
     names_close(&system->names);
     signal_fini(&system->changed);
@@ -74,6 +76,7 @@ void system_close(struct system *system)
     obituaries_close(system);
     dead_letters_close(&system->letters);
     registry_close(&system->registry);
+    nodes_close(&system->nodes);
     groups_close(&system->groups);
     names_close(&system->names);
     signal_fini(&system->changed);

@@ -14,6 +14,7 @@
 #include "actor/groups.h"
 #include "actor/lifecycle.h"
 #include "actor/names.h"
+#include "actor/nodes.h"
 #include "actor/obituaries.h"
 #include "actor/registry.h"
 #include "actor/router.h"
@@ -49,6 +50,7 @@ struct system {
     struct registry     registry;
     struct names        names;
     struct groups       groups;
+    struct nodes        nodes;
     struct scheduler    scheduler;
     struct dead_letters letters;
     struct obituaries   obituaries;

@@ -8,6 +8,7 @@
 
 #include "actor/notice.h"
 #include "actor/tap.h"
+#include "net/places.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -15,9 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEPT_BYTES  (64u * 1024)
-#define NODE_PREFIX "node:"
-#define RECENT      8 /* peers that one activation finds again quickly */
+#define KEPT_BYTES (64u * 1024)
+#define RECENT     8 /* peers that one activation finds again quickly */
 
 /* ---- a frame is written in a buffer of the thread that sends it ---- */
 
@@ -135,6 +135,12 @@ static size_t actor_text(void *context, uint64_t actor, char *text, size_t room)
     return size > 0 && (size_t)size < room ? (size_t)size : 0;
 }
 
+static const char *own_place(void *context)
+{
+    char why[160];
+    return reply_endpoint(context, why, sizeof why);
+}
+
 static enum router_answer say_too_long(const struct message *message, char *why, size_t room)
 {
     snprintf(why, room, "%s is larger than a frame may be (%zu bytes)", type_name(message->type),
@@ -181,8 +187,13 @@ static enum router_answer write_frame(struct passage *passage, const struct addr
             return ROUTER_UNREACHABLE;
     }
     struct json_error error;
-    switch (wire_write(from_name, from_endpoint, address_name(to), type_name(message->type),
-                       message->payload, message->size, actor_text, passage, frame, &error)) {
+    struct places     places;
+    int written = places_open(&places, &passage->gateway->system->nodes, message, own_place, passage);
+    if (written == 0)
+        written = wire_write(from_name, from_endpoint, address_name(to), type_name(message->type),
+                             places.payload, places.size, actor_text, passage, frame, &error);
+    places_close(&places);
+    switch (written) {
     case 0:
         return ROUTER_OK;
     case -ENOMEM:
@@ -275,8 +286,12 @@ static enum router_answer carry(void *context, const struct address *to, const c
                                 struct message **message, char *why, size_t room)
 {
     struct gateway *gateway = context;
-    const char     *endpoint = address_endpoint(to);
+    const char     *endpoint = places_find(&gateway->system->nodes, to);
 
+    if (UNLIKELY(endpoint == NULL)) {
+        nodes_explain(&gateway->system->nodes, address_node(address_endpoint(to)), why, room);
+        return ROUTER_UNREACHABLE;
+    }
     if (UNLIKELY(is_our_own(gateway, endpoint)))
         return carry_home(gateway, to, message, why, room);
     if (UNLIKELY(atomic_load_explicit(&gateway->stopping, memory_order_relaxed))) {
@@ -285,11 +300,6 @@ static enum router_answer carry(void *context, const struct address *to, const c
     }
     if (UNLIKELY(address_flat_endpoint(endpoint) != NULL))
         return carry_flat(gateway, to, message, why, room);
-    if (UNLIKELY(strncmp(endpoint, NODE_PREFIX, strlen(NODE_PREFIX)) == 0)) {
-        snprintf(why, room, "no node '%s' is known here: write NAME@:PORT or NAME@tcp://HOST:PORT",
-                 endpoint + strlen(NODE_PREFIX));
-        return ROUTER_UNREACHABLE;
-    }
 
     enum router_answer answer;
     enum peer_answer   sent;
@@ -324,15 +334,16 @@ static enum router_answer carry(void *context, const struct address *to, const c
 static bool watch(void *context, const struct address *to, struct message **notice)
 {
     struct gateway *gateway = context;
-    const char     *endpoint = address_endpoint(to);
+    const char     *endpoint = places_find(&gateway->system->nodes, to);
     char            why[160];
 
-    if (is_our_own(gateway, endpoint)) {
+    if (endpoint == NULL)
+        return false;
+    if (*endpoint == '\0' || is_our_own(gateway, endpoint)) {
         notice_send(gateway->system, notice, REASON_NOBODY, false);
         return true;
     }
-    if (atomic_load_explicit(&gateway->stopping, memory_order_relaxed) ||
-        strncmp(endpoint, NODE_PREFIX, strlen(NODE_PREFIX)) == 0)
+    if (atomic_load_explicit(&gateway->stopping, memory_order_relaxed))
         return false;
     struct peer *peer = peers_get(&gateway->peers, endpoint, why, sizeof why);
     if (peer == NULL)
@@ -354,7 +365,8 @@ static void unwatch(void *context, const struct address *to, actor_id watcher, u
 static bool await_room(void *context, const struct address *to, actor_id waiter, uint64_t wait)
 {
     struct gateway *gateway = context;
-    struct peer    *peer = peers_find(&gateway->peers, address_endpoint(to));
+    const char     *endpoint = places_find(&gateway->system->nodes, to);
+    struct peer    *peer = endpoint != NULL ? peers_find(&gateway->peers, endpoint) : NULL;
     bool            waits = peer != NULL && peer_await_room(peer, waiter, wait);
     peer_unref(peer);
     return waits;
@@ -426,6 +438,11 @@ static const char *own_endpoint(void *context)
     return gateway_endpoint(context);
 }
 
+static bool is_own(void *context, const char *endpoint)
+{
+    return is_our_own(context, endpoint);
+}
+
 struct remote_port outbound_port(struct gateway *gateway)
 {
     return (struct remote_port){
@@ -438,6 +455,7 @@ struct remote_port outbound_port(struct gateway *gateway)
         .reject = reject,
         .measure = measure,
         .own_endpoint = own_endpoint,
+        .is_own = is_own,
     };
 }
 

@@ -113,7 +113,7 @@ static inline struct address *api_origin(const struct message *message)
                : NULL;
 }
 
-/* A name of this host becomes the actor that has it now. */
+/* A name of this host, or of a node that is this host, becomes the actor that has it now. */
 void api_resolve(struct script *script, struct target *target);
 /* Sends *message; `why` gets a sentence or "" if the answer is not OK or PARKED. */
 enum router_answer api_send_question(struct script *script, struct target target,
@@ -145,6 +145,8 @@ void api_each_timer(struct script *script, void (*fn)(void *context, type_id typ
 
 /* A vm_library opener: the module troupe.children. */
 int api_children_open(lua_State *L);
+/* The module troupe.nodes: api_nodes.c. */
+int api_nodes_open(lua_State *L);
 
 /* (name, fields): raises as actor.message(name, fields) would, of a declaration that
  * is wrong by itself. In any Lua state. */

@@ -73,22 +73,18 @@ void api_install_refs(lua_State *L)
     script->refs_installed = true;
 }
 
-bool api_is_own_endpoint(const struct script *script, const char *endpoint)
-{
-    const struct remote_port *remote = &script->world->system->remote;
-    return remote->own_endpoint != NULL &&
-           strcmp(remote->own_endpoint(remote->context), endpoint) == 0;
-}
-
 /* Pushes the ref that `address` stands for now; takes the address, whatever happens. */
 static void push_resolved(lua_State *L, struct address *address)
 {
-    struct script *script = script_of(L);
+    struct system *system = script_of(L)->world->system;
     char   text[REF_TEXT_ROOM];
     size_t size;
-    bool   here = address->endpoint_size == 0 || api_is_own_endpoint(script, address_endpoint(address));
-
-    if (here) {
+    bool   here = router_is_here(system, address);
+    actor_id id = here ? registry_find_name(&system->registry, address_name(address),
+                                            address->name_size)
+                       : 0;
+    /* Of a node it stays, until there is somebody: whoever sees it shall see the node. */
+    if (here && address_node(address_endpoint(address)) == NULL) {
         size = address->name_size;
         memcpy(text, address_name(address), size + 1);
     } else {
@@ -96,7 +92,6 @@ static void push_resolved(lua_State *L, struct address *address)
     }
     address_unref(address); /* what follows may raise */
 
-    actor_id id = here ? registry_find_name(&script->world->system->registry, text, size) : 0;
     if (id != 0)
         ref_push_actor(L, id);
     else

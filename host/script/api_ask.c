@@ -92,10 +92,13 @@ bool api_is_refusal(const struct message *answer, enum failure_reason *reason, c
 void api_resolve(struct script *script, struct target *target)
 {
     const struct address *address = target->address;
-    if (address == NULL || address->endpoint_size > 0)
+    struct system *system = script->world->system;
+    if (address == NULL)
         return;
-    actor_id id = registry_find_name(&script->world->system->registry, address_name(address),
-                                     address->name_size);
+    if (address->endpoint_size > 0 &&
+        (address_node(address_endpoint(address)) == NULL || !router_is_here(system, address)))
+        return;
+    actor_id id = registry_find_name(&system->registry, address_name(address), address->name_size);
     if (id != 0)
         *target = (struct target){ .id = id };
 }

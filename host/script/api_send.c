@@ -22,6 +22,8 @@ struct target api_check_target(lua_State *L, int index, const char *what)
     if (UNLIKELY(!ref_get(L, index, &target.id, &target.address)))
         luaL_error(L, "%s: a ref is expected, not a %s (call it as ref:%s(...))", what,
                    luaL_typename(L, index), what);
+    if (UNLIKELY(target.address != NULL) && address_node(address_endpoint(target.address)) != NULL)
+        api_resolve(script_of(L), &target);
     return target;
 }
 

@@ -268,6 +268,7 @@ static struct target check_target(lua_State *L, int index, const char *what)
     struct target target;
     if (!ref_get(L, index, &target.id, &target.address))
         luaL_error(L, "%s: option 'to' is a ref, not a %s", what, luaL_typename(L, index));
+    api_resolve(script_of(L), &target);
     if (target.address != NULL && target.address->endpoint_size > 0)
         luaL_error(L, "%s: option 'to' is for actors of this host; let the timer come here and "
                       "send from its handler", what);

@@ -26,7 +26,7 @@ static struct watch_target check_watch_target(lua_State *L, const char *what, ch
             luaL_error(L, "%s: the address is too long", what);
         if (address_flat_endpoint(address_endpoint(address)) != NULL)
             luaL_error(L, "%s: %s is where flat JSON is spoken, which knows no watching", what, text);
-        if (address->endpoint_size == 0 || api_is_own_endpoint(script, address_endpoint(address)))
+        if (router_is_here(script->world->system, address))
             target.id = registry_find_name(&script->world->system->registry, address_name(address),
                                            address->name_size);
     }

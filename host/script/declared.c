@@ -186,9 +186,9 @@ static bool read_ref(void *context, const char *text, size_t size, struct bytes 
         return out->failed;
     }
     const char *endpoint = address_endpoint(address);
-    bool here = address->endpoint_size == 0 || api_is_own_endpoint(script, endpoint);
+    bool here = router_is_here(script->world->system, address);
     bool good = here ? is_actor_name(address_name(address), address->name_size)
-                     : strncmp(endpoint, "node:", 5) == 0 ||
+                     : address_node(endpoint) != NULL ||
                            address_endpoint_normalise(endpoint, address->endpoint_size, true, false,
                                                       place, NULL, 0) == 0;
     size_t whole_size = ref_address_text(address, whole, sizeof whole);

@@ -38,6 +38,7 @@ static const struct vm_library libraries[] = {
 static const struct vm_library modules[] = {
     { "troupe.children", api_children_open },
     { "troupe.options", api_options_open },
+    { "troupe.nodes", api_nodes_open },
     { NULL, NULL },
 };
 

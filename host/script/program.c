@@ -157,6 +157,31 @@ static struct program_limits limits_field(lua_State *L)
     return limits;
 }
 
+/* The field `nodes`, names with their endpoints, as program_run has them; the stack keeps
+ * the array, and the table its texts. */
+static const char *const *nodes_field(lua_State *L)
+{
+    if (lua_getfield(L, 1, "nodes") == LUA_TNIL) {
+        lua_pop(L, 1);
+        return NULL;
+    }
+    int list = lua_gettop(L);
+    luaL_checktype(L, list, LUA_TTABLE);
+    size_t count = 0;
+    for (lua_pushnil(L); lua_next(L, list); lua_pop(L, 1))
+        count++;
+    const char **nodes = lua_newuserdatauv(L, (2 * count + 1) * sizeof *nodes, 0);
+    size_t at = 0;
+    for (lua_pushnil(L); lua_next(L, list); lua_pop(L, 1)) {
+        if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
+            luaL_error(L, "nodes: names and their endpoints are expected");
+        nodes[at++] = lua_tostring(L, -2);
+        nodes[at++] = lua_tostring(L, -1);
+    }
+    nodes[at] = NULL;
+    return nodes;
+}
+
 static bool flag_field(lua_State *L, const char *name)
 {
     lua_getfield(L, 1, name);
@@ -185,11 +210,14 @@ static int port_run(lua_State *L)
         .control = text_field(L, "control"),
         .watch = flag_field(L, "watch"),
         .trial_ms = number_field(L, "trial_ms", UINT64_MAX / NS_PER_MS),
+        .topology = text_field(L, "topology"),
+        .node = text_field(L, "node"),
         .limits = limits_field(L),
         .security = program_security_fields(L),
     };
     run.scripts = scripts_field(L, &run.count);
     run.arguments = texts_field(L, "arguments");
+    run.nodes = nodes_field(L);
     lua_pushinteger(L, port->run(port->context, &run, why, sizeof why));
     lua_pushstring(L, why);
     return 2;

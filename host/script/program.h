@@ -45,6 +45,8 @@ struct program_run {
     const char *control;               /* name of the control socket; NULL: none */
     bool        watch;                 /* their files; and with it: */
     uint64_t    trial_ms;              /* of what is reloaded then */
+    const char *const *nodes;          /* as host_options, or NULL; as are: */
+    const char *topology, *node;
     struct program_limits limits;
     const char *const *arguments;      /* actor.args; NULL-terminated */
     struct program_security security;

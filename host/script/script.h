@@ -367,8 +367,6 @@ int api_watch_dead_letters(lua_State *L);
 /* Gives the state's refs their methods, the first time it is asked. May raise.
  * Whoever pushes a ref into a state calls it before. */
 void api_install_refs(lua_State *L);
-/* Whether an endpoint is the one under which others reach this host. */
-bool api_is_own_endpoint(const struct script *script, const char *endpoint);
 /* Raises while the script's top level runs: `what` cannot be done there. */
 void api_refuse_loading(lua_State *L, const char *what);
 /* Arms a timer of the running actor (interval_ns 0: once) and pushes its

@@ -119,9 +119,11 @@ actor = {}
 
 --- A ref from its text: "pong" (of this host), "pong@tcp://10.0.0.7:5001",
 --- "pong@:5001" (which is 127.0.0.1), "registry@flat::5555" (where flat JSON is
---- spoken over REQ/REP; see docs/registry.md). A name that a living actor of this host
---- has now becomes that very actor; any other is looked for at each use. An
---- address at our own endpoint is an actor of this host.
+--- spoken over REQ/REP; see docs/registry.md), "pong@risk" (of a node of the topology that
+--- this host is a part of; where that is, is looked up at each use). A name that a living
+--- actor of this host has now becomes that very actor; any other is looked for at each use.
+--- An address at an endpoint of ours, or at our node, is an actor of this host. A ref of a
+--- node that is sent to another host arrives there as one to that node's endpoint.
 ---
 --- `reliable`: what this actor sends there, by this or any equal ref, is kept
 --- until the other host (a Troupe host) has acknowledged that it was handled, and
