@@ -74,6 +74,24 @@ struct shape *shape_new(const struct shape_draft *draft, unsigned root_count);
 void          shape_free(struct shape *shape); /* NULL is fine */
 bool          shape_equal(const struct shape *a, const struct shape *b);
 
+/* ---- Looking ---- */
+
+struct shape_look {
+    const char       *name; /* name_size bytes, no NUL; the shape's */
+    size_t            name_size;
+    struct shape_type type;
+    unsigned          first, count; /* SHAPE_FIELDS: the numbers of its own fields */
+};
+
+/* The message's own fields have the numbers from 0, so many. */
+unsigned shape_root_count(const struct shape *shape);
+void     shape_look(const struct shape *shape, unsigned field, struct shape_look *look);
+
+/* Writes the type as shape_parse_type() reads it, or of SHAPE_FIELDS as
+ * shape_parse_suffix() does; returns `text`. */
+#define SHAPE_TYPE_ROOM 24
+const char *shape_type_text(struct shape_type type, char text[SHAPE_TYPE_ROOM]);
+
 /* ---- Fitting ---- */
 
 struct shape_error {

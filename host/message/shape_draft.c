@@ -76,6 +76,14 @@ bool shape_parse_type(const char *text, size_t size, struct shape_type *type, ch
     return refuse_kind(text, length, why, room);
 }
 
+const char *shape_type_text(struct shape_type type, char text[SHAPE_TYPE_ROOM])
+{
+    const char *name = type.kind == SHAPE_FIELDS ? "" : kind_names[type.kind];
+    snprintf(text, SHAPE_TYPE_ROOM, "%s%.*s%s", name, 2 * type.arrays, "[][][][]",
+             type.optional ? "?" : "");
+    return text;
+}
+
 /* ---- The draft ---------------------------------------------------------- */
 
 static struct shape_field *fields_of(const struct shape_draft *draft)
@@ -187,6 +195,24 @@ void shape_free(struct shape *shape)
 {
     if (shape != NULL)
         memory_put(shape, shape->size);
+}
+
+unsigned shape_root_count(const struct shape *shape)
+{
+    return shape->root_count;
+}
+
+void shape_look(const struct shape *shape, unsigned field, struct shape_look *look)
+{
+    assert(field < shape->field_count);
+    const struct shape_field *found = &shape->fields[field];
+    *look = (struct shape_look){
+        .name = shape_names(shape) + found->name,
+        .name_size = found->name_size,
+        .type = { .kind = found->kind, .arrays = found->arrays, .optional = found->optional },
+        .first = found->first,
+        .count = found->count,
+    };
 }
 
 /* Tables and names lie in the order of the declaration, which need not be that of

@@ -44,6 +44,16 @@ struct declared *declared_in(struct declared_types *types, type_id type)
     return types != NULL ? *slot_of(types, type) : NULL;
 }
 
+const struct declared *declared_next(const struct declared_types *types, unsigned *position)
+{
+    while (types != NULL && *position < types->capacity) {
+        const struct declared *declared = types->slots[(*position)++];
+        if (declared != NULL)
+            return declared;
+    }
+    return NULL;
+}
+
 struct declared *declared_find(const struct script *script, type_id type)
 {
     return declared_in(script->declared, type);

@@ -36,6 +36,8 @@ int declared_share(struct script *script, struct declared *declared);
 
 /* What a version has declared; NULL: nothing. */
 struct declared *declared_in(struct declared_types *types, type_id type);
+/* All of it, in no order: *position is 0 at first; NULL: there are no more. */
+const struct declared *declared_next(const struct declared_types *types, unsigned *position);
 
 /* The version is over. What no other has is put first in the list, because values of the
  * script may still refer to it. */

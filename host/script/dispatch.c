@@ -91,6 +91,24 @@ bool dispatch_push_handler(lua_State *L, int handlers, type_id type)
     return false;
 }
 
+void dispatch_each_handler(lua_State *L, int handlers, void (*fn)(void *context, const char *name),
+                           void *context)
+{
+    if (!lua_checkstack(L, 8))
+        return;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, handlers);
+    for (int i = 0; i < INHERITED_LIMIT; i++) {
+        for (lua_pushnil(L); lua_next(L, -2); lua_pop(L, 1)) {
+            size_t size;
+            if (lua_isfunction(L, -1) && handler_key(L, -2, &size) != NULL)
+                fn(context, lua_tostring(L, -2));
+        }
+        if (!to_inherited(L))
+            return;
+    }
+    lua_pop(L, 1);
+}
+
 /* ---- After loading ------------------------------------------------------ */
 
 bool dispatch_defines(lua_State *L, int index)

@@ -47,6 +47,11 @@ void dispatch_forget(lua_State *L, struct script *script);
  * has as `handlers`, or nothing: then false. Neither raises nor allocates. */
 bool dispatch_push_handler(lua_State *L, int handlers, type_id type);
 
+/* Calls `fn` with the name of each handler ("on_ping") in that table and in those it inherits
+ * from, whose names may come twice. Neither raises nor allocates, unless `fn` does. */
+void dispatch_each_handler(lua_State *L, int handlers, void (*fn)(void *context, const char *name),
+                           void *context);
+
 /* Whether the script has a handler for that type, or on_any. If not, `why` says
  * so: "`what` names Qery, but pong.lua has no on_qery (did you mean on_query?)". */
 bool dispatch_handles(struct script *script, type_id type, const char *what, char *why,

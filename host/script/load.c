@@ -120,7 +120,8 @@ int load_top_level(lua_State *L)
     dispatch_check(L, script);
     if (is_table)
         read_settings(L, script, own);
-    if (script->world->stage || !load_budget_is_known(script)) /* once is enough */
+    if (script->world->stage || script->world->warn != NULL ||
+        !load_budget_is_known(script)) /* once is enough */
         misspelt_warn(L, -1, script, is_table ? settings : no_settings);
     return 0;
 }
@@ -176,9 +177,8 @@ int load_open(struct script *script)
     return -ENOMEM;
 }
 
-/* A script with a fresh state and nothing loaded; NULL: no memory. */
-static struct script *script_new(struct script_world *world, struct source *source,
-                                 const struct script_options *options)
+struct script *load_new(struct script_world *world, struct source *source,
+                        const struct script_options *options)
 {
     size_t memory_bytes = options->memory_bytes;
     struct script *script = memory_get_zeroed(sizeof *script);
@@ -352,7 +352,7 @@ int script_spawn_source(struct script_world *world, struct source *source, actor
         err = check_memory(world, why, room);
     if (err != 0)
         return err;
-    struct script *script = script_new(world, source, options);
+    struct script *script = load_new(world, source, options);
     if (script == NULL) {
         snprintf(why, room, "out of memory");
         return -ENOMEM;

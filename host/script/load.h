@@ -7,6 +7,11 @@
 
 #include "script/script.h"
 
+/* A script with a fresh state and nothing loaded, to be freed by script_free() as long as no
+ * actor has it. NULL: no memory. Counts the source. */
+struct script *load_new(struct script_world *world, struct source *source,
+                        const struct script_options *options);
+
 /* Opens a state for a script whose world, source and vm_options are set, and in
  * which nothing is left of another. 0 or -ENOMEM. */
 int load_open(struct script *script);

@@ -7,6 +7,8 @@
 #include "base/suggest.h"
 
 #include <lauxlib.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 /* What the host itself calls or sends. */
@@ -84,6 +86,19 @@ static const char *find_meant(lua_State *L, int table, const char *name,
     return NULL;
 }
 
+static void PRINTF_LIKE(2, 3) warn(const struct script *script, const char *format, ...)
+{
+    char    text[LOG_LINE_LIMIT];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (script->world->warn != NULL)
+        script->world->warn(script->world->warn_context, text);
+    else
+        log_warn("%s", text);
+}
+
 void misspelt_warn(lua_State *L, int index, const struct script *script,
                    const char *const *settings)
 {
@@ -100,13 +115,13 @@ void misspelt_warn(lua_State *L, int index, const struct script *script,
                         ? find_meant(L, table, name, hooks, plain ? 3 : 2)
                         : NULL;
             if (meant != NULL)
-                log_warn("%s: %s is %s: did you mean %s?", source_path(script->source), name,
-                         plain ? "a handler of another type" : "no handler", meant);
+                warn(script, "%s: %s is %s: did you mean %s?", source_path(script->source), name,
+                     plain ? "a handler of another type" : "no handler", meant);
         } else {
             meant = find_meant(L, table, name, settings, 0);
             if (meant != NULL)
-                log_warn("%s: %s is no setting: did you mean %s?", source_path(script->source),
-                         name, meant);
+                warn(script, "%s: %s is no setting: did you mean %s?",
+                     source_path(script->source), name, meant);
         }
     }
 }

@@ -6,6 +6,7 @@
 #include "script/api.h"
 #include "script/fence.h"
 #include "message/json.h"
+#include "script/inspect.h"
 #include "script/pack_lua.h"
 #include "script/program_control.h"
 #include "script/program_prompt.h"
@@ -278,11 +279,33 @@ static int port_make_key(lua_State *L)
     return 2;
 }
 
+/* inspect(path, {text=, sandbox=, memory_bytes=}) -> what script/inspect.h says */
+static int port_inspect(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    lua_settop(L, 2);
+    if (lua_isnil(L, 2)) {
+        lua_newtable(L);
+        lua_replace(L, 2);
+    }
+    luaL_checktype(L, 2, LUA_TTABLE);
+    struct inspect_options options = { .share = program_of(L)->share };
+    lua_getfield(L, 2, "text");
+    options.text = luaL_optlstring(L, -1, NULL, &options.text_size);
+    lua_getfield(L, 2, "sandbox");
+    options.sandbox = lua_toboolean(L, -1);
+    lua_getfield(L, 2, "memory_bytes");
+    lua_Integer bytes = luaL_optinteger(L, -1, 0);
+    luaL_argcheck(L, bytes >= 0, 2, "memory_bytes is out of range");
+    options.memory_bytes = (size_t)bytes;
+    return inspect_push(L, path, &options);
+}
+
 static int port_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         { "run", port_run }, { "send", port_send }, { "ask", port_ask },
-        { "make_key", port_make_key }, { NULL, NULL },
+        { "make_key", port_make_key }, { "inspect", port_inspect }, { NULL, NULL },
     };
     const struct program *program = program_of(L);
     luaL_newlibtable(L, functions);

@@ -38,6 +38,9 @@ struct script_world {
     /* print() in scripts: one whole line with its newline; NULL: stdout. */
     void (*print)(void *context, const char *line, size_t size);
     void *print_context;
+    /* What is odd about a script, as it is loaded, in one sentence; NULL: it is logged. */
+    void (*warn)(void *context, const char *text);
+    void *warn_context;
 };
 
 /* Which messages are handled while a handler waits. */

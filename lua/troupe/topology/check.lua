@@ -20,8 +20,7 @@ local EXIT_OK, EXIT_USAGE, EXIT_CHECK = 0, 2, 6
 ---@field handlers string[]    as they are spelt: "on_ping"; sorted
 ---@field any boolean          it has an on_any
 ---@field types table<string, table>  what it declares by actor.message: as troupe.Fields, in lists
----@field interleave boolean|string[] what it says of itself
----@field settings table<string, any> what else it says of itself: `failure`, `mailbox`, ...
+---@field settings table<string, any> what it says of itself: `failure`, `interleave`, ...
 ---@field modules string[]     files that its top level has required, of the project
 ---@field warnings string[]    what a host would warn of when it loads it
 
