@@ -114,7 +114,8 @@ static int find_source(struct inspection *inspection, const char *path,
                        const struct inspect_options *options, char *why, size_t room)
 {
     if (options->text == NULL)
-        return source_find(inspection->world.sources, path, NULL, &inspection->source, why, room);
+        return source_find(inspection->world.sources, path, options->beside, &inspection->source,
+                           why, room);
     char name[PATH_MAX];
     snprintf(name, sizeof name, "=%s", path);
     return source_from_text(name, options->text, options->text_size, &inspection->source, why,

@@ -16,6 +16,7 @@ struct lua_State;
 struct inspect_options {
     const char *text;         /* the script itself, and `path` what it is called; NULL: a file */
     size_t      text_size;
+    const char *beside;       /* a path in the folder where it is looked for first; NULL: none */
     size_t      memory_bytes; /* what its state may hold; 0: as of every actor */
     bool        sandbox;
     const char *share;        /* the folder that has our own lua/ and actors/ */

@@ -279,7 +279,7 @@ static int port_make_key(lua_State *L)
     return 2;
 }
 
-/* inspect(path, {text=, sandbox=, memory_bytes=}) -> what script/inspect.h says */
+/* inspect(path, {text=, beside=, sandbox=, memory_bytes=}) -> what script/inspect.h says */
 static int port_inspect(lua_State *L)
 {
     const char *path = luaL_checkstring(L, 1);
@@ -292,6 +292,8 @@ static int port_inspect(lua_State *L)
     struct inspect_options options = { .share = program_of(L)->share };
     lua_getfield(L, 2, "text");
     options.text = luaL_optlstring(L, -1, NULL, &options.text_size);
+    lua_getfield(L, 2, "beside");
+    options.beside = luaL_optstring(L, -1, NULL);
     lua_getfield(L, 2, "sandbox");
     options.sandbox = lua_toboolean(L, -1);
     lua_getfield(L, 2, "memory_bytes");

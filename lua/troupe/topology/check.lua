@@ -3,13 +3,17 @@
 --- ```lua
 --- local check = require "troupe.topology.check"
 --- local model, problems, code = check.load("market.lua")
---- for _, problem in ipairs(problems) do print(check.text(problem)) end
+--- for _, problem in ipairs(problems) do print(topology.line(problem)) end
 --- os.exit(code) -- 0: it can be started, 2: there is no such file, 6: it has errors
 --- ```
 ---
 --- What the file alone shows is found by troupe.topology as it is read; here the
 --- scripts are looked at beside it. Each is loaded once, as a host would load it:
 --- its top level runs, no handler does, and nothing is spawned, sent or bound.
+local Links = require "troupe.topology.check_links"
+local Scripts = require "troupe.topology.check_scripts"
+local topology = require "troupe.topology"
+
 local check = {}
 
 local EXIT_OK, EXIT_USAGE, EXIT_CHECK = 0, 2, 6
@@ -24,15 +28,8 @@ local EXIT_OK, EXIT_USAGE, EXIT_CHECK = 0, 2, 6
 ---@field modules string[]     files that its top level has required, of the project
 ---@field warnings string[]    what a host would warn of when it loads it
 
-local function before(a, b)
-  if a.line ~= b.line then
-    return a.line < b.line
-  end
-  return a.order < b.order
-end
-
 --- Whether any of the problems is an error: the exit code.
----@param problems topology.Problem[]
+---@param problems troupe.topology.Problem[]
 ---@return integer code
 function check.code(problems)
   for _, problem in ipairs(problems) do
@@ -43,43 +40,55 @@ function check.code(problems)
   return EXIT_OK
 end
 
---- A problem as people read it: "market.lua:12: warning: text (hint)".
----@param problem topology.Problem
----@return string
-function check.text(problem)
-  return ("%s:%d: %s%s%s"):format(problem.file, problem.line,
-                                  problem.severity == "warning" and "warning: " or "", problem.text,
-                                  problem.hint and (" (%s)"):format(problem.hint) or "")
+-- What adds a problem to a list, each once: several actors may run one script.
+local function reporter(file, list)
+  local told = {}
+  return function(line, severity, text, hint)
+    local key = ("%d %s %s"):format(line, text, hint or "")
+    if told[key] then return end
+    told[key] = true
+    list[#list + 1] = { file = file, line = line, severity = severity, text = text, hint = hint }
+  end
+end
+
+-- By their lines, and those of one line in the order in which they were found.
+local function sort(problems)
+  local place = {}
+  for number, problem in ipairs(problems) do place[problem] = number end
+  table.sort(problems, function(one, other)
+    if one.line ~= other.line then return one.line < other.line end
+    return place[one] < place[other]
+  end)
 end
 
 --- Looks at a topology that was read.
----@param model topology.Model
----@param problems topology.Problem[]?  of reading it
----@return topology.Problem[] problems  those and what was found now, by their lines
+---@param model troupe.topology.Model
+---@param problems troupe.topology.Problem[]?  of reading it
+---@return troupe.topology.Problem[] problems  those and what was found now, by their lines
 ---@return table<string, topology.Inspection> scripts  by the names of actors; of those that load
 function check.model(model, problems)
-  local all, scripts = {}, {}
-  for order, problem in ipairs(problems or {}) do
-    problem.order = order
-    all[order] = problem
-  end
-  table.sort(all, before)
+  local all = table.move(problems or {}, 1, #(problems or {}), 1, {})
+  local report = reporter(model.file, all)
+  local seen = Scripts.look(model, report)
+  Links.check(model, seen, report)
+  sort(all)
+  local scripts = {}
+  for name, each in pairs(seen) do scripts[name] = each.inspection end
   return all, scripts
 end
 
 --- Reads a topology and looks at it.
 ---@param path string  "-": standard input
----@return topology.Model? model        nil: it could not be made sense of
----@return topology.Problem[] problems  of all kinds, by their lines
----@return integer code                 0, 2 (there is no such file) or 6
+---@return troupe.topology.Model? model  nil: there are errors in the file itself
+---@return troupe.topology.Problem[] problems  of all kinds, by their lines
+---@return integer code  0, 2 (there is no such file) or 6
 ---@return table<string, topology.Inspection> scripts  by the names of actors
 function check.load(path)
-  local model, problems, code = require("troupe.topology").load(path)
-  if not model then
-    return nil, problems, code == EXIT_USAGE and EXIT_USAGE or EXIT_CHECK, {}
-  end
-  local scripts
-  problems, scripts = check.model(model, problems)
+  local model, problems, code = topology.load(path)
+  if code == EXIT_USAGE then return nil, problems, EXIT_USAGE, {} end
+  local scripts = {}
+  local known = model or problems.partial -- what could be made sense of has scripts, too
+  if known then problems, scripts = check.model(known, problems) end
   return model, problems, check.code(problems), scripts
 end
 

@@ -1,0 +1,197 @@
+--- The links of a topology, compared with the scripts at both ends.
+---
+--- ```lua
+--- Links.check(model, seen, report)  -- seen: of check_scripts.lua
+--- ```
+local Cycles = require "troupe.topology.check_cycles"
+local Mentions = require "troupe.topology.check_mentions"
+local Scripts = require "troupe.topology.check_scripts"
+local Shapes = require "troupe.topology.check_shapes"
+
+local Links = {}
+
+-- What becomes of a peer in this language when a message has not the fields that it wants
+-- (docs/interop.md). Java's leave them at 0 or null.
+local PYTHON = "a field that is missing or unknown ends a Python peer's receiver"
+local CPP = "a field that is missing ends a C++ peer's process"
+local RUST = "a field that is missing ends a Rust peer's receiver"
+local DELICATE = { python = PYTHON, cpp = CPP, ["c++"] = CPP, cxx = CPP, rust = RUST }
+
+---@class topology.check.End
+---@field name string
+---@field actor troupe.topology.Actor?        or:
+---@field external troupe.topology.External?
+---@field seen topology.Seen?                 of an actor whose script loads
+
+local function ends_of(model, seen)
+  local ends = {}
+  for _, node in ipairs(model.nodes) do
+    for _, actor in ipairs(node.actors) do
+      ends[actor.name] = { name = actor.name, actor = actor, seen = seen[actor.name] }
+    end
+  end
+  for _, external in ipairs(model.externals) do
+    ends[external.name] = { name = external.name, external = external }
+  end
+  return ends
+end
+
+-- A group's name is its own; limits.2 is one of its instances.
+local function find(ends, name)
+  return ends[name] or ends[name:match("^(.*)%.%d+$") or name]
+end
+
+local function names_of(types)
+  local names = {}
+  for _, each in ipairs(types) do names[#names + 1] = ("%q"):format(each.name) end
+  return table.concat(names, ", ")
+end
+
+-- ---- What is handled, and what is sent -----------------------------------------
+
+local function check_handlers(link, to, report)
+  for _, each in ipairs(link.types) do
+    if not Scripts.handler(to.seen.inspection, each.name) then
+      report(link.line, "error", Scripts.lacks(to.seen, each.name))
+    end
+  end
+end
+
+local function config_names(value, type_name)
+  if type(value) == "string" then return Mentions.fold(value) == Mentions.fold(type_name) end
+  for _, each in pairs(type(value) == "table" and value or {}) do
+    if config_names(each, type_name) then return true end
+  end
+  return false
+end
+
+-- Whether its messages may be of any type: it passes on what it gets, or has others send.
+local function passes_on(seen)
+  return seen.inspection.shipped or Mentions.use(seen.mentions(), "forward", "type", "spawn", "supervise")
+end
+
+local function may_send(from, type_name)
+  return passes_on(from.seen) or Mentions.name(from.seen.mentions(), type_name) or
+    config_names(from.actor.config, type_name)
+end
+
+local function check_sent(link, from, types, verb, report)
+  for _, each in ipairs(types) do
+    if not may_send(from, each.name) then
+      report(link.line, "warning", ("%s never %s %s"):format(from.seen.name, verb, each.name))
+    end
+  end
+end
+
+-- An answer is a reply to an ask; where nobody asks it comes as any message does.
+local function check_asker(link, from, report)
+  if #link.answers == 0 or passes_on(from.seen) or Mentions.use(from.seen.mentions(), "ask", "start_ask") then
+    return
+  end
+  for _, each in ipairs(link.answers) do
+    if not Scripts.handler(from.seen.inspection, each.name) then
+      report(link.line, "warning", ("%s never asks, so %s comes to it as a message, and it has no on_%s"):format(
+        from.seen.name, each.name, Mentions.fold(each.name)))
+    end
+  end
+end
+
+-- ---- Shapes ---------------------------------------------------------------------
+
+local function compare_with_script(link, each, place, report)
+  local declared = place.seen and Scripts.declared(place.seen.inspection, each.name)
+  if not declared or not each.fields then return end
+  for _, difference in ipairs(Shapes.differences(each.fields, declared)) do
+    report(link.line, "error", ("%s declares %s otherwise than the link: %s"):format(
+      place.seen.name, each.name, difference), ("it declares %s"):format(Shapes.written(declared)))
+  end
+end
+
+-- Where the link does not say, the two scripts must agree.
+local function compare_scripts(link, each, sender, receiver, report)
+  local sent = sender.seen and Scripts.declared(sender.seen.inspection, each.name)
+  local taken = receiver.seen and Scripts.declared(receiver.seen.inspection, each.name)
+  if each.fields or not sent or not taken then return end
+  for _, difference in ipairs(Shapes.differences(taken, sent, Shapes.accepting)) do
+    report(link.line, "error", ("%s refuses the %s of %s: %s"):format(receiver.seen.name, each.name,
+      sender.seen.name, difference), ("it declares %s"):format(Shapes.written(taken)))
+  end
+end
+
+local function demand_shape(link, each, sender, receiver, report)
+  local why = receiver.external and receiver.external.from and DELICATE[receiver.external.from:lower()]
+  if not why or each.fields then return end
+  local declared = sender.seen and Scripts.declared(sender.seen.inspection, each.name)
+  report(link.line, "error", ("%s goes to '%s' without a shape, and %s"):format(each.name, receiver.name, why),
+    ("write %s = %s"):format(each.name, declared and Shapes.written(declared) or "{ FIELD = \"TYPE\", ... }"))
+end
+
+local function check_shapes(link, types, sender, receiver, report)
+  for _, each in ipairs(types) do
+    demand_shape(link, each, sender, receiver, report)
+    compare_with_script(link, each, receiver, report)
+    if sender ~= receiver then compare_with_script(link, each, sender, report) end
+    compare_scripts(link, each, sender, receiver, report)
+  end
+end
+
+-- ---- Circles ----------------------------------------------------------------------
+
+-- Whether the actor goes on handling all of these while it waits.
+local function interleaves(place, types)
+  local given = Scripts.interleave(place.actor, place.seen)
+  if type(given) ~= "table" then return given == true end
+  local listed = {}
+  for _, name in ipairs(given) do listed[Mentions.fold(tostring(name))] = true end
+  for _, each in ipairs(types) do
+    if not listed[Mentions.fold(each.name)] then return false end
+  end
+  return true
+end
+
+local function check_circles(model, ends, report)
+  local edges = {}
+  for _, link in ipairs(model.links) do
+    local from, to = find(ends, link.from), find(ends, link.to)
+    if #link.answers > 0 and from and to and from.actor and to.actor and not interleaves(to, link.types) then
+      edges[#edges + 1] = { from = from.name, to = to.name, link = link }
+    end
+  end
+  for _, circle in ipairs(Cycles.find(edges)) do
+    local first = edges[circle[1]]
+    local names = { first.from }
+    for _, number in ipairs(circle) do names[#names + 1] = edges[number].to end
+    local last = edges[circle[#circle]]
+    report(first.link.line, "error", ("possible deadlock: %s: each may wait for the answer of the next"):format(
+      table.concat(names, " -> ")), ("interleave = { %s } lets '%s' handle that while it waits"):format(
+      names_of(last.link.types), last.to))
+  end
+end
+
+-- ---- All of it ----------------------------------------------------------------------
+
+--- Tells what is wrong with the links.
+---@param model topology.Model
+---@param seen table<string, topology.Seen>
+---@param report fun(line: integer, severity: string, text: string, hint: string?)
+function Links.check(model, seen, report)
+  local ends = ends_of(model, seen)
+  for _, link in ipairs(model.links) do
+    local from, to = find(ends, link.from), find(ends, link.to)
+    if from and to then
+      if to.seen then
+        check_handlers(link, to, report)
+        check_sent(link, to, link.answers, "answers", report)
+      end
+      if from.seen then
+        check_sent(link, from, link.types, "sends", report)
+        check_asker(link, from, report)
+      end
+      check_shapes(link, link.types, from, to, report)
+      check_shapes(link, link.answers, to, from, report)
+    end
+  end
+  check_circles(model, ends, report)
+end
+
+return Links
