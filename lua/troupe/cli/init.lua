@@ -14,7 +14,7 @@ local show = require "troupe.cli.show"
 local EXIT_OK, EXIT_USAGE = 0, 2
 
 local COMMANDS = { "run", "send", "ask", "listen", "bench", "ps", "top", "attach", "trace", "logs", "reload", "kill",
-                   "dead", "metrics", "doctor", "registry", "keys", "test" }
+                   "dead", "metrics", "doctor", "registry", "keys", "check", "test" }
 
 local SHORT_HELP = [[
 Troupe runs actors written as Lua scripts.
@@ -37,6 +37,7 @@ Troupe runs actors written as Lua scripts.
   troupe keys new                       make a CURVE key
   troupe trace                          watch the messages of a running host
   troupe logs -f                        read its log, change its levels
+  troupe check market.lua               what is wrong with a topology
   troupe test                           run the specs in spec/
 
 troupe --help says more, troupe COMMAND --help all about one of them.

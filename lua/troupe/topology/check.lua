@@ -73,7 +73,7 @@ function check.model(model, problems)
   Links.check(model, seen, report)
   sort(all)
   local scripts = {}
-  for name, each in pairs(seen) do scripts[name] = each.inspection end
+  for actor, each in pairs(seen) do scripts[actor.name or ""] = each.inspection end
   return all, scripts
 end
 

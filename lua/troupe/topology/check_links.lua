@@ -5,8 +5,10 @@
 --- ```
 local Cycles = require "troupe.topology.check_cycles"
 local Mentions = require "troupe.topology.check_mentions"
+local Planning = require "troupe.topology.plan"
 local Scripts = require "troupe.topology.check_scripts"
 local Shapes = require "troupe.topology.check_shapes"
+local fold = require("troupe.topology.shapes").fold
 
 local Links = {}
 
@@ -23,22 +25,12 @@ local DELICATE = { python = PYTHON, cpp = CPP, ["c++"] = CPP, cxx = CPP, rust = 
 ---@field external troupe.topology.External?
 ---@field seen topology.Seen?                 of an actor whose script loads
 
-local function ends_of(model, seen)
-  local ends = {}
-  for _, node in ipairs(model.nodes) do
-    for _, actor in ipairs(node.actors) do
-      ends[actor.name] = { name = actor.name, actor = actor, seen = seen[actor.name] }
-    end
-  end
-  for _, external in ipairs(model.externals) do
-    ends[external.name] = { name = external.name, external = external }
-  end
-  return ends
-end
-
--- A group's name is its own; limits.2 is one of its instances.
-local function find(ends, name)
-  return ends[name] or ends[name:match("^(.*)%.%d+$") or name]
+-- Who is called that in a link; nil: nobody, or it is not said.
+local function find(model, seen, name)
+  local found = name and Planning.where(model, name)
+  if not found then return nil end
+  if found.config then return { name = found.name, actor = found, seen = seen[found] } end
+  return { name = found.name, external = found }
 end
 
 local function names_of(types)
@@ -58,7 +50,7 @@ local function check_handlers(link, to, report)
 end
 
 local function config_names(value, type_name)
-  if type(value) == "string" then return Mentions.fold(value) == Mentions.fold(type_name) end
+  if type(value) == "string" then return fold(value) == fold(type_name) end
   for _, each in pairs(type(value) == "table" and value or {}) do
     if config_names(each, type_name) then return true end
   end
@@ -91,7 +83,7 @@ local function check_asker(link, from, report)
   for _, each in ipairs(link.answers) do
     if not Scripts.handler(from.seen.inspection, each.name) then
       report(link.line, "warning", ("%s never asks, so %s comes to it as a message, and it has no on_%s"):format(
-        from.seen.name, each.name, Mentions.fold(each.name)))
+        from.seen.name, each.name, fold(each.name)))
     end
   end
 end
@@ -142,18 +134,18 @@ local function interleaves(place, types)
   local given = Scripts.interleave(place.actor, place.seen)
   if type(given) ~= "table" then return given == true end
   local listed = {}
-  for _, name in ipairs(given) do listed[Mentions.fold(tostring(name))] = true end
+  for _, name in ipairs(given) do listed[fold(tostring(name))] = true end
   for _, each in ipairs(types) do
-    if not listed[Mentions.fold(each.name)] then return false end
+    if not listed[fold(each.name)] then return false end
   end
   return true
 end
 
-local function check_circles(model, ends, report)
+local function check_circles(linked, report)
   local edges = {}
-  for _, link in ipairs(model.links) do
-    local from, to = find(ends, link.from), find(ends, link.to)
-    if #link.answers > 0 and from and to and from.actor and to.actor and not interleaves(to, link.types) then
+  for _, each in ipairs(linked) do
+    local link, from, to = each.link, each.from, each.to
+    if #link.answers > 0 and from.actor and to.actor and not interleaves(to, link.types) then
       edges[#edges + 1] = { from = from.name, to = to.name, link = link }
     end
   end
@@ -170,28 +162,47 @@ end
 
 -- ---- All of it ----------------------------------------------------------------------
 
---- Tells what is wrong with the links.
----@param model topology.Model
----@param seen table<string, topology.Seen>
----@param report fun(line: integer, severity: string, text: string, hint: string?)
-function Links.check(model, seen, report)
-  local ends = ends_of(model, seen)
+local function check_link(link, from, to, report)
+  if to.seen then
+    check_handlers(link, to, report)
+    check_sent(link, to, link.answers, "answers", report)
+  end
+  if from.seen then
+    check_sent(link, from, link.types, "sends", report)
+    check_asker(link, from, report)
+  end
+  check_shapes(link, link.types, from, to, report)
+  check_shapes(link, link.answers, to, from, report)
+end
+
+local function check_externals(model, report)
+  local is_linked = {}
   for _, link in ipairs(model.links) do
-    local from, to = find(ends, link.from), find(ends, link.to)
-    if from and to then
-      if to.seen then
-        check_handlers(link, to, report)
-        check_sent(link, to, link.answers, "answers", report)
-      end
-      if from.seen then
-        check_sent(link, from, link.types, "sends", report)
-        check_asker(link, from, report)
-      end
-      check_shapes(link, link.types, from, to, report)
-      check_shapes(link, link.answers, to, from, report)
+    is_linked[link.from or ""], is_linked[link.to or ""] = true, true
+  end
+  for _, external in ipairs(model.externals) do
+    if external.name and not is_linked[external.name] then
+      report(external.line, "warning", ("external '%s': no link says what is sent to it or comes from it"):format(
+        external.name))
     end
   end
-  check_circles(model, ends, report)
+end
+
+--- Tells what is wrong with the links.
+---@param model troupe.topology.Model
+---@param seen table<troupe.topology.Actor, topology.Seen>
+---@param report fun(line: integer, severity: string, text: string, hint: string?)
+function Links.check(model, seen, report)
+  local linked = {}
+  for _, link in ipairs(model.links) do
+    local from, to = find(model, seen, link.from), find(model, seen, link.to)
+    if from and to then
+      linked[#linked + 1] = { link = link, from = from, to = to }
+      check_link(link, from, to, report)
+    end
+  end
+  check_circles(linked, report)
+  check_externals(model, report)
 end
 
 return Links

@@ -5,6 +5,8 @@
 --- local found = Mentions.of('ref:send("Tick", { note = [[x]] }) -- "not this"')
 --- -- found.strings: { Tick = true, x = true }; found.fields: { send = true, note = true }
 --- ```
+local fold = require("troupe.topology.shapes").fold
+
 local Mentions = {}
 
 ---@class topology.Mentions
@@ -99,24 +101,17 @@ function Mentions.of(text)
   end
 end
 
---- As handlers are found: in small letters, without underscores.
----@param name string
----@return string
-function Mentions.fold(name)
-  return (name:lower():gsub("_", ""))
-end
-
 --- Whether one of the texts may name the type: as a string, however it is spelt, or as a
 --- field that is spelt like it.
 ---@param mentions topology.Mentions[]
 ---@param type_name string
 ---@return boolean
 function Mentions.name(mentions, type_name)
-  local folded = Mentions.fold(type_name)
+  local folded = fold(type_name)
   for _, each in ipairs(mentions) do
     if not each.folded then
       each.folded = {}
-      for text in pairs(each.strings) do each.folded[Mentions.fold(text)] = true end
+      for text in pairs(each.strings) do each.folded[fold(text)] = true end
     end
     if each.folded[folded] or each.fields[type_name] then return true end
   end

@@ -3,11 +3,12 @@
 ---
 --- ```lua
 --- local seen = Scripts.look(model, report)
---- -- seen.book: { name = "actors/book.lua", inspection = {...} or nil, mentions = fn }
+--- -- seen[actor]: { name = "actors/book.lua", inspection = {...}, mentions = fn }
 --- ```
 local options = require "troupe.options"
 local port = require "troupe.port"
 local Mentions = require "troupe.topology.check_mentions"
+local fold = require("troupe.topology.shapes").fold
 
 local Scripts = {}
 
@@ -38,18 +39,17 @@ local function mentions_in(actor, inspection)
 end
 
 -- What an inspection depends on; actors with the same need one.
-local function request(model, actor)
-  local given = actor.options or {}
+local function request(model, node, actor)
+  local memory = actor.options.memory or node.options.memory
   return {
     text = actor.source,
     beside = model.folder .. "/.",
-    sandbox = given.sandbox == true,
-    memory_bytes = given.memory and options.bytes(given.memory) or nil,
+    sandbox = actor.options.sandbox or node.options.sandbox or false,
+    memory_bytes = memory and options.bytes(memory) or nil,
   }
 end
 
-local function inspect(model, actor)
-  local asked = request(model, actor)
+local function inspect(actor, asked)
   local called = actor.source and actor.name or actor.script
   local inspection, why = port.inspect(called, asked)
   if not inspection then return { why = why } end
@@ -66,9 +66,9 @@ end
 ---@param type_name string
 ---@return string?
 function Scripts.handler(inspection, type_name)
-  local folded = Mentions.fold(type_name)
+  local folded = fold(type_name)
   for _, handler in ipairs(inspection.handlers) do
-    if Mentions.fold(handler:sub(4)) == folded then return handler end
+    if fold(handler:sub(4)) == folded then return handler end
   end
   return inspection.any and "on_any" or nil
 end
@@ -78,9 +78,9 @@ end
 ---@param type_name string
 ---@return troupe.Fields?
 function Scripts.declared(inspection, type_name)
-  local folded = Mentions.fold(type_name)
+  local folded = fold(type_name)
   for name, fields in pairs(inspection.types) do
-    if Mentions.fold(name) == folded then return fields end
+    if fold(name) == folded then return fields end
   end
 end
 
@@ -89,7 +89,7 @@ end
 ---@param type_name string
 ---@return string text, string hint
 function Scripts.lacks(seen, type_name)
-  local wanted, own = "on_" .. Mentions.fold(type_name), {}
+  local wanted, own = "on_" .. fold(type_name), {}
   for _, handler in ipairs(seen.inspection.handlers) do
     if not HOOKS[handler] then own[#own + 1] = handler end
   end
@@ -104,14 +104,14 @@ end
 --- What an actor is to interleave: as the topology says, or else its script.
 ---@return boolean|string[]|nil
 function Scripts.interleave(actor, seen)
-  local given = (actor.options or {}).interleave
+  local given = actor.options.interleave
   if given == nil and seen and seen.inspection then given = seen.inspection.settings.interleave end
   return given
 end
 
 -- What a spawn would refuse only once it has the script.
 local function compare_settings(actor, seen, report)
-  local given, own = actor.options or {}, seen.inspection.settings
+  local given, own = actor.options, seen.inspection.settings
   if given.restart ~= nil and (given.failure or own.failure) ~= "restart" then
     report(actor.line, "error", ("actor '%s': restart says how failure = \"restart\" goes about it, and failure is not that")
       :format(actor.name))
@@ -126,29 +126,31 @@ local function compare_settings(actor, seen, report)
   end
 end
 
+-- Tells why it does not load, or what is odd about it.
+local function tell(actor, seen, report)
+  if not seen.inspection then
+    report(actor.line, "error", ("actor '%s': %s"):format(actor.name or "?", seen.why))
+    return
+  end
+  for _, warning in ipairs(seen.inspection.warnings) do report(actor.line, "warning", warning) end
+  compare_settings(actor, seen, report)
+end
+
 --- Loads the scripts of all actors. Tells of those that do not load.
----@param model topology.Model
+---@param model troupe.topology.Model
 ---@param report fun(line: integer, severity: string, text: string, hint: string?)
----@return table<string, topology.Seen> seen  by the names of the actors
+---@return table<troupe.topology.Actor, topology.Seen> seen  without those that do not load
 function Scripts.look(model, report)
   local known, by_actor = {}, {}
   for _, node in ipairs(model.nodes) do
     for _, actor in ipairs(node.actors) do
-      local asked = request(model, actor)
-      local key = actor.script and ("%s\0%s\0%s"):format(actor.script, asked.sandbox, asked.memory_bytes) or actor
-      local seen = known[key]
-      if not seen and (actor.script or actor.source) then
-        seen = inspect(model, actor)
+      if actor.script or actor.source then
+        local asked = request(model, node, actor)
+        local key = actor.script and ("%s\0%s\0%s"):format(actor.script, asked.sandbox, asked.memory_bytes) or actor
+        local seen = known[key] or inspect(actor, asked)
         known[key] = seen
-        for _, warning in ipairs(seen.inspection and seen.inspection.warnings or {}) do
-          report(actor.line, "warning", warning)
-        end
-      end
-      if seen and seen.inspection then
-        by_actor[actor.name] = seen
-        compare_settings(actor, seen, report)
-      elseif seen then
-        report(actor.line, "error", ("actor '%s': %s"):format(actor.name, seen.why))
+        by_actor[actor] = seen.inspection and seen
+        tell(actor, seen, report)
       end
     end
   end

@@ -60,7 +60,7 @@ end
 ---@param text string
 ---@param about { name: string, folder: string }
 ---@return troupe.topology.Model?
----@return troupe.topology.Problem[]
+---@return troupe.topology.Problem[]  its `partial` is what could be made sense of, with gaps
 function Read.read(text, about)
   local problems, tell = make_list(about.name)
   local model
@@ -77,7 +77,9 @@ function Read.read(text, about)
       Resolve.check(model, declarations.refs, tell)
     end
   end
-  return close_list(problems) == 0 and model or nil, problems
+  local errors = close_list(problems)
+  problems.partial = model
+  return errors == 0 and model or nil, problems
 end
 
 return Read
