@@ -179,7 +179,7 @@ describe("an actor's birth", function()
     end)
 
     it("may call os.exit, which is told and does not end the program", function()
-      assert.equal("hero.lua: its top level calls os.exit", refusal("os.exit(1)"))
+      assert.equal("hero.lua:1: its top level calls os.exit", refusal("os.exit(1)"))
     end)
 
     it("leaves its name free", function()

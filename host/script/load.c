@@ -302,14 +302,23 @@ static void settle_options(struct script *script, const struct script_options *g
 /* Why the load failed, on the dead coroutine. */
 static void describe_failure(struct script *script, char *why, size_t room)
 {
+    const struct vm *vm = &script->vm;
+    lua_State   *co = script->hand.coroutine;
     struct bytes text;
+    char place[REPORT_PLACE_ROOM];
+    report_place(co, lua_status(co) == LUA_YIELD ? vm->stopped_line : 0, place, sizeof place);
+    if (place[0] == '\0')
+        snprintf(place, sizeof place, "%.60s: ", source_path(script->source));
     bytes_init(&text, room - 1);
-    if (script->vm.dying == VM_STOPPED)
-        bytes_printf(&text, "%s: its top level ran for more than 1 s", source_path(script->source));
-    else if (script->vm.dying == VM_EXIT)
-        bytes_printf(&text, "%s: its top level calls os.exit", source_path(script->source));
+    if (vm->dying == VM_STOPPED)
+        bytes_printf(&text, "%sits top level ran for more than 1 s", place);
+    else if (vm->dying == VM_EXIT)
+        bytes_printf(&text, "%sits top level calls os.exit", place);
+    else if (vm->dying == VM_MEMORY)
+        bytes_printf(&text, "%sits top level needs more than its memory limit of %g MiB", place,
+                     (double)vm->arena.limit / (1024 * 1024));
     else
-        report_error(script->hand.coroutine, &text);
+        report_error(co, &text);
     snprintf(why, room, "%s", bytes_text(&text));
     bytes_fini(&text);
 }

@@ -670,7 +670,7 @@ static void test_runaways(void)
 {
     open_host();
     expect_no_load("while true do pcall(function() while true do end end) end",
-                   "bad.lua: its top level ran for more than 1 s");
+                   "bad.lua:1: its top level ran for more than 1 s");
     spawn("runaway", "local R = { slice = '50ms', slow = 'stop' }\n"
                      "function R:on_go(msg, env) pcall(function() while true do end end) end\n"
                      "return R\n");

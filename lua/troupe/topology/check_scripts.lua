@@ -20,6 +20,7 @@ local Scripts = {}
 -- Handlers that the host itself calls.
 local HOOKS = { on_start = true, on_shutdown = true, on_reload = true, on_any = true }
 local SHOWN_HANDLERS = 8
+local SHOWN_FILES = 4
 
 local function read(path)
   local file <close> = io.open(path, "rb")
@@ -49,10 +50,24 @@ local function request(model, node, actor)
   }
 end
 
+-- Lua says of a module that it did not find where it looked, at length.
+local function shorten(why)
+  local text, list = why:match("^(.-module '[^']*' not found):(.*)$")
+  if not text then return why end
+  local files = {}
+  for file in list:gmatch "no file '([^']*%.lua)'" do
+    if #files < SHOWN_FILES and not file:find "/init%.lua$" then files[#files + 1] = file end
+  end
+  return text, ("looked for %s, ..."):format(table.concat(files, ", "))
+end
+
 local function inspect(actor, asked)
   local called = actor.source and actor.name or actor.script
   local inspection, why = port.inspect(called, asked)
-  if not inspection then return { why = why } end
+  if not inspection then
+    local text, hint = shorten(why)
+    return { why = text, hint = hint }
+  end
   table.sort(inspection.handlers)
   return {
     name = actor.source and ("actor '%s'"):format(actor.name) or inspection.path,
@@ -129,7 +144,7 @@ end
 -- Tells why it does not load, or what is odd about it.
 local function tell(actor, seen, report)
   if not seen.inspection then
-    report(actor.line, "error", ("actor '%s': %s"):format(actor.name or "?", seen.why))
+    report(actor.line, "error", ("actor '%s': %s"):format(actor.name or "?", seen.why), seen.hint)
     return
   end
   for _, warning in ipairs(seen.inspection.warnings) do report(actor.line, "warning", warning) end
