@@ -18,6 +18,8 @@
 -- long it waits for room, and for answers with "first"), route =
 --   "round"        one after the other
 --   "random"       any of them
+--   "least"        the one with the least to do, as actor.backlog says; in turn where several have
+--                  equally little. For targets of this host only
 --   "hash:FIELD"   by the value of that field: the same value goes to the same target, while the
 --                  targets are the same
 --   "type"         to a target with the message's type among its keys; or else to one without keys
@@ -36,7 +38,8 @@ local Router = {
 local RETRY = 0.01 -- seconds: how often it looks whether there is room
 local TARGETS_LIMIT = 10000
 
-local ROUTES = { round = false, random = false, hash = true, type = false, field = true, broadcast = false, first = false }
+local ROUTES = { round = false, random = false, least = false, hash = true, type = false, field = true,
+                 broadcast = false, first = false }
 
 local FIELDS = {
   targets = { kind = "list", default = {} },
@@ -56,12 +59,20 @@ local function find(self, ref)
   end
 end
 
+local function is_elsewhere(ref)
+  local count, why = actor.backlog(ref)
+  return not count and why.reason == "failed"
+end
+
 -- Adds it, or changes its keys; or nil and why not.
 local function add(self, ref, keys)
   local target = find(self, ref)
   if not target then
     if ref == actor.self then return nil, "a router cannot be its own target" end
     if #self.targets >= TARGETS_LIMIT then return nil, ("there are %d targets, the limit"):format(TARGETS_LIMIT) end
+    if self.route == "least" and is_elsewhere(ref) then
+      return nil, ("route = \"least\" is for targets of this host, and %s is elsewhere"):format(tostring(ref))
+    end
     local watched, why = actor.watch(ref)
     if not watched then return nil, tostring(why) end
     target = { ref = ref, routed = 0 }
@@ -124,6 +135,18 @@ end
 
 function candidates.random(self)
   return self.targets, #self.targets > 0 and math.random(#self.targets) or 1
+end
+
+function candidates.least(self)
+  local _, turn = candidates.round(self)
+  local first, least = turn, math.huge
+  for step = 0, #self.targets - 1 do
+    local place = (turn + step - 1) % #self.targets + 1
+    local waiting = actor.backlog(self.targets[place].ref)
+    if waiting and waiting < least then first, least = place, waiting end
+    if least == 0 then break end -- nobody has less
+  end
+  return self.targets, first
 end
 
 function candidates.hash(self, msg)

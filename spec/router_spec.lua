@@ -88,6 +88,39 @@ describe("a router", function()
     for _, each in pairs(count) do assert.is_true(each > 5) end
   end)
 
+  describe("by least", function()
+    before_each(function() open { route = "least" } end)
+
+    it("gives to who has the least to do, and in turn while that is equally little", function()
+      assert.same({ "a", "b", "c", "a" }, { by(), by(), by(), by() })
+      stage:send(targets.b, "Order", { takes = "1s" })
+      stage:send(targets.c, "Order", { takes = "2s" })
+      stage:send(targets.c, "Order", { takes = "2s" })
+      stage:run()
+      assert.same({ "a", "a", "a" }, { by(), by(), by() })
+      stage:send(targets.a, "Order", { takes = "10s" })
+      stage:send(targets.a, "Order")
+      stage:send(targets.a, "Order")
+      stage:run()
+      assert.equal("b", by()) -- one in hand; c has two, a three
+      stage:advance("20s")
+    end)
+
+    it("takes another when that one has ended", function()
+      stage:stop(targets.b)
+      stage:run()
+      assert.same({ "a", "c", "a" }, { by(), by(), by() })
+    end)
+
+    it("wants its targets on this host, for it cannot look at others", function()
+      assert(stage:spawn({ path = "actors/router.lua", name = "other" },
+                         { route = "least", targets = { "x@tcp://127.0.0.1:5001" } }))
+      stage:run()
+      assert.matches('config%.targets%[1%]: route = "least" is for targets of this host, and '
+                     .. "x@tcp://127%.0%.0%.1:5001 is elsewhere\n", stage:log()[1].text)
+    end)
+  end)
+
   it("by hash gives the same value to the same target", function()
     open { route = "hash:user" }
     local of, used = {}, {}
