@@ -326,3 +326,97 @@ describe("a supervised child", function()
     for _, line in ipairs(stage:output()) do assert.matches("^false\tliar.lua:[23]: ", line) end
   end)
 end)
+
+-- Prepares two of its kind, begins them one after the other, and prints what it hears.
+local PREPARER = [[
+  local children = require "troupe.children"
+  local Preparer = {}
+  function Preparer:on_start()
+    self.refs = {}
+    for _, name in ipairs { "first", "second" } do
+      self.refs[name] = assert(children.prepare("spec/support/prepared", { name = name, failure = "restart" }))
+      actor.watch(self.refs[name])
+    end
+  end
+  function Preparer:on_begin(msg)
+    msg.config.kin = actor.ref(msg.kin)
+    assert(children.begin(self.refs[msg.name], msg.config))
+  end
+  function Preparer:on_child_waits(msg, env) print("waits", msg.name, msg.restarts, msg.who == env.from) end
+  function Preparer:on_child_started(msg) print("started", msg.name, msg.restarts) end
+  function Preparer:on_down(msg) print("down", msg.name, msg.reason) end
+  function Preparer:on_misuse()
+    print(select(2, pcall(children.prepare, "spec/support/prepared", { config = { n = 1 } })))
+    print(select(2, pcall(children.prepare, "spec/support/prepared", { name = "x", if_absent = true })))
+    print(select(2, pcall(children.start, self.refs.first)))
+    print(select(2, pcall(children.begin, actor.self, {})))
+    print(select(2, pcall(children.begin, self.refs.first, { 1 })))
+  end
+  return Preparer
+]]
+
+describe("a prepared child", function()
+  local stage
+
+  before_each(function()
+    stage = Stage.new()
+    assert(stage:spawn { name = "parent", source = PREPARER })
+    stage:run()
+  end)
+  after_each(function()
+    stage:output()
+    stage:log()
+    stage:dead_letters()
+    stage:close()
+  end)
+
+  local function begin(name, kin, config)
+    stage:send("parent", "Begin", { name = name, kin = kin, config = config or {} })
+    stage:run()
+    return stage:output()
+  end
+
+  it("is registered, keeps its mail, and begins when it is told to, with refs to the others", function()
+    stage:send("first", "Hello")
+    stage:run()
+    assert.is_true(stage:alive("first") and stage:alive("second"))
+    assert.same({}, stage:output())
+    assert.same({ "first has second", "started\tfirst\t0", "hello stage" },
+                begin("first", "second"))
+  end)
+
+  it("is heard to wait in its on_start, and to have started when that has ended", function()
+    assert.same({ "waits\tfirst\t0\ttrue" }, begin("first", "second", { asks = true }))
+    assert.same({ "second has first", "started\tsecond\t0", "hello first", "first has second", "started\tfirst\t0" },
+                begin("second", "first"))
+  end)
+
+  it("ends when its on_start fails, which a watch tells", function()
+    assert.same({ "down\tfirst\terror: spec/support/prepared.lua:7: as told" },
+                begin("first", "second", { fails = true }))
+  end)
+
+  it("decides about itself, and is heard to begin again with its config", function()
+    begin("first", "second")
+    stage:send("first", "Fail")
+    stage:advance("10s")
+    assert.same({ "first has second", "started\tfirst\t1" }, stage:output())
+  end)
+
+  it("ends with its parent, begun or not", function()
+    begin("first", "second")
+    stage:stop("parent")
+    stage:run()
+    assert.same({ false, false }, { stage:alive("first"), stage:alive("second") })
+  end)
+
+  it("is nobody else's, and has its config when it begins", function()
+    stage:send("parent", "Misuse")
+    stage:run()
+    assert.same({ "children.prepare: the config is given when it begins",
+                  "children.prepare: if_absent is not for a child that is started later",
+                  "children.start: this actor is no child of this one",
+                  "children.begin: this actor is no child of this one",
+                  "bad argument #2 to 'troupe.children.begin' (config is a table with string keys)" }, stage:output())
+  end)
+end)

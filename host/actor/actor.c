@@ -52,6 +52,8 @@ static void take_in(struct actor *actor, enum verdict verdict)
     if (UNLIKELY(actor->starting) && verdict != VERDICT_PREEMPTED) {
         actor->starting = false;
         lifecycle_begun(actor);
+        if (verdict == VERDICT_WAITING)
+            incarnation_start_waits(actor);
     }
     if (UNLIKELY(atomic_load_explicit(&actor->watched, memory_order_relaxed)))
         forget_watch(actor, verdict);

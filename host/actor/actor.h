@@ -142,6 +142,7 @@ struct actor {
     uint8_t          on_failure;      /* enum on_failure; fixed by the spawn */
     uint8_t          afterwards;      /* enum afterwards */
     bool             supervised;      /* its parent decides what comes when it ends; fixed by the spawn */
+    bool             announced;       /* its parent is told when it begins; likewise */
     bool             contained;       /* its failure climbs no higher; fixed by the spawn */
     bool             for_good;        /* and not any more: the next end is the last */
     bool             started;         /* on_start of this incarnation has ended well */

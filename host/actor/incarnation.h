@@ -50,7 +50,8 @@ void rebirth_free(struct rebirth *rebirth); /* NULL is fine */
  * is due it is taken from the budget. `text` gets it in words, "the actor
  * restarts (2 of 3 in 10 s)". */
 enum outcome incarnation_failed(struct actor *actor, bool at_start, char *text, size_t room);
-/* Its on_start has ended well. */
+/* Its on_start waits, for the first time; and: it has ended well. */
+void incarnation_start_waits(struct actor *actor);
 void incarnation_started(struct actor *actor);
 
 /* These are called by actor_run() only, and take the message that they are
@@ -121,6 +122,14 @@ int incarnation_order_halt(struct system *system, actor_id id, uint64_t deadline
 
 /* Ends for good an actor that is halted or was never started. */
 int incarnation_order_drop(struct system *system, actor_id id);
+
+/* ---- By the parent of an actor that was spawned as `announced`, which decides about
+ * itself like any other. Any thread. ---- */
+
+/* Whether the actor lives, and `parent` is who is told of its beginning: by a notice
+ * ChildWaits {who, name, restarts} if its on_start waits, and by a ChildStarted when
+ * that has ended well; at every restart again. */
+bool incarnation_is_announced(struct system *system, actor_id id, actor_id parent);
 
 /* ---- Killing ---- */
 

@@ -124,6 +124,7 @@ int lifecycle_spawn(struct system *system, const struct spawn *spawn, actor_id *
     actor->on_failure = (uint8_t)spawn->on_failure;
     actor->afterwards = AFTERWARDS_END;
     actor->supervised = spawn->supervised;
+    actor->announced = spawn->announced;
     actor->contained = spawn->contained;
     actor->for_good = actor->started = false;
     actor->restarts = 0;

@@ -27,6 +27,7 @@ struct spawn {
     enum on_failure on_failure;
     struct restart_options restart; /* of ON_FAILURE_RESTART */
     bool        supervised;         /* its parent starts it, and decides when it has ended */
+    bool        announced;          /* its parent is told when it begins: see incarnation.h */
     bool        contained;          /* its failure takes neither its parent along nor the host */
     struct subject *subject;        /* what it runs, for people; NULL: nothing named */
     const void *config;             /* supervised: the payload of its START; copied */

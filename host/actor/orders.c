@@ -65,14 +65,19 @@ bool incarnation_tell(struct actor *actor, type_id type)
     return true;
 }
 
+void incarnation_start_waits(struct actor *actor)
+{
+    if (actor->announced && !incarnation_tell(actor, TYPE_CHILD_WAITS))
+        actor_log(actor, LOG_ERROR, "its parent could not be told that on_start waits: out of memory");
+}
+
 void incarnation_started(struct actor *actor)
 {
     actor->started = true;
-    if (!actor->supervised || incarnation_tell(actor, TYPE_CHILD_STARTED))
+    if (!(actor->supervised || actor->announced) || incarnation_tell(actor, TYPE_CHILD_STARTED))
         return;
-    /* One that runs and whose supervisor never hears of it would be lost to it. */
-    actor_log(actor, LOG_ERROR,
-              "its supervisor could not be told that it has started: out of memory");
+    /* One that runs and whose parent never hears of it would be lost to it. */
+    actor_log(actor, LOG_ERROR, "its parent could not be told that it has started: out of memory");
     actor_note_end(actor, "memory");
     actor->phase = PHASE_DRAINING;
     actor->drain_left = 0;
@@ -86,6 +91,16 @@ bool incarnation_is_supervised(struct system *system, actor_id id, actor_id supe
     lock_acquire(&registry->lock);
     const struct actor *actor = registry_find(registry, id);
     bool is = actor != NULL && actor->supervised && actor->parent_id == supervisor;
+    lock_release(&registry->lock);
+    return is;
+}
+
+bool incarnation_is_announced(struct system *system, actor_id id, actor_id parent)
+{
+    struct registry *registry = &system->registry;
+    lock_acquire(&registry->lock);
+    const struct actor *actor = registry_find(registry, id);
+    bool is = actor != NULL && actor->announced && actor->parent_id == parent;
     lock_release(&registry->lock);
     return is;
 }

@@ -32,8 +32,8 @@ static inline uint32_t incarnation_number(const struct actor *actor)
 /* Room for what incarnation_failed() writes. */
 #define OUTCOME_ROOM (ADDRESS_NAME_LIMIT + 200)
 
-/* Sends its supervisor the notice `type` about the actor, ChildStarted or
- * ChildHalted. False: there is no memory for it. */
+/* Sends its supervisor the notice `type` about the actor, ChildWaits,
+ * ChildStarted or ChildHalted. False: there is no memory for it. */
 bool incarnation_tell(struct actor *actor, type_id type);
 
 /* Kills the incarnation that runs now if it has not ended by then. 0, or -errno

@@ -54,6 +54,7 @@ static const char *const built_in[TYPE_BUILT_IN_COUNT] = {
     [TYPE_NONE] = "",           [TYPE_START] = "Start",   [TYPE_SHUTDOWN] = "Shutdown",
     [TYPE_TIMEOUT] = "Timeout", [TYPE_REJECT] = "Reject", [TYPE_DOWN] = "Down",
     [TYPE_RELOAD] = "Reload",   [TYPE_ANY] = "Any",
+    [TYPE_CHILD_WAITS] = "ChildWaits",
     [TYPE_CHILD_STARTED] = "ChildStarted",
     [TYPE_CHILD_HALTED] = "ChildHalted",
     [TYPE_DEAD_LETTER] = "DeadLetter",

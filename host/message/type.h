@@ -32,6 +32,7 @@ enum {
     TYPE_DOWN,
     TYPE_RELOAD,
     TYPE_ANY,  /* names a handler, never a message */
+    TYPE_CHILD_WAITS,
     TYPE_CHILD_STARTED,
     TYPE_CHILD_HALTED,
     TYPE_DEAD_LETTER,

@@ -132,8 +132,11 @@ static inline bool api_is_question(const struct message *message)
             strstr(address_name(message->origin), "/ask#") != NULL);
 }
 
-/* actor.spawn(script, options), called `what`; a supervised actor is not started. */
-int api_spawn_as(lua_State *L, const char *what, bool supervised);
+/* actor.spawn(script, options), called `what`. Only SPAWN_STARTED is started; the parent
+ * of the others says when, and hears of it (actor/incarnation.h). They take a third
+ * argument, the path of the script beside which theirs is looked for. */
+enum spawn_as { SPAWN_STARTED, SPAWN_SUPERVISED, SPAWN_PREPARED };
+int api_spawn_as(lua_State *L, const char *what, enum spawn_as as);
 
 /* If the value at `index` is the global `actor`, whose fields are made when they are
  * read: the name of one, by numbers from 0; NULL: there are no more, or it is not that. */

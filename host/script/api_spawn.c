@@ -37,8 +37,10 @@ static void check_options(lua_State *L, const char *what, struct script_options 
         luaL_error(L, "%s: %s", what, why);
     if (options->if_absent && options->name == NULL)
         luaL_error(L, "%s: if_absent needs a name", what);
-    if (options->if_absent && options->supervised)
-        luaL_error(L, "%s: if_absent is not for a child that is supervised", what);
+    if (options->if_absent && (options->supervised || options->announced))
+        luaL_error(L, "%s: if_absent is not for a child that is started later", what);
+    if (options->config != NULL && options->announced)
+        luaL_error(L, "%s: the config is given when it begins", what);
 }
 
 static enum failure_reason reason_of(int error)
@@ -84,15 +86,16 @@ static const char *check_path(lua_State *L, const char *what)
     return path;
 }
 
-int api_spawn_as(lua_State *L, const char *what, bool supervised)
+int api_spawn_as(lua_State *L, const char *what, enum spawn_as as)
 {
     struct script *script = script_of(L);
-    struct script_options options = { .supervised = supervised };
+    struct script_options options = { .supervised = as == SPAWN_SUPERVISED,
+                                      .announced = as == SPAWN_PREPARED };
     char beside[PATH_MAX];
 
     snprintf(beside, sizeof beside, "%s",
-             supervised ? luaL_optstring(L, 3, source_path(script->source))
-                        : source_path(script->source));
+             as != SPAWN_STARTED ? luaL_optstring(L, 3, source_path(script->source))
+                                 : source_path(script->source));
     lua_settop(L, 2);
     api_refuse_loading(L, what);
     check_path(L, what);
@@ -106,7 +109,7 @@ int api_spawn_as(lua_State *L, const char *what, bool supervised)
     char why[1024] = "";
     bool made;
     int  error = spawn(script, lua_tostring(L, 1), beside, &options, &id, &made, why, sizeof why);
-    if (error == 0 && made && !supervised) {
+    if (error == 0 && made && as == SPAWN_STARTED) {
         error = lifecycle_start(system, id, options.config, options.config_size);
         if (error != 0)
             snprintf(why, sizeof why, "out of memory");
@@ -124,5 +127,5 @@ int api_spawn_as(lua_State *L, const char *what, bool supervised)
  * whether it was made. */
 int api_spawn(lua_State *L)
 {
-    return api_spawn_as(L, "actor.spawn", false);
+    return api_spawn_as(L, "actor.spawn", SPAWN_STARTED);
 }

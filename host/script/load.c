@@ -392,6 +392,7 @@ int script_spawn_source(struct script_world *world, struct source *source, actor
         .memory = script->vm.arena.held,
         .subject = source_subject(source),
         .supervised = options->supervised,
+        .announced = options->announced,
         .contained = sandbox_contains(options),
         .config = options->supervised ? options->config : NULL,
         .config_size = options->supervised ? options->config_size : 0,

@@ -72,6 +72,7 @@ struct script_options {
     bool        hidden;           /* the host's own: does not keep the host alive */
     bool        supervised;       /* its parent starts it, and decides when it has ended: then
                                    * `config` is kept for its start */
+    bool        announced;        /* its parent is told when it begins */
     uint32_t    children;         /* at once; 0: the script's, else the host's limit */
     bool        sandbox;          /* the spawner's to say only; see script/sandbox.h */
     bool        says_sandbox;     /* it was said, whatever it was */
