@@ -475,6 +475,7 @@ int main(int count, char **arguments)
         .port = &port,
         .tools = &tools_port,
         .control = &control_port,
+        .children = &children_port,
     };
     int code = program_run(&program);
     code = flush_output(code);

@@ -10,11 +10,13 @@
 #define TROUPE_TOOLS_H
 
 #include "host_internal.h"
+#include "script/program_children.h"
 #include "script/program_control.h"
 #include "script/program_tools.h"
 
 extern const struct tools_port tools_port;
 extern const struct control_port control_port; /* tools_control.c */
+extern const struct children_port children_port; /* tools_children.c */
 
 /* What the command line says of security, for host_make(). */
 void tools_secure(struct host_options *options, const struct program_security *security);

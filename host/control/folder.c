@@ -93,8 +93,7 @@ void control_folder_close(struct control_folder *folder)
 
 /* ---- Names ---------------------------------------------------------------- */
 
-/* `name` as it may stand in a file's name: cut visibly, and never hidden. */
-static void write_file_name(char file[CONTROL_FILE_ROOM], const char *name)
+void control_folder_name(char file[CONTROL_FILE_ROOM], const char *name)
 {
     char   stem[CONTROL_NAME_ROOM];
     size_t size = 0;
@@ -149,7 +148,7 @@ int control_folder_listen(const struct control_folder *folder, const char *name,
 {
     char hidden[CONTROL_FILE_ROOM + 1];
     struct sockaddr_un address;
-    write_file_name(file, name);
+    control_folder_name(file, name);
     snprintf(hidden, sizeof hidden, ".%s", file);
     int error = make_address(folder, hidden, &address);
     if (error != 0)

@@ -39,6 +39,10 @@ int  control_folder_listen(const struct control_folder *folder, const char *name
  * user who listens. */
 int  control_folder_connect(const struct control_folder *folder, const char *file);
 
+/* What the socket of a host called `name` in this process is called: the name as it may
+ * stand in a file's, cut visibly, and never hidden. */
+void control_folder_name(char file[CONTROL_FILE_ROOM], const char *name);
+
 /* Whether `file` is a socket's: then what its host is called and its process. */
 bool control_folder_parse(const char *file, char name[CONTROL_NAME_ROOM], long *pid);
 

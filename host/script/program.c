@@ -8,6 +8,7 @@
 #include "message/json.h"
 #include "script/inspect.h"
 #include "script/pack_lua.h"
+#include "script/program_children.h"
 #include "script/program_control.h"
 #include "script/program_prompt.h"
 #include "script/program_tools.h"
@@ -394,6 +395,7 @@ static int run_protected(lua_State *L)
     preload(L, "troupe.options", api_options_open, program);
     preload(L, "troupe.fence", fence_open, program);
     preload(L, "troupe.prompt", program_prompt_open, program);
+    preload(L, "troupe.children", program_children_open, program->children);
     set_arguments(L, program);
 
     lua_getglobal(L, "require");

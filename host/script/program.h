@@ -15,6 +15,7 @@
 struct lua_State;
 struct tools_port;
 struct control_port;
+struct children_port;
 
 /* Texts are borrowed for the call in all of these. */
 struct program_script {
@@ -83,6 +84,7 @@ struct program {
     const struct program_port *port;
     const struct tools_port   *tools;         /* see script/program_tools.h */
     const struct control_port *control;       /* see script/program_control.h */
+    const struct children_port *children;     /* see script/program_children.h */
 };
 
 /* Runs the command line; returns the exit code. */

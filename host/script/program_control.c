@@ -122,6 +122,12 @@ static int connection_close(lua_State *L)
     return 0;
 }
 
+static int connection_descriptor(lua_State *L)
+{
+    lua_pushinteger(L, connection_in(L)->descriptor);
+    return 1;
+}
+
 /* All of it, unless the host does not take it in time. */
 static bool send_all(int descriptor, const char *text, size_t size)
 {
@@ -258,6 +264,7 @@ void program_control_add(lua_State *L, const struct control_port *port)
     static const luaL_Reg methods[] = {
         { "send", connection_send },
         { "receive", connection_receive },
+        { "descriptor", connection_descriptor },
         { "close", connection_close },
         { "__gc", connection_close },
         { "__close", connection_close },

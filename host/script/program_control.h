@@ -8,6 +8,7 @@
  *   connection:send(text) -> true; or nil, "closed". Adds the newline.
  *   connection:receive(seconds?) -> a line; or nil and "timeout", "closed",
  *       "interrupted" (SIGINT) or "terminated" (SIGTERM). Without `seconds` it waits for ever.
+ *   connection:descriptor() -> the number to wait for elsewhere until receive(0) may have a line
  *   connection:close()
  *
  * control_take_signals(): from now on SIGINT and SIGTERM are seen by receive() only, and
