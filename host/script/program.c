@@ -395,7 +395,7 @@ static int run_protected(lua_State *L)
     preload(L, "troupe.options", api_options_open, program);
     preload(L, "troupe.fence", fence_open, program);
     preload(L, "troupe.prompt", program_prompt_open, program);
-    preload(L, "troupe.children", program_children_open, program->children);
+    preload(L, "troupe.processes", program_children_open, program->children);
     set_arguments(L, program);
 
     lua_getglobal(L, "require");

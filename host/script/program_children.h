@@ -1,6 +1,6 @@
 /*
  * program_children.h -- processes that the command line starts and hears of, and that it
- * runs itself; as `require "troupe.children"`.
+ * runs itself; as `require "troupe.processes"`.
  *
  * program: the path of this program.
  * open() -> family; or nil, why. One at a time; it takes SIGINT, SIGTERM and SIGHUP.
