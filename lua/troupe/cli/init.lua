@@ -14,7 +14,7 @@ local show = require "troupe.cli.show"
 local EXIT_OK, EXIT_USAGE = 0, 2
 
 local COMMANDS = { "run", "send", "ask", "listen", "bench", "ps", "top", "attach", "trace", "logs", "reload", "kill",
-                   "dead", "metrics", "doctor", "registry", "keys", "check", "test" }
+                   "dead", "metrics", "doctor", "registry", "keys", "check", "graph", "test" }
 
 local SHORT_HELP = [[
 Troupe runs actors written as Lua scripts.
@@ -38,6 +38,7 @@ Troupe runs actors written as Lua scripts.
   troupe trace                          watch the messages of a running host
   troupe logs -f                        read its log, change its levels
   troupe check market.lua               what is wrong with a topology
+  troupe graph market.lua               draw a topology
   troupe test                           run the specs in spec/
 
 troupe --help says more, troupe COMMAND --help all about one of them.
