@@ -5,6 +5,7 @@
  */
 #include "script/program_tools.h"
 
+#include "script/program_files.h"
 #include "script/program_terminal.h"
 
 #include <errno.h>
@@ -446,5 +447,6 @@ int tools_open(lua_State *L)
     lua_pushlightuserdata(L, (void *)(uintptr_t)port);
     luaL_setfuncs(L, functions, 1);
     program_terminal_add(L);
+    program_files_add(L);
     return 1;
 }

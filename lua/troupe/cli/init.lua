@@ -14,7 +14,8 @@ local show = require "troupe.cli.show"
 local EXIT_OK, EXIT_USAGE = 0, 2
 
 local COMMANDS = { "run", "send", "ask", "listen", "bench", "ps", "top", "attach", "trace", "logs", "reload", "kill",
-                   "dead", "metrics", "doctor", "registry", "keys", "check", "graph", "test" }
+                   "dead", "metrics", "doctor", "registry", "keys", "check", "graph", "init", "new", "test" }
+local MODULE_OF = { init = "project" } -- init.lua is this file
 
 local SHORT_HELP = [[
 Troupe runs actors written as Lua scripts.
@@ -40,6 +41,8 @@ Troupe runs actors written as Lua scripts.
   troupe check market.lua               what is wrong with a topology
   troupe graph market.lua               draw a topology
   troupe test                           run the specs in spec/
+  troupe init DIR                       make a project
+  troupe new actor NAME                 make an actor in it, and its spec
 
 troupe --help says more, troupe COMMAND --help all about one of them.
 ]]
@@ -145,7 +148,7 @@ return function(arguments)
   end
   local commands = {}
   for _, name in ipairs(COMMANDS) do
-    commands[name] = require("troupe.cli." .. name)
+    commands[name] = require("troupe.cli." .. (MODULE_OF[name] or name))
   end
   if arguments[1] == "test" then -- its options are busted's
     return commands.test.run(table.move(arguments, 2, #arguments, 1, {}))
