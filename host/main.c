@@ -232,18 +232,28 @@ static bool cannot_be_read(int error)
     return error == -ENOENT || error == -EACCES || error == -EISDIR || error == -ENOTDIR;
 }
 
+/* What messages call a text: of several, by its actor. */
+static const char *chunk_name(const struct program_run *run, size_t i, char *name, size_t room)
+{
+    if (run->count == 1)
+        return "=(command line)";
+    snprintf(name, room, "=(-e of %s)", run->scripts[i].name);
+    return name;
+}
+
 static int spawn_all(struct host *host, const struct program_run *run, host_actor *actors,
                      char *why, size_t room)
 {
     for (size_t i = 0; i < run->count; i++) {
         const struct program_script *script = &run->scripts[i];
+        char chunk[300];
         struct host_spawn_options options = { .name = script->name, .config = script->config,
                                               .sandbox = run->sandbox, .held = true,
                                               .vital = true };
         int error = script->path != NULL
                         ? host_spawn(host, script->path, &options, &actors[i], why, room)
-                        : host_spawn_text(host, "=(command line)", script->text, &options,
-                                          &actors[i], why, room);
+                        : host_spawn_text(host, chunk_name(run, i, chunk, sizeof chunk), script->text,
+                                          &options, &actors[i], why, room);
         if (error != 0)
             return cannot_be_read(error) ? EXIT_USAGE : EXIT_FAILED;
     }

@@ -586,10 +586,6 @@ describe("the command line", function()
     it("takes a text that begins with a minus", function()
       assert.equal("hello\n", evaluate("-- a comment\nfunction on_start() print('hello') actor.exit() end").out)
     end)
-
-    it("takes one text only", function()
-      assert.equal(USAGE, troupe({ "-e", "x = 1", "-e", "y = 2" }).code)
-    end)
   end)
 
   describe("test", function()

@@ -1,5 +1,6 @@
 --- `troupe run SCRIPT...`: each script as one actor, until the last has ended.
 local limits = require "troupe.cli.limits"
+local links = require "troupe.cli.links"
 local port = require "troupe.port"
 local security = require "troupe.cli.security"
 local units = require "troupe.cli.units"
@@ -24,7 +25,7 @@ end
 
 --- The options that `troupe -e` has as well.
 function run.add_options(parser)
-  parser:option("--name", "Name of the actor (only with a single one)."):argname "NAME"
+  links.add_option(parser)
   parser:option("--bind", "Listen on this endpoint: ':5001' is tcp://127.0.0.1:5001, port 0 any free one."
                 .. " (default: do not listen)"):argname "ENDPOINT"
   parser:option("--advertise", "What others are told to reply to, if not the bound endpoint.")
@@ -55,12 +56,14 @@ function run.define(command)
                  .. "   troupe run examples/ping_pong.lua\n"
                  .. "   troupe run pong.lua --bind :5001\n"
                  .. "   troupe run -w pong.lua --bind :5001\n"
-                 .. "   troupe run feed.lua book.lua --workers 2 -- --verbose")
+                 .. "   troupe run feed.lua book.lua --link feed:book --workers 2 -- --verbose\n"
+                 .. "   troupe run ping.lua --link ping:pong@:5001:peer")
   command:argument("script", "A Lua file; '.lua' may be left out."):args "+"
   command:flag("-w --watch", "Reload a script, or a module that it requires, when its file is saved;"
                .. " Enter on the terminal reloads at once.")
   command:option("--trial", "With -w: an error in a handler within this time after a reload brings"
                  .. " the version before back."):argname "DURATION":convert(run.trial)
+  command:option("--name", "Name of the actor (only with a single one)."):argname "NAME"
   run.add_options(command)
 end
 
@@ -99,6 +102,10 @@ end
 --- Runs `scripts` with the options of add_options().
 ---@return integer code, string? why
 function run.host(scripts, options)
+  local linked, why = links.apply(options.links, scripts)
+  if not linked then
+    return EXIT_USAGE, why
+  end
   return port.run(security.fields(options, {
     scripts = scripts,
     arguments = options.arguments,
