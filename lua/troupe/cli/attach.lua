@@ -3,6 +3,7 @@ local Session = require "troupe.cli.attach_session"
 local hosts = require "troupe.cli.hosts"
 local prompt = require "troupe.prompt"
 local show = require "troupe.cli.show"
+local typed = require "troupe.cli.typed"
 local units = require "troupe.cli.units"
 
 local EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED, EXIT_TERMINATED = 0, 1, 2, 130, 143
@@ -137,15 +138,6 @@ end
 
 -- ---- Whole texts ---------------------------------------------------------------------
 
---- Whether Lua wants more of it before it is a chunk.
-local function is_incomplete(text)
-  if load("return " .. text, "=", "t") then
-    return false
-  end
-  local chunk, why = load(text, "=", "t")
-  return not chunk and why:find("<eof>$") ~= nil
-end
-
 local function read_file(path)
   if path == "-" then
     return io.stdin:read("a") or ""
@@ -171,7 +163,7 @@ local function run_lines(session, ears, options)
     text = text and text .. "\n" .. line or line
     if text:find("^%s*$") then
       text = nil
-    elseif (#text > TEXT_LIMIT or not is_incomplete(text)) and not run() then
+    elseif (#text > TEXT_LIMIT or not typed.is_incomplete(text)) and not run() then
       return worst
     end
   end
@@ -180,15 +172,6 @@ local function run_lines(session, ears, options)
 end
 
 -- ---- At a terminal ------------------------------------------------------------------------
-
-local function history_path()
-  local state = os.getenv("XDG_STATE_HOME") or ""
-  if state:sub(1, 1) ~= "/" then
-    local home = os.getenv("HOME") or ""
-    state = home ~= "" and home .. "/.local/state" or nil
-  end
-  return state and state .. "/troupe/history"
-end
 
 local function title(session)
   return session.host.name .. (session.actor and "/" .. session.actor or "")
@@ -212,7 +195,7 @@ local function read_chunk(session, ears)
     end
     if line:find("%S") then prompt.remember(line) end
     text = text and text .. "\n" .. line or line
-  until text:find("^%s*:%a") or not is_incomplete(text)
+  until text:find("^%s*:%a") or not typed.is_incomplete(text)
   return text
 end
 
@@ -250,7 +233,7 @@ end
 
 local function talk(session, ears, options)
   local state = { session = session }
-  local path = history_path()
+  local path = typed.history_path("history")
   if path then prompt.load_history(path) end
   prompt.complete(function(text, start)
     local word = text:sub(start)
