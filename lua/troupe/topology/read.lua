@@ -74,7 +74,7 @@ function Read.read(text, about)
     model = declarations:topology()
     if model then
       model.file, model.folder = about.name, about.folder
-      Resolve.check(model, declarations.refs, tell)
+      if not about.open then Resolve.check(model, declarations.refs, tell) end
     end
   end
   local errors = close_list(problems)
