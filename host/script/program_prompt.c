@@ -12,6 +12,7 @@
 #include <editline/readline.h>
 #include <errno.h>
 #include <lauxlib.h>
+#include <limits.h>
 #include <locale.h>
 #include <lua.h>
 #include <poll.h>
@@ -35,6 +36,7 @@ static struct {
     bool        has_before;
     const char *because;       /* why the line in hand has ended; NULL: it has not */
     bool        has_idle;      /* its function is at index 2 of the stack of read() */
+    int         idle_ms;       /* how often it is called */
     int         complete;      /* registry: the function; LUA_NOREF */
     char       *names[NAMES_MOST]; /* what the word may become; from malloc() */
     unsigned    count, next;
@@ -56,7 +58,10 @@ static bool idle_is_over(void)
     if (!prompt.has_idle)
         return false;
     lua_pushvalue(L, 2);
-    bool over = lua_pcall(L, 0, 2, 0) != LUA_OK || lua_toboolean(L, -2);
+    char *typed = rl_copy_text(0, INT_MAX);
+    lua_pushstring(L, typed);
+    free(typed);
+    bool over = lua_pcall(L, 1, 2, 0) != LUA_OK || lua_toboolean(L, -2);
     if (!over && lua_toboolean(L, -1)) { /* it has written something */
         rl_on_new_line();
         rl_forced_update_display();
@@ -71,7 +76,7 @@ static int read_byte(void)
     while (prompt.because == NULL) {
         struct pollfd files[] = { { .fd = STDIN_FILENO, .events = POLLIN },
                                   { .fd = prompt.signals, .events = POLLIN } };
-        int ready = poll(files, 2, IDLE_MS);
+        int ready = poll(files, 2, prompt.idle_ms);
         if (ready > 0 && files[1].revents != 0)
             prompt.because = taken_signal();
         if (prompt.because == NULL && ready > 0 && files[0].revents != 0) {
@@ -199,10 +204,13 @@ static void give_terminal_back(void)
         tcsetattr(STDIN_FILENO, TCSADRAIN, &prompt.before);
 }
 
-/* read(prompt, idle?) */
+/* read(prompt, idle?, every_ms?) */
 static int prompt_read(lua_State *L)
 {
     const char *text = luaL_checkstring(L, 1);
+    lua_Integer every_ms = luaL_optinteger(L, 3, IDLE_MS);
+    luaL_argcheck(L, every_ms > 0 && every_ms <= INT_MAX, 3, "out of range");
+    prompt.idle_ms = (int)every_ms;
     lua_settop(L, 2);
     if (!prompt.open)
         open_terminal();
