@@ -91,9 +91,11 @@ local topology = {}
 
 --- Reads a topology. Whatever the text is, it raises nothing, and ends soon.
 ---@param text string
----@param about { name: string, folder: string }  what messages call it; where its scripts are
+---@param about { name: string, folder: string, open?: boolean }  what messages call it; where its
+--- scripts are; open: there is more to come, so that refs, links and after may lead to what is not there
 ---@return troupe.topology.Model? model  nil if there is an error among the problems
----@return troupe.topology.Problem[] problems  sorted by line
+---@return troupe.topology.Problem[] problems  sorted by line; its field `partial` is what could be made
+--- sense of, also then: what has no name, script, endpoint or end is left out
 function topology.read(text, about)
   return reading.read(text, about)
 end
@@ -105,7 +107,7 @@ end
 ---@return integer? code  2 if there was nothing to read
 function topology.load(path)
   if path == "-" then
-    return reading.read(io.read("a") or "", { name = "(standard input)", folder = "." })
+    return reading.read(io.read(reading.TEXT_LIMIT + 1) or "", { name = "(standard input)", folder = "." })
   end
   local file, why = io.open(path, "rb")
   local text
@@ -115,7 +117,8 @@ function topology.load(path)
     file:close()
   end
   if not text then
-    return nil, { { line = 0, severity = "error", file = path, text = (why:gsub("^.*: ", "")) } }, EXIT_USAGE
+    return nil, { { line = 0, severity = "error", file = path,
+                    text = "it cannot be read: " .. why:gsub("^.*: ", "") } }, EXIT_USAGE
   end
   return reading.read(text, { name = path, folder = path:match("^(.*)/[^/]*$") or (path:find("^/") and "/" or ".") })
 end

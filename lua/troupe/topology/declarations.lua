@@ -8,6 +8,8 @@ local Words = require "troupe.topology.words"
 local options = require "troupe.options"
 
 local INSTANCES_LIMIT = 10000
+local NODES_LIMIT, AFTER_LIMIT = 1000, 1000
+local ENDPOINT_LIMIT, END_LIMIT, ROUTE_LIMIT, PATH_LIMIT, SOURCE_LIMIT = 300, 600, 300, 4096, 1 << 20 -- bytes
 local ROUTES = { "round", "least", "broadcast", "hash:FIELD" }
 local ROUTE_WORDS = { "round", "least", "broadcast", "hash" }
 local TABLE_OPTIONS = { mailbox = { "limit", "bytes", "overflow" }, restart = { "max", "within", "backoff" } }
@@ -21,11 +23,13 @@ local shown = Words.shown
 
 ---@param text string  that was run
 ---@param noted troupe.topology.Noted
----@param tell { error: fun(line: integer, text: string, hint: string?) }
+---@param tell { error: fun(line: integer, text: string, hint: string?), is_full: fun(): boolean, any: fun(): boolean }
+---@param open boolean  see topology.read
 ---@return troupe.topology.Declarations
-function Declarations.new(text, noted, tell)
+function Declarations.new(text, noted, tell, open)
   return setmetatable({
-    noted = noted, of = noted.of, places = Places.new(text), tell = tell, refs = {}, budget = Values.budget(),
+    noted = noted, of = noted.of, places = Places.new(text), tell = tell, open = open, refs = {},
+    budget = Values.budget(),
   }, Declarations)
 end
 
@@ -38,14 +42,20 @@ end
 
 -- `keys` lead to what is wrong, in the declaration's table.
 function Declarations:wrong(declared, text, keys, hint)
+  if self.tell.is_full() then return end
   self.tell.error(self.places:line(declared, keys or {}), ("%s: %s"):format(who(declared), text), hint)
+end
+
+-- Whether it stands for what was not there, which has been told.
+function Declarations:is_unknown(value)
+  return self.of[value] ~= nil and self.of[value].kind == "unknown"
 end
 
 -- The name, if it can be one.
 function Declarations:read_name(declared)
   local name = declared.name
   if type(name) ~= "string" then
-    if not (self.of[name] and self.of[name].kind == "unknown") then
+    if not self:is_unknown(name) then
       self.tell.error(declared.line, ("%s needs a name: write %s \"NAME\" { ... }"):format(declared.kind, declared.kind))
     end
   elseif #name > 255 or not name:find("^[%w_.-]+$") then
@@ -63,7 +73,7 @@ function Declarations:read_body(declared)
     if declared.again then self:wrong(declared, "it has two tables: one is enough") end
     return body
   end
-  if not (self.of[body] and self.of[body].kind == "unknown") then
+  if not self:is_unknown(body) then
     local name = type(declared.name) == "string" and shown(declared.name):gsub("'", '"') or '"NAME"'
     self:wrong(declared, ("its table is missing: write %s %s { ... }"):format(declared.kind, name))
   end
@@ -72,7 +82,7 @@ end
 
 -- The declared things that stand in a table as a list, each of `kinds`; what else stands there is refused.
 function Declarations:read_list(declared, body, kinds)
-  local places, _, strange = Values.keys(body)
+  local places, _, strange = Values.keys(body, self.budget)
   local found = {}
   for _, place in ipairs(places) do
     local value = body[place]
@@ -97,15 +107,15 @@ end
 
 -- Calls read(name, value) for each option in the table; one that is none of `names` is refused.
 function Declarations:read_options(declared, body, names, read)
-  local _, given = Values.keys(body)
+  local _, given = Values.keys(body, self.budget)
   local known = {}
   for _, name in ipairs(names) do known[name] = true end
   for _, name in ipairs(given) do
     local value = body[name]
-    if not known[name] then
+    if not known[name] and not self.tell.is_full() then
       self.tell.error(self.places:line(declared, { name }), ("%s has no option %s"):format(who(declared), shown(name)),
         Settings.hint(name, names))
-    elseif not (self.of[value] and self.of[value].kind == "unknown") then
+    elseif known[name] and not self:is_unknown(value) then
       read(name, value)
     end
   end
@@ -113,7 +123,7 @@ end
 
 -- An endpoint as it is written, if it is one.
 function Declarations:read_endpoint(declared, name, value, for_bind)
-  if type(value) ~= "string" then
+  if type(value) ~= "string" or #value > ENDPOINT_LIMIT then
     self:wrong(declared, ('%s is an endpoint, as "tcp://127.0.0.1:5001", not %s'):format(name, shown(value)), { name })
     return nil
   end
@@ -131,8 +141,8 @@ function Declarations:read_after(declared, value)
   if type(value) == "string" then return { value } end
   local after = {}
   local list = type(value) == "table" and not self.of[value] and value or { false }
-  local places, names, strange = Values.keys(list)
-  local fine = not names[1] and strange[1] == nil
+  local places, names, strange = Values.keys(list, self.budget)
+  local fine = not names[1] and strange[1] == nil and #places <= AFTER_LIMIT
   for _, place in ipairs(places) do
     fine = fine and type(list[place]) == "string"
     table.insert(after, list[place])
@@ -153,7 +163,7 @@ end
 
 function Declarations:read_route(declared, value)
   local name, field = value, nil
-  if type(value) == "string" then name, field = value:match("^([^:]*):?(.*)$") end
+  if type(value) == "string" and #value <= ROUTE_LIMIT then name, field = value:match("^([^:]*):?(.*)$") end
   if field == "" then
     if value == "round" or value == "least" or value == "broadcast" then return value end
     if name == "hash" then
@@ -171,13 +181,17 @@ end
 function Declarations:read_spawn_option(declared, name, value)
   local members = TABLE_OPTIONS[name]
   if not members or type(value) ~= "table" or self.of[value] then
+    if not Values.count(value, self.budget, 2) then return nil end
     local wrong = Settings.check_actor(name, not self.of[value] and value or print)
-    if wrong then self:wrong(declared, wrong, { name }) end
-    return not wrong and Values.copy(value) or nil
+    if wrong then
+      self:wrong(declared, wrong, { name })
+      return nil
+    end
+    return Values.copy(value)
   end
   local read, known = {}, {}
   for _, each in ipairs(members) do known[each] = true end
-  local places, names, strange = Values.keys(value)
+  local places, names, strange = Values.keys(value, self.budget)
   for _, key in ipairs(names) do
     local wrong = known[key] and Settings.check_actor(name, { [key] = value[key] })
     if not known[key] then
@@ -199,10 +213,10 @@ end
 -- The script: its path as the first element, or its text as `source`.
 function Declarations:read_script(declared, body, actor)
   local path, source = body[1], body.source
-  local places = Values.keys(body)
+  local places = Values.keys(body, self.budget)
   for _, place in ipairs(places) do
     local value = body[place]
-    if place > 1 and not (self.of[value] and self.of[value].kind == "unknown") then
+    if place > 1 and not self:is_unknown(value) then
       self:wrong(declared, ("number %d in it is %s: one path of a script is expected"):format(place,
         self.of[value] and who(self.of[value]) or shown(value)))
       if self.of[value] then self.of[value].used = true end
@@ -210,15 +224,15 @@ function Declarations:read_script(declared, body, actor)
   end
   if path ~= nil and source ~= nil then
     self:wrong(declared, "it has the path of a script and a source: one of them is enough")
-  elseif type(path) == "string" and path ~= "" and not path:find("%c") then
+  elseif type(path) == "string" and path ~= "" and #path <= PATH_LIMIT and not path:find("%c") then
     actor.script = path
-  elseif type(source) == "string" and source ~= "" then
-    actor.source = source
+  elseif type(source) == "string" and source ~= "" and #source <= SOURCE_LIMIT and utf8.len(source) then
+    actor.source = Values.count(source, self.budget, 1) and source or nil
   elseif source ~= nil then
-    self:wrong(declared, ("source is the text of a script, not %s"):format(shown(source)), { "source" })
+    self:wrong(declared, ("source is the text of a script, in UTF-8 and of at most 1 MiB, not %s"):format(shown(source)), { "source" })
   elseif path == nil then
     if declared.body then self:wrong(declared, "its script is missing: write its path first, as { \"actors/feed.lua\" }") end
-  elseif not (self.of[path] and self.of[path].kind == "unknown") then
+  elseif not self:is_unknown(path) then
     self:wrong(declared, ("the path of its script is a text, not %s"):format(shown(path)))
   end
 end
@@ -281,6 +295,9 @@ function Declarations:node(declared)
       end
     end
   end)
+  if #node.actors == 0 and declared.body and not self.open and not self.tell.any() then
+    self:wrong(declared, "it has no actor: write actor \"NAME\" { \"script.lua\" } in it")
+  end
   local wrong, name = Settings.check_security(node)
   if wrong then self:wrong(declared, wrong, { name }) end
   return node
@@ -297,10 +314,10 @@ function Declarations:external(declared)
     if declared.body then
       self:wrong(declared, "its endpoint is missing: write it first, as { \"tcp://127.0.0.1:5010\" }")
     end
-  elseif not (self.of[endpoint] and self.of[endpoint].kind == "unknown") then
+  elseif not self:is_unknown(endpoint) then
     external.endpoint = self:read_endpoint(declared, "its endpoint", endpoint, false)
   end
-  for _, place in ipairs((Values.keys(body))) do
+  for _, place in ipairs((Values.keys(body, self.budget))) do
     if place > 1 then self:wrong(declared, ("number %d in it is one too many: it has one endpoint"):format(place)) end
   end
   self:read_options(declared, body, EXTERNAL_NAMES, function(key, value)
@@ -317,21 +334,21 @@ end
 function Declarations:link(declared)
   local body, link = declared.body, { line = declared.line, types = {}, answers = {} }
   if type(body) ~= "table" or self.of[body] then
-    if not (self.of[body] and self.of[body].kind == "unknown") then
+    if not self:is_unknown(body) then
       self:wrong(declared, "its table is missing: write link { \"FROM\", \"TO\", Type = { field = \"string\" } }")
     end
     return link
   end
   for place, key in ipairs { "from", "to" } do
     local value = body[place]
-    if type(value) == "string" and value ~= "" then
+    if type(value) == "string" and value ~= "" and #value <= END_LIMIT then
       link[key] = value
-    elseif not (self.of[value] and self.of[value].kind == "unknown") then
+    elseif not self:is_unknown(value) then
       self:wrong(declared, ("%s is the name of an actor or an external, not %s"):format(
         place == 1 and "its first element, who sends," or "its second element, who gets it,", shown(value)))
     end
   end
-  local shapes = Shapes.new(self.of, function(text, type) self:wrong(declared, text, { type }) end)
+  local shapes = Shapes.new(self.of, self.budget, function(text, type) self:wrong(declared, text, { type }) end)
   link.types = shapes:types(body)
   if body.answers ~= nil then link.answers = shapes:answers(body.answers) end
   return link
@@ -354,7 +371,11 @@ function Declarations:read_topology(declared)
     end
   end
   self:read_options(declared, body, {}, function() end)
-  if #model.nodes == 0 and declared.body and not next(self.noted.wrong) then
+  if #model.nodes > NODES_LIMIT then
+    self:wrong(declared, ("it has %d nodes, and at most %d are possible"):format(#model.nodes, NODES_LIMIT))
+    model.nodes = table.move(model.nodes, 1, NODES_LIMIT, 1, {})
+  end
+  if #model.nodes == 0 and declared.body and not self.open and not self.tell.any() then
     self:wrong(declared, "it has no node: write node \"NAME\" { actor \"NAME\" { \"script.lua\" } }")
   end
   return model
@@ -400,6 +421,7 @@ function Declarations:topology()
     model = self:read_topology(declared)
   end
   self:read_rest(ended)
+  if self.budget.spent then self.tell.error(declared and declared.line or 1, Values.TOO_MUCH) end
   return model
 end
 

@@ -4,26 +4,57 @@ local Unite = require "troupe.topology.unite"
 local Values = require "troupe.topology.values"
 local options = require "troupe.options"
 
+local RINGS_LIMIT = 10
+
 local Planning = {}
 
---- The node of that name, or nil.
----@param model troupe.topology.Model
----@param name string
----@return troupe.topology.Node?
-function Planning.node(model, name)
+-- By name: nodes; externals; actors as { actor, node }, and those of each node.
+local function index(model)
+  local all = { nodes = {}, externals = {}, actors = {}, of_node = {} }
   for _, node in ipairs(model.nodes) do
-    if node.name == name then return node end
+    local first = node.name and not all.nodes[node.name]
+    if first then all.nodes[node.name], all.of_node[node.name] = node, {} end
+    for _, actor in ipairs(node.actors) do
+      local found = { actor, node }
+      if actor.name then
+        all.actors[actor.name] = all.actors[actor.name] or found
+        if first then all.of_node[node.name][actor.name] = all.of_node[node.name][actor.name] or found end
+      end
+    end
   end
+  for _, external in ipairs(model.externals) do
+    if external.name then all.externals[external.name] = all.externals[external.name] or external end
+  end
+  return all
 end
 
 -- The actor that has this name, or an instance that has it.
-local function find_actor(node, name)
+local function find_actor(actors, name)
+  if actors[name] then return actors[name] end
   local group, number = name:match("^(.+)%.([1-9]%d*)$")
+  local found = group and actors[group]
   number = math.tointeger(tonumber(number))
-  for _, actor in ipairs(node.actors) do
-    if actor.name == name then return actor end
-    if actor.name == group and actor.instances and number and number <= actor.instances then return actor end
-  end
+  return found and found[1].instances and number and number <= found[1].instances and found or nil
+end
+
+--- Finds names in a model that does not change meanwhile, as topology.where does; and with
+--- `node(name)` nodes.
+---@param model troupe.topology.Model
+---@return { where: fun(name: string?): table?, troupe.topology.Node?, node: fun(name: string?): troupe.topology.Node? }
+function Planning.finder(model)
+  local all = index(model)
+  return {
+    node = function(name) return name and all.nodes[name] end,
+    where = function(name)
+      if not name then return nil end
+      local bare, place = name:match("^(.*)@([^@]*)$")
+      local actors = all.actors
+      if place then actors = all.of_node[place] or {} end
+      local found = find_actor(actors, bare or name)
+      if found then return found[1], found[2] end
+      return all.externals[name]
+    end,
+  }
 end
 
 --- See topology.where.
@@ -32,14 +63,7 @@ end
 ---@return (troupe.topology.Actor|troupe.topology.External)? found
 ---@return troupe.topology.Node? node
 function Planning.where(model, name)
-  local bare, place = name:match("^(.*)@([^@]*)$")
-  for _, node in ipairs(model.nodes) do
-    local found = (not place or place == node.name) and find_actor(node, bare or name)
-    if found then return found, node end
-  end
-  for _, external in ipairs(not place and model.externals or {}) do
-    if external.name == name then return external end
-  end
+  return Planning.finder(model).where(name)
 end
 
 ----------------------------------------------------------------- order ----
@@ -47,12 +71,12 @@ end
 -- Visits nodes so that each comes behind those that it comes after; `ring(path)` is told
 -- of circles.
 local function walk(model, visit, ring)
-  local state, path = {}, {}
+  local state, path, find = {}, {}, Planning.finder(model)
   local function go(node)
     state[node] = "under way"
     table.insert(path, node.name)
     for _, name in ipairs(node.after) do
-      local before = Planning.node(model, name)
+      local before = find.node(name)
       if before and not state[before] then
         go(before)
       elseif before and state[before] == "under way" then
@@ -77,12 +101,14 @@ function Planning.order(model)
   return order
 end
 
---- Circles of `after`: the names of their nodes, each after the next, the last being the first.
+--- Circles of `after`, not more than a few: the names of their nodes, each after the next,
+--- the last being the first.
 ---@param model troupe.topology.Model
 ---@return string[][]
 function Planning.rings(model)
   local rings = {}
   walk(model, function() end, function(path, name)
+    if #rings >= RINGS_LIMIT then return end
     local ring, inside = {}, false
     for _, each in ipairs(path) do
       inside = inside or each == name
@@ -110,9 +136,9 @@ local function external_endpoint(text)
 end
 
 -- What a ref in the file is for an actor of a node that has these others in its host.
-local function resolve_ref(model, target, is_here)
+local function resolve_ref(find, target, is_here)
   if target:find("@[^@]*:[^@]*$") then return target end
-  local found, node = Planning.where(model, target)
+  local found, node = find.where(target)
   local bare = target:match("^(.*)@[^@]*$") or target
   if not found then return target end
   if not node then return ("%s@%s"):format(found.actor, external_endpoint(found.endpoint)) end
@@ -121,11 +147,11 @@ local function resolve_ref(model, target, is_here)
   return ("%s@%s"):format(bare, endpoint)
 end
 
-local function resolve_config(model, value, is_here)
+local function resolve_config(find, value, is_here)
   if type(value) ~= "table" then return value end
-  if type(value["$ref"]) == "string" then return { ["$ref"] = resolve_ref(model, value["$ref"], is_here) } end
+  if type(value["$ref"]) == "string" then return { ["$ref"] = resolve_ref(find, value["$ref"], is_here) } end
   local copy = {}
-  for key, each in pairs(value) do copy[key] = resolve_config(model, each, is_here) end
+  for key, each in pairs(value) do copy[key] = resolve_config(find, each, is_here) end
   return copy
 end
 
@@ -149,29 +175,41 @@ local function script_path(model, script)
   return (is_file(path) or is_file(path .. ".lua")) and path or script
 end
 
--- The declared fields of all that an actor sends and gets.
-local function types_of(model, actor)
-  local types = {}
+-- By actor: the declared fields of all that it sends and gets.
+local function types_of_links(model, find)
+  local all = {}
+  local function add(actor, type)
+    if not actor or not type.fields then return end
+    all[actor] = all[actor] or {}
+    all[actor][type.name] = all[actor][type.name] or Values.copy(type.fields)
+  end
   for _, link in ipairs(model.links) do
-    if Planning.where(model, link.from) == actor or Planning.where(model, link.to) == actor then
-      for _, list in ipairs { link.types, link.answers } do
-        for _, type in ipairs(list) do types[type.name] = types[type.name] or Values.copy(type.fields) end
+    for _, list in ipairs { link.types, link.answers } do
+      for _, type in ipairs(list) do
+        add((find.where(link.from)), type)
+        add((find.where(link.to)), type)
       end
     end
   end
-  return types
+  return all
 end
 
-local function plan_actor(model, actor, is_here)
+-- What planning one model needs: its names, and its types by actor.
+local function look_over(model)
+  local find = Planning.finder(model)
+  return { model = model, find = find, types = types_of_links(model, find) }
+end
+
+local function plan_actor(over, actor, is_here)
   return {
     name = actor.name,
-    script = actor.script and script_path(model, actor.script),
+    script = actor.script and script_path(over.model, actor.script),
     source = actor.source,
-    config = resolve_config(model, actor.config, is_here),
+    config = resolve_config(over.find, actor.config, is_here),
     options = Values.copy(actor.options),
     instances = actor.instances,
     route = actor.route,
-    types = types_of(model, actor),
+    types = over.types[actor] or {},
   }
 end
 
@@ -192,20 +230,21 @@ local function host_options(model, node)
   return fields
 end
 
-local function plan_node(model, node)
-  local is_here = { [node.name] = true }
+local function plan_node(over, node)
+  local model, is_here = over.model, { [node.name] = true }
   local plan = {
     topology = model.name, node = node.name, workers = node.workers,
     bind = node.bind and { (options.endpoint(node.bind, true)) } or {},
     advertise = node.advertise and options.endpoint(node.advertise, false) or nil,
     options = host_options(model, node), nodes = ways(model, is_here), actors = {},
   }
-  for _, actor in ipairs(node.actors) do table.insert(plan.actors, plan_actor(model, actor, is_here)) end
+  for _, actor in ipairs(node.actors) do table.insert(plan.actors, plan_actor(over, actor, is_here)) end
   return plan
 end
 
 -- All of them in one host. What only some actors are kept from stays theirs.
-local function unite(model, order, plans)
+local function unite(over, order, plans)
+  local model = over.model
   local united, more = Unite.options(plans)
   if not united then return nil, more end
   local is_here = {}
@@ -216,7 +255,7 @@ local function unite(model, order, plans)
     one.advertise = one.advertise or plans[place].advertise
     table.move(plans[place].bind, 1, #plans[place].bind, #one.bind + 1, one.bind)
     for _, actor in ipairs(node.actors) do
-      local planned = plan_actor(model, actor, is_here)
+      local planned = plan_actor(over, actor, is_here)
       if node.options.sandbox and planned.options.sandbox == nil then planned.options.sandbox = true end
       table.insert(one.actors, planned)
     end
@@ -230,9 +269,9 @@ end
 ---@return troupe.topology.Plan[]? plans
 ---@return string[]? reasons
 function Planning.plan(model, how)
-  local order, plans = Planning.order(model), {}
-  for _, node in ipairs(order) do table.insert(plans, plan_node(model, node)) end
-  if how and how.one then return unite(model, order, plans) end
+  local order, plans, over = Planning.order(model), {}, look_over(model)
+  for _, node in ipairs(order) do table.insert(plans, plan_node(over, node)) end
+  if how and how.one then return unite(over, order, plans) end
   return plans
 end
 

@@ -6,6 +6,8 @@ local Shapes = require "troupe.topology.shapes"
 local Words = require "troupe.topology.words"
 local options = require "troupe.options"
 
+local RING_SHOWN = 10 -- names of a long circle
+
 local Resolve = {}
 
 local shown = Words.shown
@@ -33,14 +35,13 @@ local function all_actors(model)
 end
 
 -- The names that hosts make up: those of instances, and of the actor that runs a node.
-local function check_made_names(model, first, tell)
-  for name, each in pairs(first) do
-    local group, number = name:match("^(.+)%.(%d+)$")
-    local of = first[group]
+local function check_made_names(model, list, first, tell)
+  for _, each in ipairs(list) do
+    local group, number = (each.name or ""):match("^(.+)%.([1-9]%d*)$")
+    local of = group and first[group]
     number = math.tointeger(tonumber(number))
-    if of and of.instances and of ~= each and number and number >= 1 and number <= of.instances
-        and name == ("%s.%d"):format(group, number) then
-      tell.error(each.line, ("the name '%s' is that of an instance of '%s' in line %d"):format(name, group, of.line))
+    if of and of.instances and of ~= each and number and number <= of.instances then
+      tell.error(each.line, ("the name '%s' is that of an instance of '%s' in line %d"):format(each.name, group, of.line))
     end
   end
   for _, node in ipairs(model.nodes) do
@@ -61,41 +62,51 @@ end
 
 local function port_of(endpoint) return endpoint:match(":(%d+)$") end
 
--- Whether what is bound to one of them keeps the other from being bound.
-local function overlap(a, b)
-  if a == b then return true end
-  local any = a:find("^tcp://%*:") or b:find("^tcp://%*:") or a:find("^tcp://0%.0%.0%.0:") or b:find("^tcp://0%.0%.0%.0:")
-  return any and port_of(a) == port_of(b)
+local function is_any(endpoint)
+  return endpoint:find("^tcp://%*:") or endpoint:find("^tcp://0%.0%.0%.0:") or endpoint:find("^tcp://%[::%]:")
+end
+
+-- What is bound so far, by port. `find(endpoint)` gives what keeps that from being bound.
+local function make_ports()
+  local ports = {}
+  return {
+    find = function(endpoint)
+      for _, other in ipairs(ports[port_of(endpoint)] or {}) do
+        if other.endpoint == endpoint or is_any(other.endpoint) or is_any(endpoint) then return other end
+      end
+    end,
+    add = function(endpoint, node)
+      local port = port_of(endpoint)
+      ports[port] = ports[port] or {}
+      table.insert(ports[port], { endpoint = endpoint, name = node.name or "?", line = node.line })
+    end,
+  }
 end
 
 local function check_endpoints(model, tell)
-  local bound = {}
+  local bound = make_ports()
   for _, node in ipairs(model.nodes) do
     local endpoint = endpoint_of(node.bind, true)
     if endpoint and port_of(endpoint) ~= "0" then
-      for _, other in ipairs(bound) do
-        if overlap(endpoint, other.endpoint) then
-          tell.error(node.line, ("node '%s': the endpoint %s is used twice: first by node '%s' in line %d"):format(
-            node.name or "?", endpoint, other.name, other.line))
-          break
-        end
+      local other = bound.find(endpoint)
+      if other then
+        tell.error(node.line, ("node '%s': the endpoint %s is used twice: first by node '%s' in line %d"):format(
+          node.name or "?", endpoint, other.name, other.line))
       end
-      table.insert(bound, { endpoint = endpoint, name = node.name or "?", line = node.line })
+      bound.add(endpoint, node)
     end
   end
   local there = {}
   for _, external in ipairs(model.externals) do
     local endpoint = endpoint_of(external.endpoint, false)
-    for _, other in ipairs(endpoint and bound or {}) do
-      if overlap(endpoint, other.endpoint) then
-        tell.error(external.line, ("external '%s': the endpoint %s is used twice: first by node '%s' in line %d"):format(
-          external.name or "?", endpoint, other.name, other.line))
-      end
-    end
+    local other = endpoint and bound.find(endpoint)
     local place = endpoint and ("%s@%s"):format(external.actor or "?", endpoint)
-    if place and there[place] then
-      tell.error(external.line, ("external '%s': the actor %s is there twice: first in line %d"):format(
-        external.name or "?", place, there[place]))
+    if other then
+      tell.error(external.line, ("external '%s': the endpoint %s is used twice: first by node '%s' in line %d"):format(
+        external.name or "?", endpoint, other.name, other.line))
+    elseif place and there[place] then
+      tell.error(external.line, ("external '%s': %s is declared twice: first in line %d"):format(external.name or "?",
+        place, there[place]))
     elseif place then
       there[place] = external.line
     end
@@ -110,18 +121,23 @@ local function names_in(list)
   return names
 end
 
-local function check_after(model, nodes, tell)
+local function check_after(model, find, tell)
   local names = names_in(model.nodes)
   for _, node in ipairs(model.nodes) do
-    for _, name in ipairs(node.after) do
-      if not nodes[name] then
+    for _, name in ipairs(tell.is_full() and {} or node.after) do
+      if not find.node(name) then
         tell.error(node.line, ("node '%s': after names no node: there is no %s"):format(node.name or "?", shown(name)),
           Settings.hint(name, names))
       end
     end
   end
+end
+
+local function check_rings(model, find, tell)
   for _, ring in ipairs(Planning.rings(model)) do
-    tell.error(nodes[ring[1]].line, ("after goes in a circle: %s: none of them could be the first"):format(
+    local line = find.node(ring[1]).line
+    if #ring > RING_SHOWN then ring = { table.concat(ring, " after ", 1, RING_SHOWN), "..." } end
+    tell.error(line, ("after goes in a circle: %s: none of them could be the first"):format(
       table.concat(ring, " after ")))
   end
 end
@@ -144,52 +160,60 @@ local function check_way(from_node, to_node, line, what, tell)
   end
 end
 
-local function check_refs(model, refs, tell)
+-- Says why a ref cannot be: it has no node or actor of that name.
+local function tell_missing(model, find, ref, what, names, tell)
+  local name, place = ref.target:match("^(.*)@([^@]*)$")
+  if name and not find.node(place) then
+    tell.error(ref.line, ("%s: there is no node %s"):format(what, shown(place)),
+      Settings.hint(place, names_in(model.nodes)))
+  elseif name then
+    tell.error(ref.line, ("%s: there is no actor %s on node '%s'"):format(what, shown(name), place),
+      Settings.hint(name, names_in(find.node(place).actors)))
+  else
+    tell.error(ref.line, ("%s: there is no actor or external %s"):format(what, shown(ref.target)),
+      Settings.hint(ref.target, names))
+  end
+end
+
+local function check_refs(model, find, refs, tell, open)
   local names = known_names(model)
   for _, ref in ipairs(refs) do
+    if tell.is_full() then return end
     local name, place = ref.target:match("^(.*)@([^@]*)$")
-    local line, what = ref.line, ("actor '%s': %s: ref %s"):format(ref.actor.name or "?", ref.path, shown(ref.target))
-    local found, node = Planning.where(model, ref.target)
+    local what = ("actor '%s': %s: ref %s"):format(ref.actor.name or "?", ref.path, shown(ref.target))
+    local found, node = find.where(ref.target)
     if name and place:find(":", 1, true) then
-      local fine, why = options.endpoint(place:gsub("^flat:", ""), false)
+      local fine, why = options.endpoint((place:gsub("^flat:", "")), false)
       if name == "" or not fine then
-        tell.error(line, ("%s: %s"):format(what, fine and "it names no actor" or why))
+        tell.error(ref.line, ("%s: %s"):format(what, fine and "it names no actor" or why))
       end
     elseif found then
-      check_way(select(2, Planning.where(model, ref.actor.name)), node, line, what, tell)
-    elseif name and not Planning.node(model, place) then
-      tell.error(line, ("%s: there is no node %s"):format(what, shown(place)),
-        Settings.hint(place, names_in(model.nodes)))
-    elseif name then
-      tell.error(line, ("%s: there is no actor %s on node '%s'"):format(what, shown(name), place),
-        Settings.hint(name, names_in(Planning.node(model, place).actors)))
-    else
-      tell.error(line, ("%s: there is no actor or external %s"):format(what, shown(ref.target)),
-        Settings.hint(ref.target, names))
+      check_way(find.node(ref.actor.node), node, ref.line, what, tell)
+    elseif not open then
+      tell_missing(model, find, ref, what, names, tell)
     end
   end
 end
 
-local function check_ends(model, tell)
+local function check_ends(model, find, tell, open)
   local names = known_names(model)
   for _, link in ipairs(model.links) do
+    if tell.is_full() then return end
     local nodes = {}
     for _, key in ipairs { "from", "to" } do
-      local name = link[key]
-      local found, node = nil, nil
-      if name then found, node = Planning.where(model, name) end
+      local found, node = find.where(link[key])
       nodes[key] = node
-      if name and not found then
-        tell.error(link.line, ("link: there is no actor or external %s"):format(shown(name)), Settings.hint(name, names))
+      if link[key] and not found and not open then
+        tell.error(link.line, ("link: there is no actor or external %s"):format(shown(link[key])),
+          Settings.hint(link[key], names))
       end
     end
-    local what = ("link from '%s' to '%s'"):format(tostring(link.from), tostring(link.to))
-    check_way(nodes.from, nodes.to, link.line, what, tell)
+    check_way(nodes.from, nodes.to, link.line, ("link from %s to %s"):format(shown(link.from), shown(link.to)), tell)
   end
 end
 
 -- One type has one shape for an actor, whichever link says it.
-local function check_shapes(model, tell)
+local function check_shapes(model, find, tell)
   local seen = {} -- by actor: by folded type: { text, line, name }
   local function look(actor, type, line)
     if not actor or not type.fields then return end
@@ -210,7 +234,7 @@ local function check_shapes(model, tell)
     for _, list in ipairs { link.types, link.answers } do
       for _, type in ipairs(list) do
         for _, name in ipairs { link.from or "", link.to or "" } do
-          look(Planning.where(model, name), type, link.line)
+          look(find.where(name), type, link.line)
         end
       end
     end
@@ -220,18 +244,20 @@ end
 --- Tells of all that does not fit together.
 ---@param model table  may lack what was wrong by itself
 ---@param refs table[]  of Declarations
----@param tell { error: fun(line: integer, text: string, hint: string?) }
-function Resolve.check(model, refs, tell)
-  local nodes = check_names(model.nodes, "nodes", tell)
+---@param tell { error: fun(line: integer, text: string, hint: string?), is_full: fun(): boolean }
+---@param open boolean  what is not there may be declared later
+function Resolve.check(model, refs, tell, open)
+  local find = Planning.finder(model)
   local everybody = all_actors(model)
   table.move(model.externals, 1, #model.externals, #everybody + 1, everybody)
-  local first = check_names(everybody, "actors and externals", tell)
-  check_made_names(model, first, tell)
+  check_names(model.nodes, "nodes", tell)
+  check_made_names(model, everybody, check_names(everybody, "actors and externals", tell), tell)
   check_endpoints(model, tell)
-  check_after(model, nodes, tell)
-  check_refs(model, refs, tell)
-  check_ends(model, tell)
-  check_shapes(model, tell)
+  if not open then check_after(model, find, tell) end
+  check_rings(model, find, tell)
+  check_refs(model, find, refs, tell, open)
+  check_ends(model, find, tell, open)
+  check_shapes(model, find, tell)
 end
 
 return Resolve

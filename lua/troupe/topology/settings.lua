@@ -14,6 +14,9 @@ local tools = require "troupe.tools"
 local Settings = {}
 
 local MS = 1000
+local TEXT_LIMIT = 4096  -- bytes of a text
+local CLIPPED = 300      -- bytes of one that can only be short: more of it is not looked at
+local NAMES_LIMIT = 1000 -- among which one is looked for that may have been meant
 local WEEKS_MS = 1000000000 * MS -- the longest duration there is
 
 local function count(most) return { kind = "count", most = most } end
@@ -33,6 +36,10 @@ local NODE = {
 local LIMITS = { "actors", "children", "timers", "dead_letters", "peers", "depth", "memory_total", "frame", "shutdown" }
 local AS_THEY_ARE = { "sandbox", "log_level", "allow", "open", "reply_to", "curve_key", "curve_peers" }
 
+local function clip(value)
+  return type(value) == "string" and value:sub(1, CLIPPED) or value
+end
+
 -- How each kind is read: the value for a host; or nil and what is expected, which words
 -- there are, and, in place of both, why not.
 local readers = {}
@@ -44,18 +51,19 @@ function readers.count(value, option)
 end
 
 function readers.size(value)
-  local bytes = (type(value) == "string" or type(value) == "number") and options.bytes(value)
+  local bytes = (type(value) == "string" or type(value) == "number") and options.bytes(clip(value))
   return bytes and bytes >= 1 and bytes or nil, 'a size, as "64MiB", "1GiB" or a number of bytes'
 end
 
 function readers.duration(value)
-  local seconds = options.seconds(value)
+  local seconds = options.seconds(clip(value))
   local ms = seconds and math.floor(seconds * MS + 0.5)
   return ms and ms >= 1 and ms <= WEEKS_MS and ms or nil, 'a duration of at least 1ms, as "250ms" or "5s"'
 end
 
 function readers.text(value)
-  return type(value) == "string" and value ~= "" and not value:find("%c") and value or nil, "a text on one line"
+  local fine = type(value) == "string" and value ~= "" and #value <= TEXT_LIMIT and not value:find("%c")
+  return fine and value or nil, "a text on one line"
 end
 
 function readers.hosts(value, option)
@@ -109,7 +117,7 @@ Settings.ACTOR_NAMES = sorted { "config", "source", "instances", "route", table.
 ---@param names string[]
 ---@return string?
 function Settings.hint(name, names)
-  local meant = #name <= 40 and options.nearest(name, names)
+  local meant = #name <= 40 and #names <= NAMES_LIMIT and options.nearest(name, names)
   return meant and ("did you mean '%s'?"):format(meant) or nil
 end
 
@@ -153,7 +161,7 @@ end
 ---@param value any
 ---@return string? wrong
 function Settings.check_actor(name, value)
-  return options.check(name, value)
+  return options.check(name, clip(value))
 end
 
 --- What a node's options are for port.run.

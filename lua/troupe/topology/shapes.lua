@@ -1,24 +1,26 @@
 --- The message types of a link, with their declared fields.
 ---
 --- ```lua
---- local shapes = Shapes.new(noted.of, function(wrong) print(wrong) end)
+--- local shapes = Shapes.new(noted.of, Values.budget(), function(wrong) print(wrong) end)
 --- shapes:types { "a", "b", "Quote", Tick = { symbol = "string" } }
 --- --> { { name = "Quote" }, { name = "Tick", fields = { symbol = "string" } } }
---- Shapes.canonical { b = "string", a = "integer" } == Shapes.canonical { { "a", "integer" }, { "b", "string" } }
+--- Shapes.canonical { b = "string", a = "integer" } == Shapes.canonical { { "b", "string" }, { "a", "integer" } }
 --- ```
 local Values = require "troupe.topology.values"
 local Words = require "troupe.topology.words"
 local options = require "troupe.options"
 
-local FIRST_TYPE = 3 -- in a link, behind who sends and who gets it
+local FIRST_TYPE = 3   -- in a link, behind who sends and who gets it
+local DEPTH_LIMIT = 20 -- tables in tables; actor.message takes fewer
 
 local Shapes = {}
 Shapes.__index = Shapes
 
 ---@param of table<any, troupe.topology.Declared>
+---@param budget table  of Values.budget()
 ---@param wrong fun(text: string, type: string?)  type: the key of what is wrong
-function Shapes.new(of, wrong)
-  return setmetatable({ of = of, wrong = wrong }, Shapes)
+function Shapes.new(of, budget, wrong)
+  return setmetatable({ of = of, budget = budget, wrong = wrong }, Shapes)
 end
 
 local shown = Words.shown
@@ -41,6 +43,7 @@ function Shapes:fields(name, given)
     end
     return nil
   end
+  if not Values.count(given, self.budget, DEPTH_LIMIT) then return nil end
   local fine, why = pcall(options.message, name, given)
   if fine then return Values.copy(given) end
   self.wrong((tostring(why):gsub("^actor%.message: ", "")), name)
@@ -72,7 +75,7 @@ local function by_name(a, b) return a.name < b.name end
 -- From `first` on types without fields, and by name those that have them.
 function Shapes:list(given, first, left_out)
   local list = {}
-  local places, names, strange = Values.keys(given)
+  local places, names, strange = Values.keys(given, self.budget)
   for _, place in ipairs(places) do
     if place >= first then self:add(list, given[place]) end
   end
@@ -108,7 +111,7 @@ function Shapes:answers(given)
   return self:list(given, 1)
 end
 
--- { name, type, fields }, in the order in which they are written on the wire.
+-- { name, type } of each field, sorted by name; and what stands behind the table's type.
 local function listed(given)
   local list, suffix = {}, ""
   local places, names = Values.keys(given)
@@ -120,6 +123,7 @@ local function listed(given)
     end
   end
   for _, name in ipairs(names) do table.insert(list, { name, given[name] }) end
+  table.sort(list, function(a, b) return a[1] < b[1] end)
   return list, suffix
 end
 
@@ -138,7 +142,7 @@ local function add_canonical(given, parts)
   table.insert(parts, "}" .. suffix)
 end
 
---- A text that is the same for fields that declare the same.
+--- A text that is the same for fields that declare the same, in whatever order.
 ---@param fields table  as actor.message takes them
 ---@return string
 function Shapes.canonical(fields)

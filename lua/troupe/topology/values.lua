@@ -10,23 +10,40 @@ local Words = require "troupe.topology.words"
 local Values = {}
 
 local DEPTH_LIMIT = 48       -- tables in a config: plans are JSON, of at most 64, with configs in them
+local REF_LIMIT = 600        -- bytes: a name and an endpoint
 local WRONG_LIMIT = 20       -- that are told of one config
 
--- In all configs of a file, as it may hold one table or text many times.
-local VALUES_LIMIT = 100000
+-- What is read of a file, all in all: it may hold one table or text many times, and so in
+-- effect more than there is memory.
+local KEYS_LIMIT = 300000
 local BYTES_LIMIT = 8 << 20
 
 local CONFIG = { key = "config" }
 
---- What all configs of a file may hold together.
-function Values.budget() return { values = VALUES_LIMIT, bytes = BYTES_LIMIT } end
+--- What may be read of a file.
+---@return { keys: integer, bytes: integer, spent: boolean }
+function Values.budget() return { keys = KEYS_LIMIT, bytes = BYTES_LIMIT, spent = false } end
+
+--- What is said when the budget is spent.
+Values.TOO_MUCH = ("it is too large: all its tables together hold more than %d values or %d MiB of text"):format(
+  KEYS_LIMIT, BYTES_LIMIT >> 20)
+
+-- Whether there is room for one more key or value.
+local function spend(budget, value)
+  budget.keys = budget.keys - 1
+  if type(value) == "string" then budget.bytes = budget.bytes - #value end
+  budget.spent = budget.spent or budget.keys < 0 or budget.bytes < 0
+  return not budget.spent
+end
 
 --- The keys of a table in a steady order: 1, 2, ... and then texts. Others are in `strange`.
 ---@param given table
+---@param budget? table  of Values.budget(); when it is spent there are none
 ---@return integer[] places, string[] names, any[] strange
-function Values.keys(given)
+function Values.keys(given, budget)
   local places, names, strange = {}, {}, {}
   for key in next, given do
+    if budget and not spend(budget, key) then return {}, {}, {} end
     if math.type(key) == "integer" and key >= 1 then
       places[#places + 1] = key
     elseif type(key) == "string" then
@@ -64,19 +81,11 @@ local function complain(reading, place, text)
   table.insert(reading.wrong, { text = text_of(place) .. text, keys = keys_of(place) })
 end
 
--- Whether there is room for one more value.
-local function spend(budget, value)
-  budget.values = budget.values - 1
-  if type(value) == "string" then budget.bytes = budget.bytes - #value end
-  budget.spent = budget.values < 0 or budget.bytes < 0
-  return not budget.spent
-end
-
 local copy_value
 
 local function copy_ref(declared, place, reading)
   local target = declared.body
-  if type(target) ~= "string" or target == "" then
+  if type(target) ~= "string" or target == "" or #target > REF_LIMIT then
     complain(reading, place, (": ref needs a name, as in ref \"book\", not %s"):format(Words.shown(target)))
     return nil
   end
@@ -89,7 +98,7 @@ local function copy_table(given, place, depth, reading)
   local function wrong(text) complain(reading, place, " " .. text) end
   if reading.inside[given] then return wrong "is inside of itself, and that cannot be a message" end
   if depth > DEPTH_LIMIT then return wrong(("is more than %d tables deep"):format(DEPTH_LIMIT)) end
-  local places, names, strange = Values.keys(given)
+  local places, names, strange = Values.keys(given, reading.budget)
   if strange[1] ~= nil then return wrong(("has a %s for a key: keys are names"):format(type(strange[1]))) end
   if places[1] and names[1] then
     return wrong(("is a list and has names, too (%s): make it one of both"):format(Words.shown(names[1])))
@@ -149,11 +158,6 @@ function Values.config(given, of, budget)
     return {}, reading.wrong, {}
   end
   local config = copy_table(given, CONFIG, 1, reading) or {}
-  if budget.spent and not budget.told then
-    budget.told = true
-    complain(reading, CONFIG, (": all configs of the file together hold more than %d values or %d MiB"):format(
-      VALUES_LIMIT, BYTES_LIMIT >> 20))
-  end
   return config, reading.wrong, reading.refs
 end
 
@@ -166,6 +170,21 @@ function Values.copy(value)
   local copy = {}
   for key, each in pairs(value) do copy[key] = Values.copy(each) end
   return copy
+end
+
+--- Counts a value, and what is in it if it is a table, against the budget. What is deeper
+--- than `depth` tables is not looked at.
+---@param given any
+---@param budget table
+---@param depth integer
+---@return boolean enough
+function Values.count(given, budget, depth)
+  if type(given) ~= "table" then return spend(budget, given) end
+  if depth == 0 then return not budget.spent end
+  for key, value in next, given do
+    if not spend(budget, key) or not Values.count(value, budget, depth - 1) then return false end
+  end
+  return true
 end
 
 --- Whether two plain values without cycles are the same, a float and an integer being two things.
