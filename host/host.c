@@ -102,6 +102,7 @@ static int open_gateway(struct host *host, const struct host_options *options, c
         return 0;
     struct gateway_options gateway_options = GATEWAY_OPTIONS_DEFAULT;
     gateway_options.bind = options->bind;
+    gateway_options.also_bind = options->also_bind;
     gateway_options.advertise = options->advertise;
     gateway_options.flat = options->flat;
     gateway_options.flat_actor = options->flat_actor;
@@ -414,6 +415,11 @@ size_t host_living(struct host *host, char *text, size_t room)
 const char *host_endpoint(const struct host *host)
 {
     return host->gateway != NULL ? gateway_endpoint(host->gateway) : "";
+}
+
+const char *host_bound(const struct host *host, unsigned index)
+{
+    return host->gateway != NULL ? gateway_bound(host->gateway, index) : NULL;
 }
 
 const char *host_flat_endpoint(const struct host *host)

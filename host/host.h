@@ -40,8 +40,10 @@ struct host_options {
     uint64_t    seed;             /* stepped: picks who runs next [first come, first served] */
     const char *bind;             /* endpoint to listen on, ":5001"; beyond loopback only with
                                    * open, allow or curve_key [none] */
-    const char *advertise;        /* endpoint that peers reply to [the bound one; of one on all
-                                   * interfaces, the address that leads to the peer] */
+    const char *const *also_bind; /* with bind: more of them, 47 at most, NULL-terminated; all are
+                                   * this host, and one that cannot be bound fails them all [none] */
+    const char *advertise;        /* endpoint that peers reply to [the bound one, the first of several;
+                                   * of one on all interfaces, the address that leads to the peer] */
     bool        open;             /* everybody may connect [this machine, and who was asked] */
     const char *allow;            /* and these: "10.0.0.7,10.1.0.0/16,fd00::/8" [nobody else] */
     const char *reply_to;         /* where answers may go: "any" (numeric address), "loopback",
@@ -214,6 +216,10 @@ HOST_API void host_advance(struct host *host, uint64_t ns);
 
 /* The endpoint that peers reach this host at ("tcp://127.0.0.1:5001"), or "". */
 HOST_API const char *host_endpoint(const struct host *host);
+
+/* The endpoint number `index` (from 0) that it listens on, with the real port; NULL: there
+ * are no more. */
+HOST_API const char *host_bound(const struct host *host, unsigned index);
 
 /* The file of its control socket, or "". */
 HOST_API const char *host_control(const struct host *host);

@@ -279,6 +279,8 @@ static int run_host(struct host *host, const struct program_run *run, host_actor
     if (code != EXIT_OK)
         return code;
     say_listening(run, run->scripts[0].name, host_endpoint(host));
+    for (unsigned i = 1; host_bound(host, i) != NULL; i++)
+        say_listening(run, run->scripts[0].name, host_bound(host, i));
     say_listening(run, run->flat_actor, host_flat_endpoint(host));
     int error = host_start(host);
     if (error != 0) {
@@ -303,6 +305,7 @@ static int run(void *context, const struct program_run *run, char *why, size_t r
     struct host_options options = {
         .workers = run->workers,
         .bind = run->bind,
+        .also_bind = run->also_bind,
         .advertise = run->advertise,
         .flat = run->flat,
         .flat_actor = run->flat_actor,

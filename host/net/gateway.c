@@ -336,6 +336,11 @@ const char *gateway_endpoint(const struct gateway *gateway)
     return gateway->endpoint;
 }
 
+const char *gateway_bound(const struct gateway *gateway, unsigned index)
+{
+    return index < gateway->bound ? gateway->inlets.list[index]->endpoint : NULL;
+}
+
 const char *gateway_flat_endpoint(const struct gateway *gateway)
 {
     return gateway->flat_server.endpoint;

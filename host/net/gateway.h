@@ -29,7 +29,8 @@ struct gateway;
 
 struct gateway_options {
     const char *bind;           /* where to listen (`:5001`, port 0: any free one), or NULL */
-    const char *advertise;      /* what others are told instead, or NULL */
+    const char *const *also_bind; /* where else: NULL-terminated, only with `bind`; or NULL */
+    const char *advertise;      /* what others are told instead of the first, or NULL */
     const char *flat;           /* where to answer flat JSON over REQ/REP, or NULL */
     const char *flat_actor;     /* who answers there */
     bool        open;           /* everybody may connect */
@@ -46,7 +47,7 @@ struct gateway_options {
 #define GATEWAY_OPTIONS_DEFAULT \
     ((struct gateway_options){ .peers = 256, .queue_messages = 1000, .queue_bytes = 8u << 20 })
 
-/* Listens, if `bind` or `flat` say so, and fills system->remote. Beyond loopback it listens
+/* Listens, if `bind` or `flat` say so, on all or on none, and fills system->remote. Beyond loopback it listens
  * only if somebody was allowed (`open`, `allow`) or there are keys; on all interfaces,
  * others are told the address of the one that leads to them. 0; or -errno with a
  * sentence in `why`: -EINVAL for options, -EBADMSG for what is in a file, -EADDRINUSE. */
@@ -69,6 +70,10 @@ void gateway_close(struct gateway *gateway);
 /* Where others reach us: advertised, else bound, with the real port; "" if
  * nothing was bound. Valid until gateway_close(). Any thread. */
 const char *gateway_endpoint(const struct gateway *gateway);
+
+/* What was bound: the endpoint number `index`, with the real port; NULL: there are no more.
+ * As gateway_endpoint(). */
+const char *gateway_bound(const struct gateway *gateway, unsigned index);
 
 /* Where flat JSON is answered, with the real port; "": nowhere. As gateway_endpoint(). */
 const char *gateway_flat_endpoint(const struct gateway *gateway);

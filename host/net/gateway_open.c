@@ -17,6 +17,15 @@ static bool is_loopback_bind(const char *bind)
                             address_endpoint_is_loopback(endpoint));
 }
 
+static bool all_are_loopback_binds(const struct gateway_options *options)
+{
+    bool all = is_loopback_bind(options->bind);
+    const char *const *each = options->also_bind;
+    for (; all && each != NULL && *each != NULL; each++)
+        all = is_loopback_bind(*each);
+    return all;
+}
+
 /* Reads what a flag said; a mistake is told with the flag's name. */
 static int read_policy(struct policy *policy, enum policy_form form, const char *flag,
                        const char *text, char *why, size_t room)
@@ -50,7 +59,7 @@ static int read_policies(struct gateway *gateway, const struct gateway_options *
         err = read_policy(&gateway->allow, POLICY_ADDRESSES, "--allow", options->allow, why, room);
     gateway->reply_allowed = options->reply_to == NULL;
     const char *reply_to = options->reply_to != NULL ? options->reply_to
-                           : is_loopback_bind(options->bind) ? "any"
+                           : all_are_loopback_binds(options) ? "any"
                                                              : "private";
     if (err == 0)
         err = read_policy(&gateway->reply_to, POLICY_ENDPOINTS, "--reply-to", reply_to, why, room);
@@ -71,16 +80,26 @@ static int may_listen_on(const struct gateway_options *options, const char *endp
     return -EINVAL;
 }
 
-static int bind_first(struct gateway *gateway, const struct gateway_options *options,
-                      struct inlet **inlet, char *why, size_t room)
+static int bind_one(struct gateway *gateway, const struct gateway_options *options,
+                    const char *bind, struct inlet **inlet, char *why, size_t room)
 {
     char endpoint[ADDRESS_ENDPOINT_LIMIT];
-    int  err = address_endpoint_normalise(options->bind, strlen(options->bind), false, true,
-                                          endpoint, why, room);
+    int  err = address_endpoint_normalise(bind, strlen(bind), false, true, endpoint, why, room);
     if (err == 0)
         err = may_listen_on(options, endpoint, why, room);
+    if (err == 0 && inlets_have(&gateway->inlets, endpoint)) {
+        snprintf(why, room, "cannot listen on %s twice", endpoint);
+        err = -EINVAL;
+    }
+    if (err == 0 && gateway->bound == BINDS_MAX) {
+        snprintf(why, room, "cannot listen on %s: a host listens on %d endpoints at most", endpoint,
+                 BINDS_MAX);
+        err = -EINVAL;
+    }
     if (err == 0)
         err = inlets_add(&gateway->inlets, endpoint, inlet, why, room);
+    if (err == 0)
+        gateway->bound++;
     return err;
 }
 
@@ -106,6 +125,10 @@ static int listen_on(struct gateway *gateway, const struct gateway_options *opti
         snprintf(why, room, "cannot advertise %s: nothing is bound", options->advertise);
         return -EINVAL;
     }
+    if (options->bind == NULL && options->also_bind != NULL && *options->also_bind != NULL) {
+        snprintf(why, room, "cannot listen on %s: no first endpoint is bound", *options->also_bind);
+        return -EINVAL;
+    }
     if (options->bind == NULL)
         return 0;
     if (options->advertise != NULL) {
@@ -115,7 +138,7 @@ static int listen_on(struct gateway *gateway, const struct gateway_options *opti
             return err;
         gateway->advertised = true;
     }
-    err = bind_first(gateway, options, &inlet, why, room);
+    err = bind_one(gateway, options, options->bind, &inlet, why, room);
     if (err != 0)
         return err;
     if (!gateway->advertised)
@@ -123,7 +146,10 @@ static int listen_on(struct gateway *gateway, const struct gateway_options *opti
                  inlets_show(&gateway->inlets, inlet));
     gateway->everywhere = inlet->everywhere;
     say_what_is_told(gateway, inlet);
-    return 0;
+    const char *const *each = options->also_bind;
+    for (; err == 0 && each != NULL && *each != NULL; each++)
+        err = bind_one(gateway, options, *each, &inlet, why, room);
+    return err;
 }
 
 static int listen_flat(struct gateway *gateway, const struct gateway_options *options, char *why,

@@ -37,7 +37,8 @@ struct gateway {
     struct errands *errands;
     char           endpoint[ADDRESS_ENDPOINT_LIMIT]; /* fixed by gateway_open() */
     bool           advertised;                       /* `endpoint` is not one of our inlets' */
-    bool           everywhere;                       /* fixed: bound to all interfaces */
+    bool           everywhere;                       /* fixed: the first is bound to all interfaces */
+    unsigned       bound;                            /* fixed: of the inlets, those that were asked for */
     bool           running;                          /* the thread; the starter's */
     struct thread  thread;
 

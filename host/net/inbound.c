@@ -308,7 +308,7 @@ bool inbound_serve_busy(struct gateway *gateway)
     bool     busy = false;
     unsigned inlets = atomic_load_explicit(&gateway->inlets.count, memory_order_acquire);
     for (unsigned i = 0; i < inlets; i++) {
-        struct inlet *inlet = &gateway->inlets.list[i];
+        struct inlet *inlet = gateway->inlets.list[i];
         if (inlet->busy)
             inbound_told(gateway, inlet);
         busy |= inlet->busy;
@@ -320,7 +320,7 @@ void inbound_read_last(struct gateway *gateway, uint64_t deadline_ns)
 {
     unsigned inlets = atomic_load_explicit(&gateway->inlets.count, memory_order_acquire);
     for (unsigned i = 0; i < inlets; i++) {
-        struct inlet *inlet = &gateway->inlets.list[i];
+        struct inlet *inlet = gateway->inlets.list[i];
         do
             inbound_told(gateway, inlet);
         while (inlet->busy && clock_now(&gateway->system->clock) < deadline_ns);
@@ -332,7 +332,7 @@ void inbound_ticked(struct gateway *gateway)
     connections_told(&gateway->inlets.connections);
     unsigned inlets = atomic_load_explicit(&gateway->inlets.count, memory_order_acquire);
     for (unsigned i = 0; i < inlets; i++) {
-        struct inlet *inlet = &gateway->inlets.list[i];
+        struct inlet *inlet = gateway->inlets.list[i];
         inflow_next_tick(&inlet->inflow);
         inlet->busy |= inlet->inflow.open > 0; /* to see that it is empty */
     }

@@ -3,6 +3,7 @@
  */
 #include "net/inlets.h"
 
+#include "base/memory.h"
 #include "message/wire.h"
 #include "net/resolve.h"
 
@@ -51,6 +52,7 @@ int inlets_init(struct inlets *inlets, void *zmq, int epoll, struct keyring *key
     inlets->context = context;
     inlets->admission.door = NULL;
     inlets->closed = false;
+    inlets->opened = 0;
     atomic_init(&inlets->count, 0);
     lock_init(&inlets->lock);
     return connections_open(&inlets->connections, epoll, keys != NULL);
@@ -60,10 +62,11 @@ void inlets_close(struct inlets *inlets)
 {
     lock_acquire(&inlets->lock);
     unsigned count = atomic_exchange_explicit(&inlets->count, 0, memory_order_relaxed);
+    inlets->opened = count;
     inlets->closed = true;
     lock_release(&inlets->lock);
     for (unsigned i = 0; i < count; i++) {
-        struct inlet *inlet = &inlets->list[i];
+        struct inlet *inlet = inlets->list[i];
         watch_remove(inlets->epoll, inlet->descriptor);
         inflow_close(&inlet->inflow, inlet->pull);
         zmq_close(inlet->pull);
@@ -73,6 +76,8 @@ void inlets_close(struct inlets *inlets)
 
 void inlets_fini(struct inlets *inlets)
 {
+    for (unsigned i = 0; i < inlets->opened; i++)
+        memory_put(inlets->list[i], sizeof *inlets->list[i]);
     connections_close(&inlets->connections);
     lock_fini(&inlets->lock);
 }
@@ -168,11 +173,17 @@ static int add_locked(struct inlets *inlets, const char *endpoint, struct inlet 
     if (count == INLETS_MAX)
         return -EMFILE;
     int err = open_admission_locked(inlets);
-    if (err == 0)
-        err = open_inlet(inlets, endpoint, &inlets->list[count]);
     if (err != 0)
         return err;
-    *inlet = &inlets->list[count];
+    *inlet = memory_get_zeroed(sizeof **inlet);
+    if (*inlet == NULL)
+        return -ENOMEM;
+    err = open_inlet(inlets, endpoint, *inlet);
+    if (err != 0) {
+        memory_put(*inlet, sizeof **inlet);
+        return err;
+    }
+    inlets->list[count] = *inlet;
     atomic_store_explicit(&inlets->count, count + 1, memory_order_release);
     return 0;
 }
@@ -246,7 +257,7 @@ static const char *find_host_locked(struct inlets *inlets, const char *host)
 {
     unsigned count = atomic_load_explicit(&inlets->count, memory_order_relaxed);
     for (unsigned i = 0; i < count; i++) {
-        struct inlet *inlet = &inlets->list[i];
+        struct inlet *inlet = inlets->list[i];
         const char   *found = has_host(inlet, host) ? inlet->endpoint
                               : reaches(inlet, host) ? show_face_locked(inlet, host)
                                                      : NULL;
@@ -300,7 +311,7 @@ bool inlets_have(struct inlets *inlets, const char *endpoint)
 {
     unsigned count = atomic_load_explicit(&inlets->count, memory_order_acquire);
     for (unsigned i = 0; i < count; i++) {
-        const struct inlet *inlet = &inlets->list[i];
+        const struct inlet *inlet = inlets->list[i];
         if (strcmp(inlet->endpoint, endpoint) == 0)
             return true;
         if (inlet->everywhere && has_port(endpoint, inlet->port) && is_here(endpoint))

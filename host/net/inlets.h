@@ -1,7 +1,7 @@
 /*
  * inlets.h -- where frames come in: the endpoints that this host listens on.
  *
- * The first is the one that was asked for (--bind). A host that has none, or
+ * The first are those that were asked for (--bind). A host that has none, or
  * none that the other side could reach, opens one of its own on a free port
  * when it first needs an answer from there. Inlets stay until the end.
  */
@@ -15,7 +15,8 @@
 #include "net/keyring.h"
 #include "net/watch.h"
 
-#define INLETS_MAX 8
+#define INLETS_MAX 64
+#define BINDS_MAX  48 /* of these, that may be asked for: the others are found when needed */
 #define FACES_MAX  16
 
 /* An endpoint of an inlet that listens on all interfaces, as seen from one side. */
@@ -44,11 +45,12 @@ struct inlets {
     void            *context;
     struct connections connections; /* to all of them */
     struct lock      lock;      /* of adding */
-    bool             closed;    /* guarded by lock */
+    bool             closed;    /* guarded by lock, as is: */
+    unsigned         opened;    /* once it is closed: how many there were */
     struct admission admission; /* opened with the first inlet */
     /* Written with release when list[count] is whole, read with acquire. */
     _Atomic unsigned count;
-    struct inlet     list[INLETS_MAX];
+    struct inlet    *list[INLETS_MAX]; /* owned */
 };
 
 /* `judge` decides who may connect; with `keys` (or NULL) only under CURVE. 0 or -errno. */

@@ -192,6 +192,17 @@ static bool flag_field(lua_State *L, const char *name)
     return set;
 }
 
+/* The field `bind`: an endpoint, or a list of them. */
+static void binds_field(lua_State *L, struct program_run *run)
+{
+    static const char *const none[] = { NULL };
+    bool is_list = lua_getfield(L, 1, "bind") == LUA_TTABLE;
+    lua_pop(L, 1);
+    const char *const *binds = is_list ? texts_field(L, "bind") : none;
+    run->bind = is_list ? binds[0] : text_field(L, "bind");
+    run->also_bind = is_list && binds[0] != NULL ? binds + 1 : none;
+}
+
 /* run{scripts=, arguments=, bind=, ...} -> exit code, and why not ("" if it ran) */
 static int port_run(lua_State *L)
 {
@@ -199,7 +210,6 @@ static int port_run(lua_State *L)
     char why[WHY_ROOM] = "";
     luaL_checktype(L, 1, LUA_TTABLE);
     struct program_run run = {
-        .bind = text_field(L, "bind"),
         .advertise = text_field(L, "advertise"),
         .flat = text_field(L, "flat"),
         .flat_actor = text_field(L, "flat_actor"),
@@ -220,6 +230,7 @@ static int port_run(lua_State *L)
     run.scripts = scripts_field(L, &run.count);
     run.arguments = texts_field(L, "arguments");
     run.nodes = nodes_field(L);
+    binds_field(L, &run);
     lua_pushinteger(L, port->run(port->context, &run, why, sizeof why));
     lua_pushstring(L, why);
     return 2;

@@ -37,6 +37,7 @@ struct program_run {
     const struct program_script *scripts;
     size_t      count;
     const char *bind, *advertise;      /* NULL: not said; numbers likewise 0 */
+    const char *const *also_bind;      /* NULL-terminated */
     const char *flat, *flat_actor;     /* where flat JSON is answered, and by whom */
     unsigned    workers;
     size_t      memory_bytes;
