@@ -26,12 +26,14 @@
 -- An actor with `instances` is a group: limits.1, limits.2, ..., and a router of the name limits in
 -- front of them. It shrinks as they end, and ends with the last one.
 --
--- Config: node = its name, actors = { { name, script or source, config, options, instances, route, types },
--- ... }, options = { keep = true: the host stays when no actor is left }, status = the path of a
--- pipe, into which it writes {"ready":true,...} or {"failed":"why"}. What else a plan of
--- troupe.topology has is for who starts the host.
+-- Config: node = its name, nodes = { NAME = endpoint, ... } (where refs as book@risk lead; "": here),
+-- actors = { { name, script or source, config, options, instances, route, types }, ... }, options =
+-- { keep = true: the host stays when no actor is left }, status = the path of a pipe, into which it
+-- writes {"ready":true,...} or {"failed":"why"}.
 local children = require "troupe.children"
+local Members = require "troupe.node_members"
 local Node = require "troupe.node"
+local nodes = require "troupe.nodes"
 
 local NodeActor = { version = 1 }
 
@@ -40,49 +42,9 @@ local PATIENCE = 5        -- with actors that are to end
 local NOTICES = { "ChildWaits", "ChildStarted", "Down" }
 local BESIDE = "./"       -- scripts are looked for from the current folder on
 
----------------------------------------------------------------- bookkeeping ----
--- A member: { actor = as planned, units = in the order of their start, changed? = its config is
--- a new one }. A unit: { name, role = "actor", "instance" or "router", member, ref, state =
--- "prepared", "starting", "waiting", "running" or "ended", reason?, leaving? = we have stopped
--- it, script?, source?, options }.
-
-local function find(self, name)
-  for place, member in ipairs(self.members) do
-    if member.actor.name == name then return member, place end
-  end
-end
-
-local function is_alive(member)
-  for _, unit in ipairs(member.units) do
-    if unit.state ~= "ended" then return true end
-  end
-  return false
-end
-
-local function has_instances(member)
-  for _, unit in ipairs(member.units) do
-    if unit.role == "instance" and unit.state ~= "ended" then return true end
-  end
-  return false
-end
-
-local function router_of(member)
-  for _, unit in ipairs(member.units) do
-    if unit.role == "router" and unit.state ~= "ended" then return unit end
-  end
-end
-
-local function living(member, role)
-  local units = {}
-  for _, unit in ipairs(member.units) do
-    if unit.state ~= "ended" and (unit.role == role or not role) then table.insert(units, unit) end
-  end
-  return units
-end
-
 -------------------------------------------------------------------- notices ----
 
-local function send_config(self, unit)
+local function send_config(unit)
   local config = Node.with_refs(unit.member.actor.config, actor.ref)
   local sent, why = unit.ref:send("Config", config)
   if not sent then log.warn("it did not get its new config", { actor = unit.name, why = tostring(why) }) end
@@ -91,11 +53,11 @@ end
 
 -- What the end of one means for its group.
 local function shrink_group(member, unit)
-  if unit.role == "actor" then return end
+  local instances = Members.living(member, "instance")
   if unit.role == "router" then
-    for _, each in ipairs(living(member, "instance")) do each.ref:stop({ drain = true }) end
-  elseif not has_instances(member) and router_of(member) then
-    router_of(member).ref:stop({ drain = true })
+    for _, each in ipairs(instances) do each.ref:stop({ drain = true }) end
+  elseif unit.role == "instance" and not instances[1] then
+    for _, router in ipairs(Members.living(member, "router")) do router.ref:stop({ drain = true }) end
   end
 end
 
@@ -107,7 +69,7 @@ end
 
 function on.ChildStarted(self, unit, notice)
   unit.state = "running"
-  if notice.restarts > 0 and unit.member.changed and unit.role ~= "router" then send_config(self, unit) end
+  if notice.restarts > 0 and unit.member.changed and unit.role ~= "router" then send_config(unit) end
 end
 
 function on.Down(self, unit, notice)
@@ -159,7 +121,7 @@ end
 local function config_of(unit)
   if unit.role ~= "router" then return Node.with_refs(unit.member.actor.config, actor.ref) end
   local targets = {}
-  for _, each in ipairs(living(unit.member, "instance")) do table.insert(targets, each.ref) end
+  for _, each in ipairs(Members.living(unit.member, "instance")) do table.insert(targets, each.ref) end
   return { route = unit.member.actor.route, targets = targets }
 end
 
@@ -199,12 +161,6 @@ local function start(self, units)
   end))
 end
 
-local function new_member(planned)
-  local member = { actor = planned, units = Node.units(planned) }
-  for _, unit in ipairs(member.units) do unit.member = member end
-  return member
-end
-
 -- Stops them, the last one first, and waits until they have ended: true, or those that have not.
 local function stop(self, units, drain)
   local function have_ended()
@@ -222,20 +178,9 @@ local function stop(self, units, drain)
 end
 
 -- As if they had never been.
-local function forget(self, units)
-  for _, unit in ipairs(units) do
-    for place, each in ipairs(unit.member.units) do
-      if each == unit then table.remove(unit.member.units, place) break end
-    end
-    for place, member in ipairs(self.members) do
-      if member == unit.member and not member.units[1] then table.remove(self.members, place) break end
-    end
-  end
-end
-
 local function discard(self, units)
   stop(self, units, false)
-  forget(self, units)
+  self.members:forget(units)
 end
 
 -- The sentence about a config whose refs are none.
@@ -252,8 +197,7 @@ local function start_members(self, list)
   end
   local units = {}
   for _, planned in ipairs(list) do
-    local member = new_member(planned)
-    table.insert(self.members, member)
+    local member = self.members:add(planned)
     table.move(member.units, 1, #member.units, #units + 1, units)
   end
   local started, why = start(self, units)
@@ -264,10 +208,9 @@ end
 
 -- The router of a group first, so that what it has reaches the instances.
 local function retire(self, member)
-  local _, place = find(self, member.actor.name)
-  table.remove(self.members, place)
-  local router = router_of(member)
-  return (not router or stop(self, { router }, true)) and stop(self, living(member), true)
+  self.members:remove(member)
+  local routed = stop(self, Members.living(member, "router"), true)
+  return stop(self, Members.living(member), true) and routed
 end
 
 -------------------------------------------------------------------- its life ----
@@ -289,17 +232,16 @@ end
 local function end_if_done(self)
   if self.keep or not self.may_be_done then return end
   self.may_be_done = false
-  for _, member in ipairs(self.members) do
-    if is_alive(member) then return end
-  end
-  actor.stop_host(self.last_failed and 1 or 0)
+  if not self.members:any_alive() then actor.stop_host(self.last_failed and 1 or 0) end
 end
 
 function NodeActor:on_start()
-  self.members, self.units = {}, {} -- units: by their refs
+  self.members, self.units = Members.new(), {} -- units: by their refs
   local plan, wrong = Node.plan(self.config)
   if not plan then return not_started(self, "the node's plan: " .. wrong) end
-  self.node, self.keep = plan.node, plan.keep
+  self.node, self.keep, self.nodes = plan.node, plan.keep, plan.nodes
+  local set, why_not = nodes.set(plan.nodes)
+  if not set then return not_started(self, tostring(why_not)) end
   local started, why = start_members(self, plan.actors)
   if not started then return not_started(self, why) end
   say(self, { ready = true, endpoint = tostring(actor.self):match("@(.+)$") })
@@ -318,7 +260,7 @@ end
 ------------------------------------------------------------------ instances ----
 
 local function tell_router(member, type, unit)
-  local router = router_of(member)
+  local router = Members.living(member, "router")[1]
   if not router then return nil, ("the group '%s' has ended"):format(member.actor.name) end
   local answer, why = router.ref:ask(type, { to = unit.ref }, { priority = "high" })
   return answer ~= nil, tostring(why)
@@ -326,16 +268,7 @@ end
 
 -- Starts those that are missing up to so many: their units; or nil and why not.
 local function grow(self, member, to)
-  local grown, taken = {}, {}
-  for _, unit in ipairs(living(member, "instance")) do taken[unit.number] = true end
-  for number = 1, to do
-    if not taken[number] then
-      local unit = Node.instance(member.actor, number)
-      unit.member = member
-      table.insert(grown, unit)
-      table.insert(member.units, #member.units, unit) -- the router stays the last
-    end
-  end
+  local grown = Members.grow(member, to)
   local started, why = start(self, grown)
   for _, unit in ipairs(grown) do
     if started then started, why = tell_router(member, "RouterAdd", unit) end
@@ -347,31 +280,44 @@ end
 
 -- Stops those beyond so many, when nothing more comes to them: true, or some are still at it.
 local function shrink(self, member, to)
-  local surplus = {}
-  for _, unit in ipairs(living(member, "instance")) do
-    if unit.number > to then table.insert(surplus, unit) end
-  end
+  local surplus = Members.surplus(member, to)
   for place = #surplus, 1, -1 do tell_router(member, "RouterRemove", surplus[place]) end
   local ended = stop(self, surplus, true)
-  forget(self, surplus)
+  self.members:forget(surplus)
   return ended
 end
 
 ------------------------------------------------------------------- NodeApply ----
 
+-- From now on these are the nodes: true, or nil and why not.
+local function set_nodes(self, new)
+  local changed = {}
+  for name in pairs(self.nodes) do changed[name] = false end
+  for name, endpoint in pairs(new) do changed[name] = endpoint end
+  local set, why = nodes.set(changed)
+  if not set then return nil, tostring(why) end
+  self.nodes = new
+  return true
+end
+
 -- Does what may fail, and notes in `done` what there is to undo. Or nil and why not.
 local function prepare_changes(self, changes, done)
   for _, name in ipairs(changes.remove) do
     if changes.replaced[name] then
-      local member = find(self, name)
+      local member = self.members:find(name)
       table.insert(done.replaced, member.actor)
       if not retire(self, member) then return nil, ("actor '%s' does not end, and so cannot be replaced"):format(name) end
     end
   end
+  if changes.nodes then
+    done.nodes = self.nodes
+    local set, why = set_nodes(self, changes.nodes)
+    if not set then return nil, why end
+  end
   for _, change in ipairs(changes.config) do
     local wrong = check_refs(change.name, change.config)
     if wrong then return nil, wrong end
-    local member = find(self, change.name)
+    local member = self.members:find(change.name)
     table.insert(done.configs, { actor = member.actor, config = member.actor.config })
     member.actor.config = change.config
   end
@@ -379,7 +325,7 @@ local function prepare_changes(self, changes, done)
   for _, change in ipairs(changes.instances) do
     if units then
       table.move(units, 1, #units, #done.new + 1, done.new)
-      units, why = grow(self, find(self, change.name), change.to)
+      units, why = grow(self, self.members:find(change.name), change.to)
     end
   end
   if not units then return nil, why end
@@ -389,6 +335,7 @@ end
 
 local function undo(self, done)
   discard(self, done.new)
+  if done.nodes then set_nodes(self, done.nodes) end
   for _, change in ipairs(done.configs) do change.actor.config = change.config end
   local back, why = start_members(self, done.replaced)
   if not back then log.error("what was to be replaced could not be started again", { why = why }) end
@@ -399,26 +346,24 @@ local function finish_changes(self, changes, done)
   local is_new, configured, ending = {}, json.array {}, json.array {}
   for _, unit in ipairs(done.new) do is_new[unit] = true end
   for _, change in ipairs(changes.config) do
-    local member = find(self, change.name)
+    local member = self.members:find(change.name)
     local all = true
     member.changed = true
-    for _, unit in ipairs(living(member)) do
-      if unit.role ~= "router" and not is_new[unit] then all = send_config(self, unit) and all end
+    for _, unit in ipairs(Members.workers(member)) do
+      if not is_new[unit] then all = send_config(unit) and all end
     end
     if all then table.insert(configured, change.name) end
   end
   for _, change in ipairs(changes.instances) do
-    local member = find(self, change.name)
+    local member = self.members:find(change.name)
     member.actor.instances = change.to
     if not shrink(self, member, change.to) then table.insert(ending, change.name) end
   end
-  for place = #self.members, 1, -1 do
-    local member = self.members[place]
-    for _, name in ipairs(changes.remove) do
-      if name == member.actor.name and not changes.replaced[name] and not retire(self, member) then
-        table.insert(ending, name)
-      end
-    end
+  local removed, members = {}, self.members:all()
+  for _, name in ipairs(changes.remove) do removed[name] = not changes.replaced[name] end
+  for place = #members, 1, -1 do
+    local name = members[place].actor.name
+    if removed[name] and not retire(self, members[place]) then table.insert(ending, name) end
   end
   return configured, ending
 end
@@ -432,7 +377,7 @@ end
 function NodeActor:on_node_apply(msg, env)
   if env.remote then return env:fail("NodeApply is for actors of its host") end
   local known = {}
-  for _, member in ipairs(self.members) do known[member.actor.name] = member.actor end
+  for _, member in ipairs(self.members:all()) do known[member.actor.name] = member.actor end
   local changes, wrong = Node.changes(msg, known)
   if not changes then return refuse(env, wrong) end
   local done = { new = {}, replaced = {}, configs = {} }
@@ -451,23 +396,9 @@ function NodeActor:on_node_apply(msg, env)
   end_if_done(self)
 end
 
-local function status_of(member)
-  local status, reason = "ended", nil
-  for _, unit in ipairs(member.units) do
-    if unit.state == "running" then return "running" end
-    if unit.state == "ended" then reason = unit.reason else status = "starting" end
-  end
-  return status, status == "ended" and reason or nil
-end
-
 function NodeActor:on_node_state(_, env)
   local list = json.array {}
-  for place, member in ipairs(self.members) do
-    local planned = member.actor
-    local status, reason = status_of(member)
-    list[place] = { name = planned.name, script = planned.script, instances = planned.instances and
-                    #living(member, "instance"), route = planned.route, status = status, reason = reason }
-  end
+  for place, member in ipairs(self.members:all()) do list[place] = Members.state(member) end
   env:reply("NodeState", { node = self.node, actors = list })
 end
 

@@ -82,6 +82,17 @@ local function check_name(value, what)
   return value
 end
 
+local function check_nodes(value)
+  local nodes = {}
+  for name, endpoint in pairs(check_table(given(value) or {}, "nodes")) do
+    if type(name) ~= "string" or type(endpoint) ~= "string" then
+      refuse("nodes: names and their endpoints are expected, not %s", Kinds.shown(endpoint))
+    end
+    nodes[name] = endpoint
+  end
+  return nodes
+end
+
 local function check_count(value, what)
   if math.type(value) ~= "integer" or value < 1 or value > INSTANCES_LIMIT then
     refuse("%s is a whole number from 1 to %d, not %s", what, INSTANCES_LIMIT, Kinds.shown(value))
@@ -142,13 +153,13 @@ end
 
 --- A node's plan, checked.
 ---@param config table  { node, actors, keep?, ... }
----@return { node: string, actors: troupe.node.Actor[], keep: boolean }? plan
+---@return { node: string, actors: troupe.node.Actor[], nodes: table<string, string>, keep: boolean }? plan
 ---@return string? wrong
 function Node.plan(config)
   return caught(function()
     local options = given(config.options) or {}
     return { node = check_name(config.node, "node"), actors = read_actors(check_list(config.actors, "actors")),
-             keep = check_table(options, "options").keep == true }
+             nodes = check_nodes(config.nodes), keep = check_table(options, "options").keep == true }
   end)
 end
 
@@ -196,7 +207,7 @@ function Node.changes(msg, known)
   return caught(function()
     check_keys(msg, CHANGES, "NodeApply")
     local changes = { add = read_actors(check_list(msg.add, "add")), remove = {}, replaced = {}, config = {},
-                      instances = {}, nodes = given(msg.nodes) and check_table(msg.nodes, "nodes") }
+                      instances = {}, nodes = given(msg.nodes) and check_nodes(msg.nodes) }
     local gone = {}
     local function check_known(name, what)
       check_name(name, what)

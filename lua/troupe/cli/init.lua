@@ -154,6 +154,10 @@ return function(arguments)
     return commands.test.run(table.move(arguments, 2, #arguments, 1, {}))
   end
 
+  if arguments[1] == "node" then -- what `troupe up` starts: not for people
+    return require("troupe.cli.node").run(table.move(arguments, 2, #arguments, 1, {}))
+  end
+
   local ok, command, options = pcall_without_exit(parse, commands, arguments)
   if not ok then
     local ending = command
