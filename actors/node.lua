@@ -126,7 +126,7 @@ local function config_of(unit)
 end
 
 -- Makes them all, then begins each when the one before has begun, and waits until all have
--- started. Or nil and why not: then some are there.
+-- started. Or nil and why not (then some are there), and whether it is because the node ends.
 local function start(self, units)
   for _, unit in ipairs(units) do
     local made, why = make(self, unit)
@@ -139,9 +139,9 @@ local function start(self, units)
     end
     return culprit ~= nil
   end
-  local function outcome(went_on)
-    if went_on and not failed() then return true end
-    if not went_on then return nil, "the host is to end" end
+  local function outcome(went_on, unit)
+    if not went_on then return nil, ("the node was ended while actor '%s' was starting"):format(unit.name), true end
+    if not failed() then return true end
     return nil, ("actor '%s' could not start: %s"):format(culprit.name, (culprit.reason:gsub("^error: ", "")))
   end
   for _, unit in ipairs(units) do
@@ -150,15 +150,17 @@ local function start(self, units)
       children.begin(unit.ref, config_of(unit))
     end
     local went_on = await(self, function() return failed() or unit.state ~= "starting" end)
-    if not went_on or failed() then return outcome(went_on) end
+    if not went_on or failed() then return outcome(went_on, unit) end
   end
+  local last
   return outcome(await(self, function()
     if failed() then return true end
     for _, unit in ipairs(units) do
+      last = unit
       if unit.state == "starting" or unit.state == "waiting" then return false end
     end
     return true
-  end))
+  end), last)
 end
 
 -- Stops them, the last one first, and waits until they have ended: true, or those that have not.
@@ -200,10 +202,10 @@ local function start_members(self, list)
     local member = self.members:add(planned)
     table.move(member.units, 1, #member.units, #units + 1, units)
   end
-  local started, why = start(self, units)
+  local started, why, cut = start(self, units)
   if started then return units end
   discard(self, units)
-  return nil, why
+  return nil, why, cut
 end
 
 -- The router of a group first, so that what it has reaches the instances.
@@ -221,8 +223,14 @@ local function say(self, status)
   if file then file:write(json.encode(status), "\n") end
 end
 
-local function not_started(self, why)
+local function own_pid()
+  local file <close> = io.open("/proc/self/stat")
+  return file and file:read("n")
+end
+
+local function not_started(self, why, cut)
   say(self, { failed = why })
+  if cut then return end -- what it was ended for has been said
   log.error(why)
   actor.stop_host(1)
   actor.exit(why)
@@ -242,9 +250,9 @@ function NodeActor:on_start()
   self.node, self.keep, self.nodes = plan.node, plan.keep, plan.nodes
   local set, why_not = nodes.set(plan.nodes)
   if not set then return not_started(self, tostring(why_not)) end
-  local started, why = start_members(self, plan.actors)
-  if not started then return not_started(self, why) end
-  say(self, { ready = true, endpoint = tostring(actor.self):match("@(.+)$") })
+  local started, why, cut = start_members(self, plan.actors)
+  if not started then return not_started(self, why, cut) end
+  say(self, { ready = true, pid = own_pid(), endpoint = tostring(actor.self):match("@(.+)$") })
   end_if_done(self)
 end
 

@@ -28,7 +28,7 @@ function host.run(plan, options)
   end
   fields.scripts = { { path = port.share .. "/actors/node.lua", name = "node." .. plan.node, config = config } }
   fields.arguments = options.arguments or {}
-  fields.bind = plan.bind[2] and plan.bind or plan.bind[1]
+  fields.bind = plan.bind or {}
   fields.advertise, fields.workers = plan.advertise, plan.workers
   fields.control, fields.topology, fields.node = plan.node, plan.topology, plan.node
   fields.watch, fields.trial_ms = options.watch, options.trial_ms
