@@ -14,7 +14,7 @@ local show = require "troupe.cli.show"
 local EXIT_OK, EXIT_USAGE = 0, 2
 
 local COMMANDS = { "run", "send", "ask", "listen", "bench", "ps", "top", "attach", "trace", "logs", "reload", "kill",
-                   "dead", "metrics", "doctor", "registry", "keys", "check", "graph", "init", "new", "test" }
+                   "dead", "metrics", "doctor", "registry", "keys", "up", "down", "check", "graph", "init", "new", "test" }
 local MODULE_OF = { init = "project" } -- init.lua is this file
 
 local SHORT_HELP = [[
@@ -34,6 +34,8 @@ Troupe runs actors written as Lua scripts.
   troupe dead                           what could not be delivered
   troupe metrics                        what running hosts have counted
   troupe doctor pong@:5001              say why a peer does not answer
+  troupe up market.lua                  start a topology, a process for each node
+  troupe down market.lua                end it
   troupe registry                       serve the family's registry of actors
   troupe keys new                       make a CURVE key
   troupe trace                          watch the messages of a running host

@@ -56,7 +56,7 @@ function show.room()
   return tools.is_terminal(STDOUT) and tools.terminal_size() or math.huge
 end
 
-local COLOURS = { red = "31", green = "32", yellow = "33", dim = "2", bold = "1" }
+local COLOURS = { red = "31", green = "32", yellow = "33", blue = "34", magenta = "35", cyan = "36", dim = "2", bold = "1" }
 
 --- What colours texts for this stream, or leaves them as they are.
 ---@param descriptor integer
