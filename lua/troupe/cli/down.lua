@@ -12,13 +12,11 @@ function down.define(command)
   command:summary "End a topology that is up."
   command:description("Ends the nodes that 'troupe up TOPOLOGY' has started, the last one first, as ^C there does, and"
                       .. " waits until all have ended. Only what runs on this machine, and is yours.")
-  command:epilog([[
-Exit codes: 0 it is down; 2 several topologies are called so; 3 it has not ended in time;
-5 it is not up.
-
-Examples:
-   troupe down market.lua
-   troupe down market          by its name]])
+  command:epilog("Exit codes: 0 it is down; 2 several topologies are called so; 3 it has not ended in time; 5 it is not"
+                 .. " up.\n\n"
+                 .. "Examples:\n"
+                 .. "   troupe down market.lua\n"
+                 .. "   troupe down market          by its name")
   command:argument("topology", "Its file, or its name.")
   command:option("--timeout", "How long to wait for the end: 2s, 1m. (default: 30s)")
     :argname "DURATION":default "30s":show_default(false):convert(units.milliseconds)

@@ -16,29 +16,24 @@ local up = {}
 function up.define(command)
   command:summary "Start a topology: a process for each node."
   command:usage "Usage: troupe up TOPOLOGY [options]"
-  command:description([[
-Checks a topology (see 'troupe check'), then starts a process for each of its nodes, in
-order: the next when the one before listens and all its on_start have ended. What nodes
-print and log comes with their names in front. A node that dies is started again, after
-100 ms, then 200 ms, to 5 s; one that ends by itself with 0 is done. ^C or 'troupe down'
-ends them, the last one first.]])
-  command:epilog([[
-SIGHUP: the nodes reload their scripts, and the topology is read again. With -w that comes
-by itself: a saved script is reloaded; a saved topology is checked, and what differs is
-done: nodes and actors started or stopped, a changed config delivered as the message
-Config. What cannot be changed while it runs (a node's bind, an actor's script, options or
-declared fields) is refused, and the old topology goes on.
-
-Exit codes: 0 all nodes are done, or it was ended; 1 a node could not start, or had to be
-killed; 2 there is no such file; 6 the topology has errors; 130 interrupted.
-
-Examples:
-   troupe up market.lua
-   troupe up market.lua -w               take over what is saved
-   troupe up market.lua --one            the same in a single process
-   troupe up market.lua --node risk      only this node, in this process
-   troupe up market.lua --dry-run        what would be started
-   ... | troupe up -                     the topology from standard input]])
+  command:description("Checks a topology (see 'troupe check'), then starts a process for each of its nodes, in order:"
+                      .. " the next when the one before listens and all its on_start have ended. What nodes print and log"
+                      .. " comes with their names in front. A node that dies is started again, after 100 ms, then 200 ms,"
+                      .. " to 5 s; one that ends by itself with 0 is done. ^C or 'troupe down' ends them, the last one first.")
+  command:epilog("SIGHUP: the nodes reload their scripts, and the topology is read again. With -w that comes by itself: a"
+                 .. " saved script is reloaded; a saved topology is checked, and what differs is done: nodes and actors"
+                 .. " started or stopped, a changed config delivered as the message Config. What cannot be changed while"
+                 .. " it runs (a node's bind, an actor's script, options or declared fields) is refused, and the old"
+                 .. " topology goes on.\n\n"
+                 .. "Exit codes: 0 all nodes are done, or it was ended; 1 a node could not start, or had to be killed;"
+                 .. " 2 there is no such file; 6 the topology has errors; 130 interrupted.\n\n"
+                 .. "Examples:\n"
+                 .. "   troupe up market.lua\n"
+                 .. "   troupe up market.lua -w               take over what is saved\n"
+                 .. "   troupe up market.lua --one            the same in a single process\n"
+                 .. "   troupe up market.lua --node risk      only this node, in this process\n"
+                 .. "   troupe up market.lua --dry-run        what would be started\n"
+                 .. "   ... | troupe up -                     the topology from standard input")
   command:argument("topology", "The file; - is standard input.")
   command:flag("--one", "All nodes in one process: what they send to each other does not leave it.")
   command:option("--node", "Run only this node, here: no other process is started."):argname "NAME"
