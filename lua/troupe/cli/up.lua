@@ -126,9 +126,9 @@ end
 -- Reads it again: what `troupe.up.Options.read` is.
 local function reader(options, say, budget)
   return function()
-    local model, problems, _, scripts = check.load(options.topology)
+    local model, problems, code, scripts = check.load(options.topology)
     for _, problem in ipairs(problems) do say(topology.line(problem), problem.severity == "warning" and "warn" or "error") end
-    if not model then return nil end
+    if not model or code ~= EXIT_OK then return nil end
     local plans, why = plans_of(model, options)
     if not plans then
       say(why, "error")
@@ -174,7 +174,7 @@ function up.run(options)
   local text = text_of(options.topology) -- before it is read: what is saved from here on is told
   local model, problems, code = check.load(options.topology)
   for _, problem in ipairs(problems) do show.note(show.printable(topology.line(problem))) end
-  if not model then return code end
+  if not model or code ~= EXIT_OK then return code end
   local plans
   plans, why, code = plans_of(model, options)
   if not plans then return code, why end

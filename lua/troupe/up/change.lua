@@ -183,7 +183,7 @@ local function apply(session, plans, changes)
   local done, failed = {}, {}
   local started, why = start_new(session, changes.start)
   if not started then return done, { why } end
-  say_list(done, "started", names_of(changes.start))
+  say_list(done, #changes.start == 1 and "started node" or "started nodes", names_of(changes.start))
   for _, plan in ipairs(plans) do
     local change = changes.nodes[plan.node]
     if change then
@@ -198,7 +198,7 @@ local function apply(session, plans, changes)
     end
   end
   stop_old(session, changes.stop)
-  say_list(done, "stopped", changes.stop)
+  say_list(done, #changes.stop == 1 and "stopped node" or "stopped nodes", changes.stop)
   reorder(session, plans)
   return done, failed
 end

@@ -62,7 +62,7 @@ function Node:start(now)
 end
 
 local function milliseconds(seconds)
-  return seconds < 1 and ("%d ms"):format(seconds * 1000 + 0.5) or ("%.1f s"):format(seconds)
+  return seconds < 1 and ("%.0f ms"):format(seconds * 1000) or ("%.1f s"):format(seconds)
 end
 
 --- What it says of itself on its status stream.

@@ -107,19 +107,23 @@ function take.signal(self, event)
     self:forward("HUP")
     self.pending = self.options.text ~= nil
   elseif self.phase == "stopping" then
+    self:say(("SIG%s once more: stopping at once"):format(event.name), "warn")
     self:hurry(CODE_AT_ONCE[event.name])
   else
+    self:say(("SIG%s: stopping, the last node first"):format(event.name))
     self:stop(CODE_OF[event.name])
   end
 end
 
 function take.hangup(self)
+  if self.phase == "stopping" then return end
+  self:say("the terminal has gone: stopping")
   self:stop(EXIT_OK)
 end
 
 function take.gone(self, event)
   if self.phase == "stopping" then return end
-  self:say(("nobody reads standard %s any more"):format(event.stream == "out" and "output" or "error"))
+  self:say(("nobody reads standard %s any more: stopping"):format(event.stream == "out" and "output" or "error"))
   self:stop(EXIT_OK)
 end
 
