@@ -29,7 +29,6 @@ struct inspection {
     struct script_world world;
     struct source      *source; /* NULL: not found */
     struct script      *script; /* NULL: not loaded */
-    bool                open;   /* the system and what follows */
     char        actors[PATH_MAX + 8], lua[PATH_MAX + 8];
     const char *package_path[2];
     struct bytes warnings, modules; /* each text with its NUL */
@@ -41,10 +40,10 @@ static char *no_arguments[] = { NULL };
 
 static int inspection_close(lua_State *L)
 {
-    struct inspection *inspection = luaL_checkudata(L, 1, INSPECTION);
-    if (!inspection->open)
+    struct inspection **slot = luaL_checkudata(L, 1, INSPECTION), *inspection = *slot;
+    *slot = NULL;
+    if (inspection == NULL)
         return 0;
-    inspection->open = false;
     if (inspection->script != NULL)
         script_free(inspection->script);
     source_unref(inspection->source);
@@ -52,6 +51,7 @@ static int inspection_close(lua_State *L)
     system_close(&inspection->system);
     bytes_fini(&inspection->warnings);
     bytes_fini(&inspection->modules);
+    free(inspection);
     return 0;
 }
 
@@ -91,21 +91,36 @@ static bool open_world(struct inspection *inspection, const char *share)
     }
     bytes_init(&inspection->warnings, TEXTS_LIMIT);
     bytes_init(&inspection->modules, TEXTS_LIMIT);
-    inspection->open = true;
     return true;
 }
 
-/* Pushes it, closed as yet. */
-static struct inspection *push_inspection(lua_State *L)
+static struct inspection *inspection_new(const char *share)
 {
-    struct inspection *inspection = lua_newuserdatauv(L, sizeof *inspection, 0);
-    memset(inspection, 0, sizeof *inspection);
+    struct inspection *inspection = aligned_alloc(_Alignof(struct inspection), sizeof *inspection);
+    if (inspection == NULL)
+        return NULL;
+    inspection->source = NULL;
+    inspection->script = NULL;
+    if (open_world(inspection, share))
+        return inspection;
+    free(inspection);
+    return NULL;
+}
+
+/* Pushes what owns it. */
+static struct inspection *push_inspection(lua_State *L, const char *path, const char *share)
+{
+    struct inspection **slot = lua_newuserdatauv(L, sizeof(struct inspection *), 0);
+    *slot = NULL;
     if (luaL_newmetatable(L, INSPECTION)) {
         lua_pushcfunction(L, inspection_close);
         lua_setfield(L, -2, "__gc");
     }
     lua_setmetatable(L, -2);
-    return inspection;
+    *slot = inspection_new(share);
+    if (*slot == NULL)
+        luaL_error(L, "not enough memory to inspect %s", path);
+    return *slot;
 }
 
 /* ---- Loading ---------------------------------------------------------------- */
@@ -294,10 +309,8 @@ int inspect_push(lua_State *L, const char *path, const struct inspect_options *o
 {
     char why[WHY_ROOM] = "";
     luaL_checkstack(L, 10, "too many values to inspect a script");
-    struct inspection *inspection = push_inspection(L);
+    struct inspection *inspection = push_inspection(L, path, options->share);
     int owner = lua_gettop(L), results = 1;
-    if (!open_world(inspection, options->share))
-        return luaL_error(L, "not enough memory to inspect %s", path);
     if (load(inspection, path, options, why, sizeof why) == 0) {
         push_findings(L, inspection);
     } else {
