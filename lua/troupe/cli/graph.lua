@@ -21,7 +21,7 @@ function cli_graph.define(command)
                      .. " with their language and endpoint. Nothing is started, and no script is looked into.\n\n"
                      .. "With --live it looks at the running hosts of the topology for a while, and adds rates,"
                      .. " queues and what does not run; what passes without a link that declares it is dashed. A"
-                     .. " rate with ~ is reckoned from a part of the messages.")
+                     .. " rate with ≈ is reckoned from a part of the messages.")
   command:epilog([[
 SVG is made by Graphviz's program dot.
 

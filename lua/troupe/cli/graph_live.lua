@@ -6,6 +6,7 @@
 ---
 --- Rates and queues are those of `ps`; who sends what to whom is traced. Where so much passes that
 --- not all of it could be read, one in so many messages is.
+local figures = require "troupe.cli.figures"
 local hosts = require "troupe.cli.hosts"
 local looking = require "troupe.cli.looking"
 local port = require "troupe.port"
@@ -18,7 +19,7 @@ local EXIT_FAILED, EXIT_UNREACHABLE, EXIT_INTERRUPTED, EXIT_TERMINATED = 1, 5, 1
 local PATIENCE = 3        -- seconds for a host to answer
 local ESTIMATE_S = 0.25   -- how long it is measured how much passes
 local MESSAGES = 20000    -- a second, of all hosts together, that we want to read
-local LATE_S = 0.1        -- how much later than it passes a message is shown
+local LATE_S = 0.03       -- how much later than it passes a message is shown
 local SLICE_S = 0.02      -- to wait for one host, while others may have said something
 local ACTORS = 5000       -- of a host with more only those are looked at that are drawn
 local KINDS = { "send", "ask", "reply" }
@@ -244,7 +245,9 @@ end
 local function give_figures(extras)
   for _, extra in ipairs(extras) do
     for _, row in ipairs(extra.place.rows) do
-      if row.name == extra.name then extra.figures = traffic.figures_of(row) end
+      if row.name == extra.name then
+        extra.figures, extra.script = traffic.figures_of(row), figures.known(row.script)
+      end
     end
   end
 end
@@ -268,6 +271,12 @@ local function sum_up(model, places, count)
   return live
 end
 
+local function say_places(places, seconds)
+  local list = {}
+  for i, place in ipairs(places) do list[i] = place.info.host end
+  show.note(("looking at %s for %s"):format(hosts.titles(list), figures.duration(seconds)))
+end
+
 --- Each step of looking, until one does not work.
 local function look_for(model, seconds)
   local places, why, code = find_places(model)
@@ -289,6 +298,7 @@ local function look_for(model, seconds)
   if not places then
     return nil, why, code
   end
+  say_places(places, seconds)
   local count = traffic.new(model, places)
   local fine, signal = trace_all(places, count, seconds)
   if not fine then

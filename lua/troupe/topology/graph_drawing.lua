@@ -15,7 +15,7 @@ local figures = require "troupe.cli.figures"
 local names = require "troupe.topology.graph_names"
 
 local LINE = 40 -- characters of a label's line, where it can be broken, and of an inline script
-local ARROW = "→"
+local ARROW, ABOUT = "→", "≈"
 
 local drawing = {}
 
@@ -29,6 +29,7 @@ local drawing = {}
 ---@field actor table?    of the model
 ---@field external table?
 ---@field figures graph.Figures?
+---@field script string?  of an extra
 
 ---@class graph.Node
 ---@field name string
@@ -42,6 +43,7 @@ local drawing = {}
 ---@field name string
 ---@field rate number?  a second
 ---@field lost number?  of these, not handled
+---@field sampled boolean?  reckoned from a part of the messages
 
 ---@class graph.Edge
 ---@field kind string  "link", "ref" or "undeclared"
@@ -108,38 +110,35 @@ local function script_text(actor)
   return clean(actor.script or "")
 end
 
-local function rate_text(rate, live)
-  return (live.sampled and "~" or "") .. figures.rate(rate) .. "/s"
-end
-
-local function figures_text(of, live)
-  local words = { "queue " .. figures.count(of.queue), rate_text(of.rate, live) }
+local function figures_text(of)
+  local words = { "queue " .. figures.count(of.queue), figures.rate(of.rate) .. "/s" }
   if of.errors > 0 then
     table.insert(words, of.errors == 1 and "1 error" or figures.count(of.errors) .. " errors")
   end
   return table.concat(words, ", ")
 end
 
-local function type_text(type, live)
+local function type_text(type)
   local text = clean(type.name)
   if not type.rate then
     return text
   end
-  text = text .. " " .. rate_text(type.rate, live)
-  return type.lost > 0 and ("%s (%s lost)"):format(text, rate_text(type.lost, live)) or text
+  local about = type.sampled and ABOUT or ""
+  text = ("%s %s%s/s"):format(text, about, figures.rate(type.rate))
+  return type.lost > 0 and ("%s (%s%s/s lost)"):format(text, about, figures.rate(type.lost)) or text
 end
 
-local function types_text(types, live)
+local function types_text(types)
   local words = {}
-  for i, type in ipairs(types) do words[i] = type_text(type, live) end
+  for i, type in ipairs(types) do words[i] = type_text(type) end
   return wrap(words)
 end
 
-local function edge_text(edge, live)
+local function edge_text(edge)
   if edge.kind == "ref" then
     return wrap(edge.fields)
   end
-  local lines, answers = types_text(edge.types, live), types_text(edge.answers, live)
+  local lines, answers = types_text(edge.types), types_text(edge.answers)
   if #answers > 0 then
     answers[1] = ARROW .. " " .. answers[1]
   end
@@ -164,7 +163,7 @@ local function state_lines(self, thing, list)
   if self.live then
     thing.figures = self.live.actors[thing.key]
     thing.stopped = thing.figures == nil
-    table.insert(list, thing.stopped and "not running" or figures_text(thing.figures, self.live))
+    table.insert(list, thing.stopped and "not running" or figures_text(thing.figures))
   end
   thing.lines = list
 end
@@ -174,9 +173,11 @@ function Maker:add_actor(actor, node)
                   kind = actor.instances and "group" or "actor" }
   local lines = { clean(actor.name), script_text(actor) }
   if actor.instances then
-    local running = self.live and self.live.actors[actor.name]
-    local count = running and running.instances ~= actor.instances and ("%d of x%d"):format(running.instances, actor.instances)
-    table.insert(lines, (count or ("x%d"):format(actor.instances)) .. (actor.route and ", " .. clean(actor.route) or ""))
+    local found, count = self.live and self.live.actors[actor.name], "x" .. actor.instances
+    if found and found.instances ~= actor.instances then
+      count = ("%d of %s"):format(found.instances, count)
+    end
+    table.insert(lines, count .. (actor.route and ", " .. clean(actor.route) or ""))
   end
   state_lines(self, thing, lines)
   self.things[thing.key] = thing
@@ -210,9 +211,10 @@ end
 --- An actor that was met, and is none of the topology's.
 function Maker:add_extra(extra)
   local thing = { key = extra.key, name = extra.name, kind = "extra", node = extra.node, figures = extra.figures,
-                  stopped = false, lines = { clean(extra.name) } }
+                  script = extra.script, stopped = false, lines = { clean(extra.name) } }
+  if extra.script then table.insert(thing.lines, clean(extra.script)) end
   if extra.figures then
-    table.insert(thing.lines, figures_text(extra.figures, self.live))
+    table.insert(thing.lines, figures_text(extra.figures))
   end
   self.things[thing.key] = thing
   local node = extra.node and self.nodes[extra.node]
@@ -306,11 +308,12 @@ local function take(self, type, matches)
       else
         self.had[traffic] = true
         type.rate, type.lost = (type.rate or 0) + traffic.rate, (type.lost or 0) + traffic.lost
+        type.sampled = type.sampled or traffic.sampled
       end
     end
   end
   if not type.rate and not had then
-    type.rate, type.lost = 0, 0
+    type.rate, type.lost, type.sampled = 0, 0, self.live.sampled
   end
 end
 
@@ -338,7 +341,7 @@ function Maker:add_undeclared()
       local way = from .. "\0" .. to
       edges[way] = edges[way] or self:add_edge { kind = "undeclared", from = self:find(from), to = self:find(to) }
       table.insert(traffic.answer and edges[way].answers or edges[way].types,
-                   { name = traffic.type, rate = traffic.rate, lost = traffic.lost })
+                   { name = traffic.type, rate = traffic.rate, lost = traffic.lost, sampled = traffic.sampled })
     end
   end
 end
@@ -348,7 +351,7 @@ end
 ---@return string
 function drawing.measured(view)
   return ("%s, measured for %s%s"):format(clean(view.name), figures.duration(view.live.seconds),
-                                          view.live.sampled and "; ~ is reckoned from a part of the messages" or "")
+                                          view.live.sampled and ", ≈ is reckoned from a part of the messages" or "")
 end
 
 ---@param model topology.Model
@@ -371,7 +374,7 @@ function drawing.make(model, live)
   if live then
     self:add_undeclared()
   end
-  for _, edge in ipairs(view.edges) do edge.lines = edge_text(edge, live) end
+  for _, edge in ipairs(view.edges) do edge.lines = edge_text(edge) end
   return view
 end
 

@@ -20,6 +20,11 @@ local function scalar(value)
   return json.encode(type(value) == "string" and drawing.clean(value) or value)
 end
 
+--- A figure that was measured; more digits of it would mean nothing.
+local function measured(number)
+  return number and ("%.3f"):format(number):gsub("%.?0+$", "") or "null"
+end
+
 --- A list, each member written by `write` (default: as a text or number).
 local function list(members, write)
   local texts = {}
@@ -53,10 +58,10 @@ local function actor_text(view)
     if view.live then running = thing.kind == "extra" or not thing.stopped end
     return object {
       { "id", scalar(thing.key) }, { "name", scalar(thing.name) }, { "node", scalar(thing.node) },
-      { "declared", scalar(thing.actor ~= nil) }, { "script", scalar(actor.script) },
+      { "declared", scalar(thing.actor ~= nil) }, { "script", scalar(actor.script or thing.script) },
       { "source", scalar(actor.source) }, { "instances", scalar(actor.instances) }, { "route", scalar(actor.route) },
       { "running", scalar(running) }, { "instances_running", scalar(actor.instances and found.instances) },
-      { "queue", scalar(found.queue) }, { "rate", scalar(found.rate) }, { "errors", scalar(found.errors) },
+      { "queue", scalar(found.queue) }, { "rate", measured(found.rate) }, { "errors", scalar(found.errors) },
     }
   end
 end
@@ -73,7 +78,7 @@ local function other_text(thing)
 end
 
 local function type_text(type)
-  return object { { "name", scalar(type.name) }, { "rate", scalar(type.rate) }, { "lost", scalar(type.lost) } }
+  return object { { "name", scalar(type.name) }, { "rate", measured(type.rate) }, { "lost", measured(type.lost) } }
 end
 
 local function edge_text(edge)
@@ -91,7 +96,7 @@ function graph_json.write(view)
   for _, node in ipairs(view.nodes) do table.move(node.things, 1, #node.things, #actors + 1, actors) end
   for _, thing in ipairs(view.others) do table.insert(thing.kind == "extra" and actors or others, thing) end
   local live = view.live and object {
-    { "seconds", scalar(view.live.seconds) }, { "sampled", scalar(view.live.sampled) },
+    { "seconds", measured(view.live.seconds) }, { "sampled", scalar(view.live.sampled) },
   }
   return object {
     { "v", "1" }, { "topology", scalar(view.name) }, { "file", scalar(view.file) }, { "live", live or "null" },

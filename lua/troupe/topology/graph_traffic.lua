@@ -39,13 +39,14 @@ local traffic = {}
 ---@field answer boolean
 ---@field rate number   messages a second
 ---@field lost number   of these, not handled
+---@field sampled boolean  reckoned from a part of them
 
 ---@class graph.Live
 ---@field seconds number
----@field sampled boolean                    rates are reckoned from a part of the messages
+---@field sampled boolean                    some of the traffic is reckoned from a part of it
 ---@field nodes table<string, table>         those that run, by name: { host = name, pid = number }
 ---@field actors table<string, graph.Figures>  those that run, by name
----@field extras table[]                     { key, name, node?, figures? }
+---@field extras table[]                     { key, name, node?, script?, figures? }
 ---@field traffic graph.Flow[]
 
 ------------------------------------------------------------------- places ----
@@ -237,8 +238,8 @@ function Count:add(place, row)
   local flows, answer = self.flows[place], row.kind == "reply"
   local inner = self.names:is_group(to) and actor ~= to
   local way = table.concat({ from, to, row.type or "?", answer and "answer" or "" }, "\0")
-  flows[way] = flows[way] or { from = from, to = to, type = row.type or "?", answer = answer, outer = { count = 0, lost = 0 },
-                               inner = { count = 0, lost = 0 } }
+  flows[way] = flows[way] or { from = from, to = to, type = row.type or "?", answer = answer,
+                               outer = { count = 0, lost = 0 }, inner = { count = 0, lost = 0 } }
   local counter = inner and flows[way].inner or flows[way].outer
   counter.count, counter.lost = counter.count + 1, counter.lost + lost
   place.count = place.count + 1
@@ -293,12 +294,14 @@ function Count:finish()
       local from, to = renamed[flow.from] or flow.from, renamed[flow.to] or flow.to
       local way = table.concat({ from, to, flow.type, flow.answer and "answer" or "" }, "\0")
       if not sums[way] then
-        sums[way] = { from = from, to = to, type = flow.type, answer = flow.answer, rate = 0, lost = 0, way = way }
+        sums[way] = { from = from, to = to, type = flow.type, answer = flow.answer, rate = 0, lost = 0,
+                      sampled = false, way = way }
         if from ~= to then table.insert(list, sums[way]) end
       end
       local seen = flow.outer.count > 0 and flow.outer or flow.inner
       sums[way].rate = sums[way].rate + seen.count * factor
       sums[way].lost = sums[way].lost + seen.lost * factor
+      sums[way].sampled = sums[way].sampled or place.part > 1
     end
   end
   table.sort(list, function(a, b) return a.way < b.way end)
