@@ -8,6 +8,7 @@
 --- Each command is a module beside this one: `define(parser)` says what it
 --- takes, `run(options)` does it and returns the exit code.
 local argparse = require "argparse"
+local completion = require "troupe.cli.completion"
 local port = require "troupe.port"
 local show = require "troupe.cli.show"
 
@@ -45,6 +46,7 @@ Troupe runs actors written as Lua scripts.
   troupe test                           run the specs in spec/
   troupe init DIR                       make a project
   troupe new actor NAME                 make an actor in it, and its spec
+  troupe --completion bash              complete command lines with Tab
 
 troupe --help says more, troupe COMMAND --help all about one of them.
 ]]
@@ -93,6 +95,11 @@ local function show_version()
   error({ code = EXIT_OK }, 0)
 end
 
+local function show_completion(_, _, shell)
+  io.write(completion.scripts[shell])
+  error({ code = EXIT_OK }, 0)
+end
+
 local function make_parser(commands)
   local parser = argparse("troupe")
     :description "Runs actors written as Lua scripts."
@@ -102,6 +109,8 @@ local function make_parser(commands)
     :require_command(true)
     :help_max_width(80)
   parser:flag("--version", "Print the version and exit."):action(show_version)
+  parser:option("--completion", "Print the script that completes command lines: source it."):argname "SHELL"
+    :choices(completion.SHELLS):action(show_completion)
   for _, name in ipairs(COMMANDS) do
     commands[name].define(parser:command(name))
   end
@@ -113,7 +122,7 @@ end
 
 --- `troupe -e CHUNK`, `troupe --name N -e CHUNK`: options but no command.
 local function has_no_command(first)
-  return first:sub(1, 1) == "-" and first ~= "-h" and first ~= "--help" and first ~= "--version"
+  return first:sub(1, 1) == "-" and first ~= "-h" and first ~= "--help" and first ~= "--version" and not first:find("^%-%-completion")
 end
 
 --- Calls a function with os.exit() replaced by one that raises: argparse leaves
@@ -158,6 +167,9 @@ return function(arguments)
 
   if arguments[1] == "node" then -- what `troupe up` starts: not for people
     return require("troupe.cli.node").run(table.move(arguments, 2, #arguments, 1, {}))
+  end
+  if arguments[1] == "complete" then -- what a shell's script asks
+    return require "troupe.cli.complete".run(make_parser(commands), table.move(arguments, 2, #arguments, 1, {}))
   end
 
   local ok, command, options = pcall_without_exit(parse, commands, arguments)
