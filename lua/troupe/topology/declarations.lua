@@ -23,7 +23,8 @@ local shown = Words.shown
 
 ---@param text string  that was run
 ---@param noted troupe.topology.Noted
----@param tell { error: fun(line: integer, text: string, hint: string?), is_full: fun(): boolean, any: fun(): boolean }
+---@param tell { error: fun(line: integer, text: string, hint: string?), is_full: fun(): boolean, any: fun(): boolean,
+--- last: fun(line: integer, text: string) }  last: also if it is full
 ---@param open boolean  see topology.read
 ---@return troupe.topology.Declarations
 function Declarations.new(text, noted, tell, open)
@@ -182,7 +183,9 @@ function Declarations:read_spawn_option(declared, name, value)
   local members = TABLE_OPTIONS[name]
   if not members or type(value) ~= "table" or self.of[value] then
     if not Values.count(value, self.budget, 2) then return nil end
-    local wrong = Settings.check_actor(name, not self.of[value] and value or print)
+    local looked_at = value
+    if self.of[value] then looked_at = print end -- no option is what a word has made
+    local wrong = Settings.check_actor(name, looked_at)
     if wrong then
       self:wrong(declared, wrong, { name })
       return nil
@@ -384,7 +387,7 @@ end
 -- What was declared and stands in nothing is read, so that its mistakes are told, too.
 function Declarations:read_rest(ended)
   for _, declared in ipairs(self.noted.all) do
-    if not declared.used then
+    if not declared.used and not (ended and declared.body == nil) then
       if declared.kind ~= "topology" then
         self[declared.kind](self, declared)
         if not ended then self:wrong(declared, "it stands in no topology: put it into the table of one") end
@@ -421,7 +424,7 @@ function Declarations:topology()
     model = self:read_topology(declared)
   end
   self:read_rest(ended)
-  if self.budget.spent then self.tell.error(declared and declared.line or 1, Values.TOO_MUCH) end
+  if self.budget.spent then self.tell.last(declared and declared.line or 1, Values.TOO_MUCH) end
   return model
 end
 

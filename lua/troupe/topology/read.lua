@@ -24,18 +24,22 @@ end
 -- Collects problems. A mistake that is seen twice is told once.
 local function make_list(file)
   local problems, told = {}, {}
+  local function is_full() return #problems >= LIMIT end
   local function add(line, text, hint)
     if not hint then text, hint = split_hint(text) end
     local key = ("%d %s"):format(line, text)
-    if told[key] or #problems >= LIMIT then return end
+    if told[key] then return end
     told[key] = true
     table.insert(problems, { line = line, severity = "error", text = text, hint = hint, file = file,
                              place = #problems })
   end
   return problems, {
-    error = add,
+    error = function(line, text, hint)
+      if not is_full() then add(line, text, hint) end
+    end,
+    last = add,
     any = function() return problems[1] ~= nil end,
-    is_full = function() return #problems >= LIMIT end,
+    is_full = is_full,
   }
 end
 

@@ -212,31 +212,34 @@ local function check_ends(model, find, tell, open)
   end
 end
 
+-- What is wrong with a type of this line for an actor, which has `known` types by their folded names.
+local function check_shape(known, type, line, name)
+  local key, text = Shapes.fold(type.name), Shapes.canonical(type.fields)
+  local before = known[key]
+  if not before then
+    known[key] = { text = text, line = line, name = type.name }
+  elseif before.text ~= text then
+    return ("link: %s has other fields for '%s' than in line %d: one type has one shape for an actor"):format(
+      type.name, name, before.line)
+  elseif before.name ~= type.name then
+    return ("link: %s is called %s for '%s' in line %d"):format(type.name, before.name, name, before.line)
+  end
+end
+
 -- One type has one shape for an actor, whichever link says it.
 local function check_shapes(model, find, tell)
-  local seen = {} -- by actor: by folded type: { text, line, name }
-  local function look(actor, type, line)
-    if not actor or not type.fields then return end
-    local of_actor = seen[actor] or {}
-    seen[actor] = of_actor
-    local key, text = Shapes.fold(type.name), Shapes.canonical(type.fields)
-    local before = of_actor[key]
-    if not before then
-      of_actor[key] = { text = text, line = line, name = type.name }
-    elseif before.text ~= text then
-      tell.error(line, ("link: %s has other fields for '%s' than in line %d: one type has one shape for an actor"):format(
-        type.name, actor.name, before.line))
-    elseif before.name ~= type.name then
-      tell.error(line, ("link: %s is called %s for '%s' in line %d"):format(type.name, before.name, actor.name, before.line))
-    end
-  end
+  local known = {} -- by actor
   for _, link in ipairs(model.links) do
-    for _, list in ipairs { link.types, link.answers } do
-      for _, type in ipairs(list) do
-        for _, name in ipairs { link.from or "", link.to or "" } do
-          look(find.where(name), type, link.line)
+    for _, type in ipairs(table.move(link.answers, 1, #link.answers, #link.types + 1, { table.unpack(link.types) })) do
+      local wrong
+      for _, name in ipairs(type.fields and { link.from or "", link.to or "" } or {}) do
+        local actor = find.where(name)
+        if actor then
+          known[actor] = known[actor] or {}
+          wrong = wrong or check_shape(known[actor], type, link.line, name)
         end
       end
+      if wrong then tell.error(link.line, wrong) end
     end
   end
 end

@@ -16,7 +16,7 @@ local Words = {}
 
 -- What a file may use up.
 local MEMORY_LIMIT = 32 << 20 -- bytes
-local STEP_LIMIT = 2000000    -- of the Lua machine
+local STEP_LIMIT = 5000000    -- of the Lua machine
 local SECONDS_LIMIT = 2       -- of a processor
 
 Words.NAMES = { "topology", "node", "actor", "external", "link", "ref" }
@@ -34,6 +34,21 @@ local UNKNOWN_LIMIT = 20 -- that are told of
 ---@field of table<any, troupe.topology.Declared>
 ---@field all troupe.topology.Declared[]
 ---@field wrong { line: integer, text: string, hint: string? }[]
+
+-- On one line, and no longer than that.
+local function clean(text, limit)
+  local short = #text > limit and sub(text, 1, limit - 3) .. "..." or text
+  return (gsub(short, "[%c\127-\255]", "?"))
+end
+
+--- A value as messages show it, on one line and short.
+---@param value any
+---@return string
+function Words.shown(value)
+  if type(value) == "string" then return format("'%s'", clean(value, 60)) end
+  if type(value) == "number" or type(value) == "boolean" then return tostring(value) end
+  return value == nil and "nothing" or "a " .. type(value)
+end
 
 -- The line of the file that calls a word. A tail call has left none.
 local function line_of(chunk_name)
@@ -136,23 +151,10 @@ local function make_environment(noted, chunk_name)
   })
 end
 
---- A value as messages show it, on one line and short.
----@param value any
----@return string
-function Words.shown(value)
-  if type(value) == "string" then
-    local short = #value > 60 and sub(value, 1, 57) .. "..." or value
-    return format("'%s'", (gsub(short, "[%c\127-\255]", "?")))
-  end
-  if type(value) == "number" or type(value) == "boolean" then return tostring(value) end
-  return value == nil and "nothing" or "a " .. type(value)
-end
-
--- "attempt to call a nil value (global 'x')" of what Lua says with the place in front.
+-- "attempt to call a nil value (local 'x')" of what Lua says with the place in front.
 local function of_lua(why, line)
-  local place, text = tostring(why):match("^[^\n]-:(%d+): (.*)$")
-  if not place then place, text = line, tostring(why) end
-  return { line = math.tointeger(place) or line, text = Words.shown(text):sub(2, -2):gsub("%?+$", "?") }
+  local place, text = why:match("^topology:(%d+): (.*)$")
+  return { line = math.tointeger(tonumber(place)) or math.max(line, 1), text = clean(text or why, 200) }
 end
 
 --- Runs it. An error ends it, and what was declared so far is there.

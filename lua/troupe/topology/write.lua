@@ -20,15 +20,34 @@ local function key(name)
   return ("[%s]"):format(quote(name))
 end
 
+-- The shortest that reads as the same number, and a float as a float.
+local function number(given)
+  if math.type(given) == "integer" then return ("%q"):format(given) end
+  for digits = 15, 17 do
+    local text = ("%%.%dg"):format(digits):format(given)
+    if tonumber(text) == given then return text:find("[.e]") and text or text .. ".0" end
+  end
+end
+
+-- A text of several lines, as it is, where that can be; in a table that is indented it stands out.
+local function long_text(text)
+  local plain = not text:gsub("[\n\t]", ""):find("[%c\127]")
+  if not text:find("\n") or not plain or text:find("]]", 1, true) or text:find("]$") then return quote(text) end
+  return ("[[\n%s]]"):format(text)
+end
+
 local value
 
--- "{ a, b = c }" on one line if there is room behind so many columns, else a member a line.
-local function braces(members, indent, column)
+-- "{ a, b = c }" on one line if there is room behind so many columns, else a member a line,
+-- but for the first ones, which stay behind the brace.
+local function braces(members, indent, column, first)
   if #members == 0 then return "{}" end
   local line = ("{ %s }"):format(table.concat(members, ", "))
-  if column + #line <= LINE_LIMIT and not line:find("\n") then return line end
+  if column + #line < LINE_LIMIT and not line:find("\n") then return line end
   local inner = (" "):rep(indent + 2)
-  return ("{\n%s%s,\n%s}"):format(inner, table.concat(members, ",\n" .. inner), (" "):rep(indent))
+  local head = first and (" %s,"):format(table.concat(members, ", ", 1, first)) or ""
+  local rest = table.concat(members, (",\n%s"):format(inner), (first or 0) + 1)
+  return ("{%s\n%s%s,\n%s}"):format(head, inner, rest, (" "):rep(indent))
 end
 
 local function members_of(given, indent, left_out)
@@ -46,14 +65,16 @@ end
 
 function value(given, indent, column)
   if type(given) == "string" then return quote(given) end
-  if type(given) ~= "table" then return ("%q"):format(given) end
+  if type(given) == "number" then return number(given) end
+  if type(given) ~= "table" then return tostring(given) end
   if type(given["$ref"]) == "string" then return "ref " .. quote(given["$ref"]) end
   return braces(members_of(given, indent + 2), indent, column)
 end
 
--- A declaration at this indentation: its head, and what stands in its table.
-local function declaration(head, members, indent)
-  return head .. " " .. braces(members, indent, indent + #head + 2)
+-- A declaration at this indentation: its head, and what stands in its table, of which so
+-- many are short and come first.
+local function declaration(head, members, indent, first)
+  return head .. " " .. braces(members, indent, indent + #head + 1, #members > first and first > 0 and first or nil)
 end
 
 local function add(members, name, given, indent)
@@ -66,12 +87,12 @@ end
 local function write_actor(actor, indent)
   local members = {}
   if actor.script then table.insert(members, quote(actor.script)) end
-  add(members, "source", actor.source, indent + 2)
+  if actor.source then table.insert(members, "source = " .. long_text(actor.source)) end
   if next(actor.config) then add(members, "config", actor.config, indent + 2) end
   add(members, "instances", actor.instances, indent + 2)
   add(members, "route", actor.route, indent + 2)
   for _, member in ipairs(members_of(actor.options, indent + 2)) do table.insert(members, member) end
-  return declaration("actor " .. quote(actor.name), members, indent)
+  return declaration("actor " .. quote(actor.name), members, indent, actor.script and 1 or 0)
 end
 
 local function write_node(node, indent)
@@ -97,7 +118,7 @@ local function write_external(external, indent)
   local members = { quote(external.endpoint) }
   if external.actor ~= external.name then add(members, "actor", external.actor, indent + 2) end
   add(members, "from", external.from, indent + 2)
-  return declaration("external " .. quote(external.name), members, indent)
+  return declaration("external " .. quote(external.name), members, indent, 1)
 end
 
 -- First those without fields, as a list; then those that have them.
@@ -117,7 +138,7 @@ local function write_link(link, indent)
   elseif #answers > 0 then
     table.insert(members, "answers = " .. braces(answers, indent + 2, indent + 12))
   end
-  return declaration("link", members, indent)
+  return declaration("link", members, indent, 2)
 end
 
 --- See topology.write.
