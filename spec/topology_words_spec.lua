@@ -123,6 +123,20 @@ describe("a topology file", function()
   end)
 end)
 
+describe("the examples of docs/topology.md", function()
+  it("can be read", function()
+    local file <close> = assert(io.open "docs/topology.md")
+    local count = 0
+    for text in file:read("a"):gmatch("```lua\n(.-)```") do
+      if text:find("topology \"", 1, true) then
+        count = count + 1
+        read(text)
+      end
+    end
+    assert.equal(2, count)
+  end)
+end)
+
 describe("words", function()
   it("are all that there is, and each that is not is told once, with what may be meant", function()
     assert.same({
@@ -195,6 +209,8 @@ describe("an actor's options", function()
     read(Market.of [[actor "a" { "a.lua", mailbox = { bytes = "1MiB" }, failure = "restart", thread = "group:x",
       restart = { max = 2, within = "1m", backoff = "1s..2s" }, cpu = { 0 }, priority = 1, memory = 1 << 20, slice = 0.5,
       slow = "stop", interleave = { "Query" }, sandbox = true, children = 5, trap_exit = true }]])
+    assert.same({ interleave = false, sandbox = false, trap_exit = false },
+      read(Market.of 'actor "a" { "a.lua", interleave = false, sandbox = false, trap_exit = false }').nodes[1].actors[1].options)
   end)
 
   for options, said in pairs {

@@ -53,6 +53,23 @@ int main(void)
     holds("options.nearest('colour', { 'config', 'name' }) == nil");
     holds("options.nearest('name', {}) == nil");
 
+    /* Endpoints, to connect to or to listen on, and whether they are of this machine. */
+    holds("select('#', options.endpoint(':5001')) == 2 and options.endpoint(':5001') == 'tcp://127.0.0.1:5001'");
+    holds("select(2, options.endpoint('tcp://localhost:1')) == true");
+    holds("select(2, options.endpoint('tcp://10.0.0.7:1')) == false");
+    holds("options.endpoint('tcp://*:0', true) == 'tcp://*:0' and not options.endpoint('tcp://*:0')");
+    holds("select(2, options.endpoint('tcp:/x')):find('is no endpoint', 1, true)");
+
+    /* Types that an actor may send, and their fields as actor.message takes them. */
+    holds("options.type('Ping') == nil and options.type('Reject') == nil");
+    holds("options.type('Start') == 'only the host itself sends Start'");
+    holds("options.type('') == \"this cannot be a message's type\"");
+    holds("pcall(options.message, 'Ping', { count = 'integer', { 'x' } }) == false");
+    holds("pcall(options.message, 'Ping', { count = 'integer', pos = { '[]?', x = 'number' } })");
+    holds("select(2, pcall(options.message, 'Ping', { pos = { x = 'nmber' } })) == "
+          "\"actor.message: Ping.pos.x: no type is called 'nmber' (did you mean 'number'?)\"");
+    holds("not pcall(options.message, 'Start', {}) and not pcall(options.message, 'Ping', 5)");
+
     lua_close(L);
     return 0;
 }
