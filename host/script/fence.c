@@ -24,7 +24,7 @@
 struct fence {
     lua_Alloc   allocate; /* the state's own */
     void       *context;
-    int64_t     used, limit; /* bytes since it began; frees of what was before count, too */
+    int64_t     used, limit; /* bytes since it began */
     int64_t     steps;       /* left */
     uint64_t    until_ns;    /* on this thread's own clock */
     const char *chunk;
@@ -136,6 +136,7 @@ static int fence_call(lua_State *L)
     lua_pushnil(L);
     set_methods(L);
 
+    lua_gc(L, LUA_GCCOLLECT, 0); /* or what it frees would count for the function */
     lua_pushvalue(L, 1);
     int status = run(L, &fence);
     lua_pushvalue(L, methods);

@@ -43,6 +43,9 @@ int main(void)
     holds(L, "local before = ('x'):rep(8 << 20)\n"
              "local _, kind, why, line = run 'local s = \"x\"\\nwhile true do s = s .. s .. s .. s .. s .. s .. s end'\n"
              "return kind == 'memory' and line == 2 and #before == 8 << 20");
+    holds(L, "local garbage = ('x'):rep(64 << 20) garbage = nil collectgarbage 'stop'\n"
+             "local _, kind = run 'z = {} for i = 1, 1e9 do z[i] = {} end' collectgarbage 'restart'\n"
+             "return kind == 'memory'");
     holds(L, "local _, kind = run 'local function f() return 1 + f() end f()' return kind == 'memory' or kind == 'error'");
     holds(L, "return run('y = {} for i = 1, 10000 do y[i] = {} end') == true and #y == 10000");
 
