@@ -25,11 +25,11 @@ local DELICATE = { python = PYTHON, cpp = CPP, ["c++"] = CPP, cxx = CPP, rust = 
 ---@field external troupe.topology.External?
 ---@field seen topology.Seen?                 of an actor whose script loads
 
--- Who is called that in a link; nil: nobody, or it is not said.
-local function find(model, seen, name)
-  local found = name and Planning.where(model, name)
+-- Who is called that in a link; nil: nobody.
+local function find(finder, seen, name)
+  local found, node = finder.where(name)
   if not found then return nil end
-  if found.config then return { name = found.name, actor = found, seen = seen[found] } end
+  if node then return { name = found.name, actor = found, seen = seen[found] } end
   return { name = found.name, external = found }
 end
 
@@ -77,9 +77,9 @@ end
 
 -- An answer is a reply to an ask; where nobody asks it comes as any message does.
 local function check_asker(link, from, report)
-  if #link.answers == 0 or passes_on(from.seen) or Mentions.use(from.seen.mentions(), "ask", "start_ask") then
-    return
-  end
+  local is_sent = false -- else that has been told
+  for _, each in ipairs(link.types) do is_sent = is_sent or may_send(from, each.name) end
+  if not is_sent or passes_on(from.seen) or Mentions.use(from.seen.mentions(), "ask", "start_ask") then return end
   for _, each in ipairs(link.answers) do
     if not Scripts.handler(from.seen.inspection, each.name) then
       report(link.line, "warning", ("%s never asks, so %s comes to it as a message, and it has no on_%s"):format(
@@ -118,9 +118,21 @@ local function demand_shape(link, each, sender, receiver, report)
     ("write %s = %s"):format(each.name, declared and Shapes.written(declared) or "{ FIELD = \"TYPE\", ... }"))
 end
 
+-- A group that is divided by a field: what has it not goes to one and the same instance.
+local function check_route(link, each, sender, receiver, report)
+  local field = receiver.actor and (receiver.actor.route or ""):match("^hash:(.*)$")
+  local fields = field and (each.fields or receiver.seen and Scripts.declared(receiver.seen.inspection, each.name)
+    or sender.seen and Scripts.declared(sender.seen.inspection, each.name))
+  if fields and not Shapes.has(fields, field) then
+    report(link.line, "warning", ("'%s' is divided by %s, which %s does not have: all of these go to one instance"):format(
+      receiver.name, field, each.name))
+  end
+end
+
 local function check_shapes(link, types, sender, receiver, report)
   for _, each in ipairs(types) do
     demand_shape(link, each, sender, receiver, report)
+    check_route(link, each, sender, receiver, report)
     compare_with_script(link, each, receiver, report)
     if sender ~= receiver then compare_with_script(link, each, sender, report) end
     compare_scripts(link, each, sender, receiver, report)
@@ -193,9 +205,9 @@ end
 ---@param seen table<troupe.topology.Actor, topology.Seen>
 ---@param report fun(line: integer, severity: string, text: string, hint: string?)
 function Links.check(model, seen, report)
-  local linked = {}
+  local finder, linked = Planning.finder(model), {}
   for _, link in ipairs(model.links) do
-    local from, to = find(model, seen, link.from), find(model, seen, link.to)
+    local from, to = find(finder, seen, link.from), find(finder, seen, link.to)
     if from and to then
       linked[#linked + 1] = { link = link, from = from, to = to }
       check_link(link, from, to, report)

@@ -69,6 +69,7 @@ local function inspect(actor, asked)
     return { why = text, hint = hint }
   end
   table.sort(inspection.handlers)
+  table.sort(inspection.warnings)
   return {
     name = actor.source and ("actor '%s'"):format(actor.name) or inspection.path,
     inspection = inspection,

@@ -101,26 +101,29 @@ function Shapes.differences(wanted, found, fits)
   return compare(read(wanted, 1), read(found, 1), "", fits or Shapes.equal, {})
 end
 
+--- Whether the message itself has that field.
+---@param fields troupe.Fields
+---@param name string
+---@return boolean
+function Shapes.has(fields, name)
+  return read(fields, 1)[name] ~= nil
+end
+
 --- The declaration as one writes it in a topology: `{ price = "number", symbol = "string" }`.
 ---@param fields troupe.Fields
 ---@return string
 function Shapes.written(fields)
-  local function write(found)
-    local parts = {}
+  local function write(found, suffix)
+    local parts = { suffix ~= "" and ("%q"):format(suffix) or nil }
     for _, name in ipairs(names_of(found, {})) do
       local field = found[name]
       local key = name:find("^[%a_][%w_]*$") and name or ("[%q]"):format(name)
-      local value = ("%q"):format(shown(field))
-      if field.fields then
-        local suffix = shown(field):gsub("^table", "")
-        value = ("{ %s%s }"):format(suffix ~= "" and ("%q, "):format(suffix) or "", write(field.fields))
-      end
+      local value = field.fields and write(field.fields, shown(field):sub(#"table" + 1)) or ("%q"):format(shown(field))
       parts[#parts + 1] = ("%s = %s"):format(key, value)
     end
-    return table.concat(parts, ", ")
+    return parts[1] and ("{ %s }"):format(table.concat(parts, ", ")) or "{}"
   end
-  local text = write(read(fields, 1))
-  return text == "" and "{}" or ("{ %s }"):format(text)
+  return write(read(fields, 1), "")
 end
 
 return Shapes
