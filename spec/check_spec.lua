@@ -1,6 +1,6 @@
 -- troupe check: what it says of a topology whose scripts and links do not go together, word
 -- by word, and what it leaves alone. What the file alone shows is in check_file_spec.lua.
-local port = require "troupe.port"
+local checking = require "spec.support.checking"
 local process = require "spec.support.process"
 local program = require "spec.support.program"
 
@@ -15,39 +15,10 @@ local function it_interrupts(name, check)
   end
 end
 
-local folder
+local folder, write, command, expect_check = checking.folder, checking.write, checking.command, checking.expect
 
-before_each(function() folder = process.make_folder() end)
-after_each(function() process.remove_folder(folder) end)
-
-local function write(name, text) return process.write_file(("%s/%s"):format(folder, name), text) end
-
--- What is printed, without the names of folders that are different each time.
-local function plain(text)
-  local function cut(found, what, by)
-    local pattern = what:gsub("%p", "%%%0")
-    return (found:gsub(pattern, by))
-  end
-  return cut(cut(cut(text, folder .. "/,", "FOLDER,"), folder .. "/", ""), port.share, "SHARE")
-end
-
-local function command(...)
-  local ended = process.run(process.troupe { "check", ... })
-  ended.out, ended.err = plain(ended.out), plain(ended.err)
-  return ended
-end
-
--- Writes the scripts and a topology with these parts in market.lua; each part is on a line of
--- its own, the first on line 2. Expects just these lines, and the exit code that they mean.
-local function expect_check(parts, scripts, expected)
-  for name, text in pairs(scripts) do write(name, text) end
-  write("market.lua", ('return topology "market" {\n%s\n}\n'):format(table.concat(parts, "\n")))
-  local ended = command(folder .. "/market.lua")
-  assert.equal(table.concat(expected, "\n") .. "\n", ended.out)
-  assert.equal("", ended.err)
-  local has_errors = not expected[#expected]:find ": ok: "
-  assert.equal(has_errors and CHECK or OK, ended.code)
-end
+before_each(checking.open)
+after_each(checking.close)
 
 local IDLE = "function on_idle() end"
 local ASKS = "function on_go(self) self.config.to:ask('Query') end function on_query(self, msg, env) env:reply('Result') end"
@@ -115,7 +86,7 @@ describe("troupe check", function()
     local ended = process.run(process.troupe { "check", "-" }, {
       input = 'return topology "t" { node "n" { actor "pong" { "examples/ping_pong.lua" }, actor "x" { "nobody" } } }',
     })
-    assert.equal("(standard input):1: actor 'x': no script 'nobody': looked for nobody.lua in ., SHARE/actors/\n", plain(ended.out))
+    assert.equal("(standard input):1: actor 'x': no script 'nobody': looked for nobody.lua in ., SHARE/actors/\n", checking.plain(ended.out))
     assert.equal(CHECK, ended.code)
   end)
 
@@ -123,7 +94,7 @@ describe("troupe check", function()
     write("idle.lua", IDLE)
     local one = write("one.lua", 'return topology "one" { node "n" { actor "a" { "idle.lua" } } }')
     local two = write("two.lua", 'return topology "two" { node "n" { actor "a" { "idel.lua" } } }')
-    local ended = command(one, folder .. "/three.lua", two)
+    local ended = command(one, folder() .. "/three.lua", two)
     assert.equal("one.lua: ok: 1 node, 1 actor\n"
       .. "two.lua:1: actor 'a': no script 'idel.lua': looked for idel.lua in FOLDER, ., SHARE/actors/; did you mean idle.lua?\n", ended.out)
     assert.equal("troupe: three.lua: it cannot be read: No such file or directory\n", ended.err)
@@ -162,7 +133,7 @@ describe("a script, to troupe check,", function()
   it("may be missing", function()
     expect_check({ node('actor "a" { "idel.lua" },', 'actor "b" { "actors/none" },') }, { ["idle.lua"] = IDLE }, {
       "market.lua:3: actor 'a': no script 'idel.lua': looked for idel.lua in FOLDER, ., SHARE/actors/; did you mean idle.lua?",
-      "market.lua:4: actor 'b': no script 'actors/none': looked for actors/none.lua in FOLDER, ., SHARE/actors/",
+      "market.lua:4: actor 'b': no script 'actors/none': looked for actors/none.lua in FOLDER, ., SHARE/actors/; did you mean actors/node.lua?",
     })
   end)
 
@@ -266,7 +237,7 @@ describe("a script, to troupe check,", function()
   end)
 
   it("is run by nobody: no handler, no actor, no socket, also where the port is taken", function()
-    local trace = folder .. "/ran"
+    local trace = folder() .. "/ran"
     local held = process.start(process.troupe { "-e", "function on_ping() end", "--name", "holder", "--bind", "tcp://127.0.0.1:0" })
     local endpoint = held:error_line("listening on"):match("tcp://%S+")
     expect_check({ ('node "n" { bind = %q,'):format(endpoint), 'actor "a" { "a.lua", config = { to = ref "a" } } },' }, {

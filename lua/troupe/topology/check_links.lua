@@ -175,6 +175,9 @@ end
 -- ---- All of it ----------------------------------------------------------------------
 
 local function check_link(link, from, to, report)
+  if #link.types == 0 and #link.answers == 0 then
+    report(link.line, "warning", ("the link from '%s' to '%s' names no type of message"):format(from.name, to.name))
+  end
   if to.seen then
     check_handlers(link, to, report)
     check_sent(link, to, link.answers, "answers", report)
