@@ -113,6 +113,8 @@ describe("troupe check", function()
       .. '{"v": 1, "kind": "topology", "file": "market.lua", "name": "market", "ok": false, "errors": 1, "warnings": 0, '
       .. '"nodes": 1, "actors": 1, "externals": 1, "links": 1}\n', ended.out)
     assert.equal(CHECK, ended.code)
+    write("book.lua", "error('\\xff\\27[31mred')")
+    assert.equal('"text": "actor \'book\': book.lua:1: \\\\xff\\\\027[31mred"', command("--json", path).out:match('"text": "[^"]*"'))
     write("market.lua", "return topology 'market' { nod {} }")
     assert.equal('{"v": 1, "kind": "problem", "file": "market.lua", "line": 1, "severity": "error", '
       .. '"text": "there is no word \'nod\'", "hint": "did you mean \'node\'?"}\n', command("--json", path).out:match("^.-\n"))

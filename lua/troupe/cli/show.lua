@@ -23,9 +23,21 @@ function show.json_text(text)
   end))
 end
 
+-- Bytes that are no UTF-8, as names of files may have them, as \xNN: JSON has none.
+local function valid(text)
+  local parts, at = {}, 1
+  while true do
+    local length, wrong = utf8.len(text, at)
+    if length then break end
+    table.insert(parts, ("%s\\x%02x"):format(text:sub(at, wrong - 1), text:byte(wrong)))
+    at = wrong + 1
+  end
+  return table.concat(parts) .. text:sub(at)
+end
+
 --- A string, or nil, as JSON.
 function show.json_string(text)
-  return text and show.json_text(json.encode(text)) or "null"
+  return text and show.json_text(json.encode(valid(text))) or "null"
 end
 
 --- Prints a line and hands it over at once. False: nobody reads it any more, or
