@@ -82,8 +82,11 @@ static const char *text_field(lua_State *L, int index, const char *name)
 static void check_spawn_options(lua_State *L, int index, struct script_options *options)
 {
     char why[256];
+    lua_pushnil(L); /* a place for types */
+    int kept = lua_gettop(L);
     lua_pushnil(L);
     while (lua_next(L, index)) {
+        int value = lua_gettop(L);
         const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "";
         if (strcmp(name, "config") == 0)
             luaL_error(L, "spawn: the config is the second argument, not an option");
@@ -94,7 +97,9 @@ static void check_spawn_options(lua_State *L, int index, struct script_options *
             if (answer < 0)
                 luaL_error(L, "spawn: %s", why);
         }
-        lua_pop(L, 1);
+        if (lua_gettop(L) > value)
+            lua_replace(L, kept);
+        lua_settop(L, value - 1);
     }
 }
 

@@ -72,7 +72,11 @@ void shape_draft_close(struct shape_draft *draft, int first, unsigned count, boo
 /* The shape whose tables were all closed; NULL: no memory. */
 struct shape *shape_new(const struct shape_draft *draft, unsigned root_count);
 void          shape_free(struct shape *shape); /* NULL is fine */
+size_t        shape_size(const struct shape *shape); /* bytes; a shape may be copied as such */
+struct shape *shape_copy(const struct shape *shape); /* NULL: no memory */
 bool          shape_equal(const struct shape *a, const struct shape *b);
+/* The same fields, in whatever order. */
+bool          shape_alike(const struct shape *a, const struct shape *b);
 
 /* ---- Looking ---- */
 

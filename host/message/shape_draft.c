@@ -215,18 +215,39 @@ void shape_look(const struct shape *shape, unsigned field, struct shape_look *lo
     };
 }
 
+size_t shape_size(const struct shape *shape)
+{
+    return shape->size;
+}
+
+struct shape *shape_copy(const struct shape *shape)
+{
+    struct shape *copy = memory_get(shape->size);
+    if (copy != NULL)
+        memcpy(copy, shape, shape->size);
+    return copy;
+}
+
+/* Field number `i` of the table that begins at `first`: as written, or by name. */
+static const struct shape_field *field_at(const struct shape *shape, unsigned first, unsigned i,
+                                          bool by_name)
+{
+    return &shape->fields[first + (by_name ? shape->fields[first + i].nth : i)];
+}
+
 /* Tables and names lie in the order of the declaration, which need not be that of
  * the fields; so they are compared one by one. */
 static bool equal_tables(const struct shape *a, unsigned a_first, const struct shape *b,
-                         unsigned b_first, unsigned count)
+                         unsigned b_first, unsigned count, bool by_name)
 {
     for (unsigned i = 0; i < count; i++) {
-        const struct shape_field *left = &a->fields[a_first + i], *right = &b->fields[b_first + i];
+        const struct shape_field *left = field_at(a, a_first, i, by_name);
+        const struct shape_field *right = field_at(b, b_first, i, by_name);
         if (shape_compare_names(shape_names(a) + left->name, left->name_size,
                                 shape_names(b) + right->name, right->name_size) != 0 ||
             left->kind != right->kind || left->arrays != right->arrays ||
             left->optional != right->optional || left->count != right->count ||
-            !equal_tables(a, left->first, b, right->first, left->count))
+            !equal_tables(a, left->first, b, right->first, left->count, by_name))
             return false;
     }
     return true;
@@ -234,5 +255,10 @@ static bool equal_tables(const struct shape *a, unsigned a_first, const struct s
 
 bool shape_equal(const struct shape *a, const struct shape *b)
 {
-    return a->root_count == b->root_count && equal_tables(a, 0, b, 0, a->root_count);
+    return a->root_count == b->root_count && equal_tables(a, 0, b, 0, a->root_count, false);
+}
+
+bool shape_alike(const struct shape *a, const struct shape *b)
+{
+    return a->root_count == b->root_count && equal_tables(a, 0, b, 0, a->root_count, true);
 }

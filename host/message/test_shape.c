@@ -237,6 +237,12 @@ static void test_order(void)
     assert(becomes(listed, json, "{\"b\":3,\"B\":4,\"ab\":2,\"a\":1,\"pos\":{\"y\":2,\"x\":1}}"));
     assert(becomes(sorted, json, "{\"B\":4,\"a\":1,\"ab\":2,\"b\":3,\"pos\":{\"x\":1,\"y\":2}}"));
     assert(!shape_equal(listed, sorted) && shape_equal(listed, listed));
+    /* But the same fields they are; one without some of them is not alike. */
+    struct shape *copy = shape_copy(listed), *fewer = make(fields, 4, false);
+    assert(shape_alike(listed, sorted) && shape_alike(sorted, copy) && shape_equal(listed, copy));
+    assert(!shape_alike(listed, fewer) && !shape_alike(fewer, sorted));
+    shape_free(copy);
+    shape_free(fewer);
     shape_free(listed);
     listed = make(fields, 5, true);
     assert(shape_equal(listed, sorted));

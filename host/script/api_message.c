@@ -46,6 +46,7 @@ struct place {
 
 struct reading {
     lua_State         *L;
+    const char        *what; /* whose errors are told: "actor.message" */
     const char        *type;
     struct shape_draft draft;
 };
@@ -69,7 +70,7 @@ static _Noreturn void PRINTF_LIKE(3, 4)
     vsnprintf(why, sizeof why, format, arguments);
     va_end(arguments);
     add_path(place, path, 0, sizeof path);
-    luaL_error(reading->L, "actor.message: %s%s: %s", reading->type, path, why);
+    luaL_error(reading->L, "%s: %s%s: %s", reading->what, reading->type, path, why);
     UNREACHABLE();
 }
 
@@ -199,32 +200,79 @@ static unsigned read_table(struct reading *reading, const struct place *above, i
     return count;
 }
 
-static type_id check_type_name(lua_State *L)
+/* The name of a type at `index`. */
+static type_id check_type_name(lua_State *L, int index, const char *what)
 {
-    if (lua_type(L, 1) != LUA_TSTRING)
-        luaL_error(L, "actor.message: a message's type is a string, not a %s", luaL_typename(L, 1));
+    if (lua_type(L, index) != LUA_TSTRING)
+        luaL_error(L, "%s: a message's type is a string, not a %s", what, luaL_typename(L, index));
     size_t      size;
-    const char *name = lua_tolstring(L, 1, &size);
+    const char *name = lua_tolstring(L, index, &size);
     if (type_is_reserved(name, size))
-        luaL_error(L, "actor.message: only the host itself sends %s", name);
+        luaL_error(L, "%s: only the host itself sends %s", what, name);
     type_id type = type_intern(name, size);
     if (type == TYPE_NONE)
-        luaL_error(L, "actor.message: '%s' cannot be a message's type", name);
+        luaL_error(L, "%s: '%s' cannot be a message's type", what, name);
     if (type_alike(type) < TYPE_BUILT_IN_COUNT)
-        luaL_error(L, "actor.message: %s is built in", name);
+        luaL_error(L, "%s: %s is built in", what, name);
     return type;
+}
+
+/* The fields of reading->type, in the table at `index`; returns how many they are. */
+static unsigned read_fields(struct reading *reading, int index)
+{
+    int first;
+    if (!lua_istable(reading->L, index))
+        luaL_error(reading->L, "%s: %s: a table of fields is expected, not a %s", reading->what,
+                   reading->type, luaL_typename(reading->L, index));
+    shape_draft_begin(&reading->draft, scratch_take(SCRATCH_FIELDS), scratch_take(SCRATCH_NAMES));
+    return read_table(reading, NULL, index, 1, &first);
 }
 
 int api_check_message(lua_State *L)
 {
     lua_settop(L, 2);
-    check_type_name(L);
-    struct reading reading = { .L = L, .type = lua_tostring(L, 1) };
+    check_type_name(L, 1, "actor.message");
     luaL_checktype(L, 2, LUA_TTABLE);
-    shape_draft_begin(&reading.draft, scratch_take(SCRATCH_FIELDS), scratch_take(SCRATCH_NAMES));
-    int first;
-    read_table(&reading, NULL, 2, 1, &first);
+    struct reading reading = { .L = L, .what = "actor.message", .type = lua_tostring(L, 1) };
+    read_fields(&reading, 2);
     return 0;
+}
+
+/* ---- Types that a spawner gives ------------------------------------------ */
+
+static void refuse_twice(lua_State *L, const char *what, const struct bytes *types, type_id type)
+{
+    const struct declared_given *other = declared_given_alike(types->data, types->size, type);
+    if (other != NULL)
+        luaL_error(L, "%s: %s and %s are the same type", what, type_name(type),
+                   type_name(other->type));
+}
+
+const uint8_t *declared_read_types(lua_State *L, int index, const char *what, size_t *size)
+{
+    luaL_checkstack(L, 8, "too many values to read types");
+    index = lua_absindex(L, index);
+    struct bytes *types = scratch_take(SCRATCH_TYPES);
+    unsigned      count = 0;
+    for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
+        int            value = lua_gettop(L);
+        type_id        type = check_type_name(L, value - 1, what);
+        struct reading reading = { .L = L, .what = what, .type = lua_tostring(L, value - 1) };
+        refuse_twice(L, what, types, type);
+        struct shape  *shape = shape_new(&reading.draft, read_fields(&reading, value));
+        if (shape != NULL)
+            declared_put_given(types, type, shape);
+        shape_free(shape);
+        if (shape == NULL || types->failed)
+            luaL_error(L, "%s: not enough memory", what);
+        if (++count > DECLARED_LIMIT)
+            luaL_error(L, "%s: more than %d types", what, DECLARED_LIMIT);
+    }
+    *size = types->size;
+    void *copy = lua_newuserdatauv(L, types->size, 0);
+    if (types->size > 0)
+        memcpy(copy, types->data, types->size);
+    return copy;
 }
 
 /* ---- Types and their messages as values --------------------------------- */
@@ -349,53 +397,63 @@ static struct message_type *push_type(lua_State *L, const char *name)
     return type;
 }
 
+/* Whether the script may say again what its spawner has given: in another order of its
+ * fields, which then is that on the wire, or another spelling. */
+static bool may_replace(const struct script *script, const struct declared *declared,
+                        type_id type, const struct shape *shape)
+{
+    return declared_in(script->given, type) == declared && shape_alike(declared->shape, shape) &&
+           (declared->type != type || !shape_equal(declared->shape, shape));
+}
+
+/* Finds or makes what this version of the script declares; takes the shape. Raises. */
+static struct declared *declare(lua_State *L, struct script *script, type_id type,
+                                struct shape *shape)
+{
+    struct declared *declared = declared_find(script, type);
+    if (declared != NULL && !may_replace(script, declared, type, shape)) {
+        bool equal = shape_equal(declared->shape, shape);
+        bool given = declared_in(script->given, type) == declared;
+        shape_free(shape);
+        if (declared->type != type && !given)
+            luaL_error(L, "actor.message: %s is declared already, as %s", type_name(type),
+                       type_name(declared->type));
+        if (!equal)
+            luaL_error(L, "actor.message: %s is declared already%s, with other fields",
+                       type_name(type), given ? " by who spawns this" : "");
+        return declared;
+    }
+    struct declared *before = staging_declared(script, type);
+    bool same = before != NULL && before->type == type && shape_equal(before->shape, shape);
+    int  error = same ? declared_share(&script->declared, before)
+                      : declared_add(&script->declared, type, shape, &declared);
+    if (error != 0 || same)
+        shape_free(shape);
+    if (error == -EAGAIN)
+        luaL_error(L, "actor.message: more than %d types", DECLARED_LIMIT);
+    if (error != 0)
+        luaL_error(L, "actor.message: not enough memory");
+    return same ? before : declared;
+}
+
 /* actor.message(name, fields) -> the type. */
 int api_message(lua_State *L)
 {
     struct script *script = script_of(L);
     lua_settop(L, 2);
-    type_id        type = check_type_name(L);
-    struct reading reading = { .L = L, .type = lua_tostring(L, 1) };
-    if (!lua_istable(L, 2))
-        return luaL_error(L, "actor.message: %s: a table of fields is expected, not a %s",
-                          reading.type, luaL_typename(L, 2));
-    shape_draft_begin(&reading.draft, scratch_take(SCRATCH_FIELDS), scratch_take(SCRATCH_NAMES));
-    int      first;
-    unsigned count = read_table(&reading, NULL, 2, 1, &first);
+    type_id        type = check_type_name(L, 1, "actor.message");
+    struct reading reading = { .L = L, .what = "actor.message", .type = lua_tostring(L, 1) };
+    unsigned       count = read_fields(&reading, 2);
 
     /* What may raise comes first; the shape has an owner before anything does again. */
     struct message_type *value = push_type(L, reading.type);
-    struct declared     *declared = declared_find(script, type);
-    struct declared     *before = declared == NULL ? staging_declared(script, type) : NULL;
     struct shape        *shape = shape_new(&reading.draft, count);
     if (shape == NULL)
         return luaL_error(L, "actor.message: not enough memory");
-    if (declared != NULL) {
-        bool equal = shape_equal(declared->shape, shape);
-        shape_free(shape);
-        if (declared->type != type)
-            return luaL_error(L, "actor.message: %s is declared already, as %s", reading.type,
-                              type_name(declared->type));
-        if (!equal)
-            return luaL_error(L, "actor.message: %s is declared already, with other fields",
-                              reading.type);
-    } else {
-        bool same = before != NULL && before->type == type && shape_equal(before->shape, shape);
-        int  error = same ? declared_share(script, before)
-                          : declared_add(script, type, shape, &declared);
-        if (same)
-            declared = before;
-        if (error != 0 || same)
-            shape_free(shape);
-        if (error == -EAGAIN)
-            return luaL_error(L, "actor.message: more than %d types", DECLARED_LIMIT);
-        if (error != 0)
-            return luaL_error(L, "actor.message: not enough memory");
-    }
-    value->declared = declared;
+    value->declared = declare(L, script, type, shape);
     lua_setmetatable(L, -2); /* complete: from here on it can be called */
     lua_getiuservalue(L, -1, 1);
-    lua_pushlightuserdata(L, declared);
+    lua_pushlightuserdata(L, value->declared);
     lua_rawsetp(L, -2, &declared_key);
     lua_pop(L, 1);
     return 1;

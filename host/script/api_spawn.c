@@ -21,7 +21,8 @@ static void check_options(lua_State *L, const char *what, struct script_options 
         return;
     if (!lua_istable(L, 2))
         luaL_error(L, "%s: options are a table, not a %s", what, luaL_typename(L, 2));
-    lua_pushnil(L); /* index 3: a place for the config */
+    lua_pushnil(L); /* index 3: a place for the config; 4: for the types */
+    lua_pushnil(L);
     lua_pushnil(L);
     while (answer > 0 && lua_next(L, 2)) {
         int value = lua_gettop(L);
@@ -30,7 +31,7 @@ static void check_options(lua_State *L, const char *what, struct script_options 
         if (answer == 0)
             answer = script_refuse_option(L, value - 1, why, sizeof why);
         if (lua_gettop(L) > value)
-            lua_replace(L, 3);
+            lua_replace(L, lua_isuserdata(L, -1) ? 4 : 3);
         lua_settop(L, value - 1);
     }
     if (answer < 0)

@@ -64,9 +64,9 @@ static size_t types_size(unsigned capacity)
     return sizeof(struct declared_types) + capacity * sizeof(struct declared *);
 }
 
-static bool make_room(struct script *script)
+static bool make_room(struct declared_types **place)
 {
-    struct declared_types *old = script->declared;
+    struct declared_types *old = *place;
     if (old != NULL && 2 * (old->count + 1) < old->capacity)
         return true;
     unsigned capacity = old != NULL ? 2 * old->capacity : FIRST_CAPACITY;
@@ -82,30 +82,34 @@ static bool make_room(struct script *script)
     }
     if (old != NULL)
         memory_put(old, types_size(old->capacity));
-    script->declared = types;
+    *place = types;
     return true;
 }
 
-int declared_share(struct script *script, struct declared *declared)
+int declared_share(struct declared_types **types, struct declared *declared)
 {
-    if (script->declared != NULL && script->declared->count >= DECLARED_LIMIT)
+    struct declared *in_place = declared_in(*types, declared->type);
+    if (in_place == NULL && *types != NULL && (*types)->count >= DECLARED_LIMIT)
         return -EAGAIN;
-    if (!make_room(script))
+    if (in_place == NULL && !make_room(types))
         return -ENOMEM;
-    *slot_of(script->declared, declared->type) = declared;
-    script->declared->count++;
+    *slot_of(*types, declared->type) = declared;
     declared->versions++;
+    if (in_place == NULL)
+        (*types)->count++;
+    else
+        in_place->versions--; /* whoever gave it has it still */
     return 0;
 }
 
-int declared_add(struct script *script, type_id type, struct shape *shape,
+int declared_add(struct declared_types **types, type_id type, struct shape *shape,
                  struct declared **declared)
 {
     struct declared *made = memory_get(sizeof *made);
     if (made == NULL)
         return -ENOMEM;
     *made = (struct declared){ .type = type, .shape = shape };
-    int error = declared_share(script, made);
+    int error = declared_share(types, made);
     if (error != 0)
         memory_put(made, sizeof *made);
     else
@@ -137,12 +141,69 @@ void declared_free_retired(struct declared **retired)
     }
 }
 
-void declared_free(struct script *script)
+void declared_free(struct declared_types **types)
 {
     struct declared *retired = NULL;
-    declared_retire(script->declared, &retired);
+    declared_retire(*types, &retired);
     declared_free_retired(&retired);
-    script->declared = NULL;
+    *types = NULL;
+}
+
+/* ---- Given by the spawner ------------------------------------------------ */
+
+/* Where the record behind this one begins: records are aligned as the first is. */
+static size_t given_size(size_t shape_size)
+{
+    size_t size = sizeof(struct declared_given) + shape_size;
+    return (size + 7) / 8 * 8;
+}
+
+void declared_put_given(struct bytes *out, type_id type, const struct shape *shape)
+{
+    static const uint8_t padding[8];
+    struct declared_given given = { .type = type, .shape_size = (uint32_t)shape_size(shape) };
+    size_t                size = given_size(given.shape_size);
+    bytes_append(out, &given, sizeof given);
+    bytes_append(out, shape, given.shape_size);
+    bytes_append(out, padding, size - sizeof given - given.shape_size);
+}
+
+const struct declared_given *declared_given_alike(const uint8_t *given, size_t size, type_id type)
+{
+    for (size_t at = 0; at < size;) {
+        const struct declared_given *each = (const void *)(given + at);
+        if (type_alike(each->type) == type_alike(type))
+            return each;
+        at += given_size(each->shape_size);
+    }
+    return NULL;
+}
+
+int declared_take_given(struct script *script, const uint8_t *given, size_t size)
+{
+    for (size_t at = 0; at < size;) {
+        const struct declared_given *each = (const void *)(given + at);
+        struct declared             *made;
+        struct shape *shape = shape_copy((const void *)(each + 1));
+        int error = shape != NULL ? declared_add(&script->given, each->type, shape, &made) : -ENOMEM;
+        if (error != 0) {
+            shape_free(shape);
+            return error;
+        }
+        at += given_size(each->shape_size);
+    }
+    return 0;
+}
+
+int declared_give(struct script *script)
+{
+    const struct declared_types *given = script->given;
+    for (unsigned i = 0; given != NULL && i < given->capacity; i++) {
+        int error = given->slots[i] != NULL ? declared_share(&script->declared, given->slots[i]) : 0;
+        if (error != 0)
+            return error;
+    }
+    return 0;
 }
 
 /* ---- What is sent ------------------------------------------------------- */

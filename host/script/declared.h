@@ -26,13 +26,14 @@ struct declared {
 /* What the script has declared for the type, or NULL; valid until the script ends. */
 struct declared *declared_find(const struct script *script, type_id type);
 
-/* Declares a type. 0, and it took the shape; or -EAGAIN (too many), -ENOMEM. The
- * type must not be declared yet. */
-int declared_add(struct script *script, type_id type, struct shape *shape,
+/* Declares a type among `types` (pointing to NULL: there are none yet). 0, and it took
+ * the shape; or -EAGAIN (too many), -ENOMEM. If it is declared there already this takes
+ * the place of that, which must be one that was given by the spawner. */
+int declared_add(struct declared_types **types, type_id type, struct shape *shape,
                  struct declared **declared);
 
 /* A new version has declared the same: it is both's. 0 or as declared_add(). */
-int declared_share(struct script *script, struct declared *declared);
+int declared_share(struct declared_types **types, struct declared *declared);
 
 /* What a version has declared; NULL: nothing. */
 struct declared *declared_in(struct declared_types *types, type_id type);
@@ -45,8 +46,34 @@ void declared_retire(struct declared_types *types, struct declared **retired);
 /* No values are left. */
 void declared_free_retired(struct declared **retired);
 
-/* The actor ends. */
-void declared_free(struct script *script);
+/* Nobody uses them any more: *types becomes NULL. */
+void declared_free(struct declared_types **types);
+
+/* ---- Given by the spawner (the spawn option `types`) ---- */
+
+/* Types on their way to another actor are a block of these, each with its shape behind it. */
+struct declared_given {
+    type_id  type;
+    uint32_t shape_size;
+};
+_Static_assert(sizeof(struct declared_given) == 8, "the shape is aligned");
+
+/* Appends one. */
+void declared_put_given(struct bytes *out, type_id type, const struct shape *shape);
+/* The one in the block that is the same type in whatever spelling, or NULL. */
+const struct declared_given *declared_given_alike(const uint8_t *given, size_t size, type_id type);
+
+/* Makes script->given of a block. 0, -EAGAIN, -ENOMEM: then some may be there. */
+int declared_take_given(struct script *script, const uint8_t *given, size_t size);
+
+/* Declares what script->given has, before the script's top level runs. 0 or as declared_add(). */
+int declared_give(struct script *script);
+
+/* Reads { Tick = { ... }, ... } at `index` and pushes the block, which is returned, as a
+ * userdata. Raises if they cannot be declared, blaming `what`. api_message.c. */
+const uint8_t *declared_read_types(lua_State *L, int index, const char *what, size_t *size);
+
+/* ---- Messages ---- */
 
 /* The payload of a message that this script sends: as it is if the type is not
  * declared, else as shape_fit() makes it, in this thread's scratch. Raises, blaming

@@ -23,6 +23,7 @@
 
 #include <errno.h>
 #include <lauxlib.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -102,6 +103,9 @@ int load_top_level(lua_State *L)
     bool is_table = false;
 
     luaL_checkstack(L, 10, "too many values to load a script");
+    if (declared_give(script) != 0)
+        return luaL_error(L, "%s: not enough memory for the types that are given",
+                          source_path(script->source));
     lua_rawgeti(L, LUA_REGISTRYINDEX, script->vm.environment);
     lua_pushvalue(L, -1);
     if (source_load(script->source, L) != LUA_OK)
@@ -212,7 +216,8 @@ void script_free(struct script *script)
     vm_close(&script->vm);
     staging_free(script);
     interleave_close(script);
-    declared_free(script);
+    declared_free(&script->declared);
+    declared_free(&script->given);
     dispatch_fini(script);
     source_leave(script->world->sources, &script->instance);
     source_unref(script->source);
@@ -368,6 +373,11 @@ int script_spawn_source(struct script_world *world, struct source *source, actor
     }
 
     struct script_options own = { 0 };
+    err = declared_take_given(script, options->types, options->types_size);
+    if (err != 0) {
+        snprintf(why, room, "out of memory");
+        goto free_script;
+    }
     err = load_run(script, &own, true, why, room);
     if (err != 0)
         goto free_script;
@@ -410,11 +420,22 @@ free_script:
     return err;
 }
 
+/* The text that the spawner gives, as if it were in the file `path`. */
+static int source_of_text(const char *path, const struct script_options *options,
+                          struct source **source, char *why, size_t room)
+{
+    char name[PATH_MAX + 1];
+    snprintf(name, sizeof name, "@%s", path);
+    return source_from_text(name, options->source, options->source_size, source, why, room);
+}
+
 int script_spawn(struct script_world *world, const char *path, const char *beside, actor_id parent,
                  const struct script_options *options, actor_id *id, char *why, size_t room)
 {
     struct source *source;
-    int err = source_find(world->sources, path, beside, &source, why, room);
+    int err = options->source != NULL
+                  ? source_of_text(path, options, &source, why, room)
+                  : source_find(world->sources, path, beside, &source, why, room);
     if (err != 0)
         return err;
     if (options->within != NULL &&

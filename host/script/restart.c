@@ -38,7 +38,7 @@ static void empty(struct script *script)
     vm_close(&script->vm);
     staging_halt(script);
     interleave_reset(script);
-    declared_free(script);
+    declared_free(&script->declared);
     dispatch_fini(script);
     memory_free_text(script->exit_reason);
 
@@ -49,6 +49,7 @@ static void empty(struct script *script)
         .interleave = script->interleave,
         .interleave_given = script->interleave_given,
         .staging = script->staging,
+        .given = script->given,
         .stops_when_slow = script->stops_when_slow,
         .last_report = script->last_report,
         .vm_options = script->vm_options,

@@ -66,6 +66,8 @@ void sandbox_spawn(lua_State *L, struct script *script, struct script_options *o
         luaL_error(L, "actor.spawn: the children of a sandboxed actor are sandboxed");
     if (options->thread != NULL && strcmp(options->thread, "pool") != 0)
         luaL_error(L, "actor.spawn: thread is not available in a sandbox");
+    if (options->source != NULL)
+        luaL_error(L, "actor.spawn: source is not available in a sandbox");
     const char *path = lua_tostring(L, 1);
     if (!stays_inside(path))
         luaL_error(L, "actor.spawn: a sandboxed actor spawns scripts of its own folder, and not %s",

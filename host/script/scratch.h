@@ -21,6 +21,7 @@ enum scratch_use {
     SCRATCH_FIT,    /* declared: a message in its declared form */
     SCRATCH_FIELDS, /* api_message: a declaration being read */
     SCRATCH_NAMES,
+    SCRATCH_TYPES,  /* and what a spawner has declared so */
     SCRATCH_COUNT,
 };
 

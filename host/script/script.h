@@ -78,11 +78,16 @@ struct script_options {
     bool        says_sandbox;     /* it was said, whatever it was */
     const char *within;           /* the file must be in this folder ("/home/x/"); NULL: anywhere */
     bool        if_absent;        /* an actor that has the name will do: for actor.spawn */
+    const uint8_t *types;         /* declared before its top level runs: script/declared.h */
+    size_t      types_size;       /* 0: none */
+    const char *source;           /* its text, which then is in no file; NULL: it is looked for */
+    size_t      source_size;
     bool        has_trap_exit, trap_exit; /* ends of those it is linked to are told; else the script's */
 };
 
 /* Finds, loads and registers a script as an actor, but does not start it yet
- * (lifecycle_start). `beside` is the path of the spawning script, or NULL;
+ * (lifecycle_start). With options->source `path` is only what the text is called, and
+ * where other files are looked for. `beside` is the path of the spawning script, or NULL;
  * `parent` may be 0. 0 and *id; -ENOENT no such file; -EINVAL does not load
  * (why has file:line, or names the bad option); others as lifecycle_spawn(). */
 int script_spawn(struct script_world *world, const char *path, const char *beside, actor_id parent,
@@ -184,6 +189,7 @@ struct script {
     bool     takes_any;           /* it has an on_any */
     bool     interleave_given;    /* by its spawner: a new version does not change it */
     struct declared_types *declared; /* by actor.message(); NULL: none; declared.h */
+    struct declared_types *given; /* owned: by its spawner, for every version and incarnation; NULL: none */
     struct held *deferred;        /* questions kept open by env:defer(); api_env.c */
 
     struct handler_cache *cache;  /* first_cache, or a block of cache_mask + 1 */
@@ -308,10 +314,10 @@ size_t script_actor_text(void *context, uint64_t id, char *text, size_t room);
 bool script_find_failure(const char *word, enum on_failure *failure);
 
 /* One spawn option from the value at `index`, be it an option of actor.spawn
- * or a field of the script's table: name, config, if_absent, thread, failure, restart,
+ * or a field of the script's table: name, config, types, source, if_absent, thread, failure, restart,
  * slow, memory, slice, mailbox, trap_exit. Texts point into Lua strings that the caller keeps;
- * config is packed into a Lua string that is pushed (the only one that
- * pushes, and the only one that may raise). 1: taken. 0: no such option.
+ * config is packed into a Lua string that is pushed, and types are read into a userdata
+ * that is (the only ones that push, and the only ones that may raise). 1: taken. 0: no such option.
  * -EINVAL: a sentence in `why`, which begins with the option's name. */
 int script_read_option(lua_State *L, const char *option, int index, struct script_options *options,
                        char *why, size_t room);

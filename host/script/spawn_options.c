@@ -6,6 +6,7 @@
 
 #include "base/suggest.h"
 #include "message/pack.h"
+#include "script/declared.h"
 #include "script/interleave.h"
 #include "script/pack_lua.h"
 #include "script/sandbox.h"
@@ -128,6 +129,23 @@ static int read_config(const struct reading *reading, struct script_options *opt
     }
     options->config = (const uint8_t *)lua_pushlstring(reading->L, (const char *)packed,
                                                        options->config_size);
+    return 1;
+}
+
+/* Leaves the types on the stack. */
+static int read_types(const struct reading *reading, struct script_options *options)
+{
+    if (!lua_istable(reading->L, reading->index))
+        return bad(reading, "types is a table of message types and their fields");
+    options->types = declared_read_types(reading->L, reading->index, "types", &options->types_size);
+    return 1;
+}
+
+static int read_source(const struct reading *reading, struct script_options *options)
+{
+    if (lua_type(reading->L, reading->index) != LUA_TSTRING)
+        return bad(reading, "source is the text of a script");
+    options->source = lua_tolstring(reading->L, reading->index, &options->source_size);
     return 1;
 }
 
@@ -360,6 +378,7 @@ static const struct option restart_options[] = {
 
 static const struct option spawn_options[] = {
     { "name", read_name },       { "config", read_config }, { "mailbox", read_mailbox },
+    { "types", read_types },     { "source", read_source },
     { "thread", read_thread },   { "failure", read_failure }, { "memory", read_memory },
     { "slice", read_slice },     { "slow", read_slow },     { "restart", read_restart },
     { "interleave", read_interleave }, { "children", read_children },

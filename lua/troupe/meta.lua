@@ -184,6 +184,8 @@ function actor.class(name) end
 ---@field name? string  [A-Za-z0-9_.-]+, at most 255; default: the file's name, "#" and a number
 ---@field config? table  with string keys; copied, becomes `self.config` there
 ---@field sandbox? boolean  default false: no files, programs or C modules; see docs/operations.md
+---@field source? string  the text of the script: then the path is only what errors call it, and where its modules are looked for; not in a sandbox
+---@field types? table<string, troupe.Fields>  message types that are declared before the script says anything, as by actor.message; it may declare them too, with the same fields in whatever order, and does not load if they are others
 ---@field if_absent? boolean  with `name`: if an actor has that name already it will do, as it is
 
 --- What a spawner may set over the script's own fields of these names.
