@@ -111,6 +111,7 @@ static int open_gateway(struct host *host, const struct host_options *options, c
     gateway_options.reply_to = options->reply_to;
     gateway_options.curve_key = options->curve_key;
     gateway_options.curve_peers = options->curve_peers;
+    gateway_options.name_process = host_name_process;
     if (options->peers > 0)
         gateway_options.peers = options->peers;
     return gateway_open(&host->gateway, &host->system, &gateway_options, why, room);

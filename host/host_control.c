@@ -6,8 +6,10 @@
 #include "observer.h"
 
 #include "base/log.h"
+#include "control/folder.h"
 
 #include <errno.h>
+#include <stdio.h>
 
 static command_open *const openers[] = {
     command_info_open, command_kill_open, command_dead_open, command_metrics_open,
@@ -44,6 +46,35 @@ int host_open_control(struct host *host, const char *name)
     if (error != 0)
         host_close_control(host);
     return error;
+}
+
+struct naming {
+    long  pid;
+    char *text;
+    size_t room;
+    bool  found;
+};
+
+static void name_host(void *context, const char *file, const char *name, long pid)
+{
+    struct naming *naming = context;
+    (void)file;
+    if (pid != naming->pid)
+        return;
+    naming->found = true;
+    snprintf(naming->text, naming->room, "troupe: host '%s'", name);
+}
+
+bool host_name_process(long pid, char *text, size_t room)
+{
+    struct control_folder folder;
+    struct naming naming = { .pid = pid, .text = text, .room = room };
+    char why[HOST_WHY];
+    if (control_folder_open(&folder, false, why, sizeof why) != 0)
+        return false;
+    control_folder_each(&folder, name_host, &naming);
+    control_folder_close(&folder);
+    return naming.found;
 }
 
 double host_uptime(struct host *host)

@@ -120,6 +120,9 @@ int  host_open_control(struct host *host, const char *name);
 void host_stop_control(struct host *host);
 void host_close_control(struct host *host);
 
+/* A holder_namer: by the control sockets of this user's hosts. */
+bool host_name_process(long pid, char *text, size_t room);
+
 /* Seconds since it was made, to the millisecond. */
 double host_uptime(struct host *host);
 /* Whether a script reads the standard input now. Any thread. */

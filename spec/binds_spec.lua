@@ -58,3 +58,59 @@ describe("a host with several endpoints", function()
     assert.equal(0, ask(endpoints[2], "Ping").code)
   end)
 end)
+
+--- A bind that fails says who has the port, as far as that can be found out.
+describe("an endpoint that is taken", function()
+  local folder
+
+  setup(function() folder = process.make_folder() end)
+  after_each(function() process.end_all() end)
+  teardown(function() process.remove_folder(folder) end)
+
+  local IDLE = "function on_ping() end"
+
+  -- What is said when a host wants to listen there.
+  local function refusal(endpoint)
+    local ended = process.run(port_host.words(folder, { bind = endpoint, scripts = { { name = "late", text = IDLE } } }))
+    assert.equal(1, ended.code)
+    return ended.err
+  end
+
+  -- The port that a Python program has bound, which then does what `words` say.
+  local function python(words)
+    local child = process.start({ "/usr/bin/python3", "-c", ("import socket, time; s = socket.socket();"
+      .. " s.bind(('127.0.0.1', 0)); %s; print(s.getsockname()[1], flush=True); time.sleep(60)"):format(words) }, 60)
+    return "tcp://127.0.0.1:" .. child:line()
+  end
+
+  local function assert_taken(endpoint, by)
+    assert.matches("^cannot listen on " .. endpoint:gsub("%p", "%%%0") .. ": " .. by .. "\n$", refusal(endpoint))
+  end
+
+  it("by a host of ours is that host's, by its name", function()
+    local host = process.start(port_host.words(folder, {
+      bind = ":0", control = "feed", scripts = { { name = "first", text = IDLE } } }), 60)
+    local endpoint = host:error_line("listening on"):match("tcp://%S+")
+    assert_taken(endpoint, "it is taken by process %d+ %(troupe: host 'feed'%)")
+  end)
+
+  it("by a host without a control socket is its program's", function()
+    local host = process.start(port_host.words(folder, {
+      bind = ":0", scripts = { { name = "first", text = IDLE } } }), 60)
+    local endpoint = host:error_line("listening on"):match("tcp://%S+")
+    assert_taken(endpoint, "it is taken by process %d+ %(troupe%)")
+  end)
+
+  it("by another program is that program's", function()
+    assert_taken(python "s.listen()", "it is taken by process %d+ %(python3[%d.]*%)")
+  end)
+
+  it("by somebody on all addresses is his", function()
+    local endpoint = python("s.close(); s = socket.socket(); s.bind(('', 0)); s.listen()")
+    assert_taken(endpoint, "it is taken by process %d+ %(python3[%d.]*%)")
+  end)
+
+  it("by nobody who can be found is somebody else's", function()
+    assert_taken(python "None", "another process does already") -- bound, and nobody listens
+  end)
+end)

@@ -192,10 +192,10 @@ describe("the command line", function()
     end)
 
     it("when its port is in use, and names the endpoint", function()
-      assert.same({
-        code = FAILED, out = "",
-        err = ("troupe: cannot listen on tcp://127.0.0.1:%s: another process does already\n"):format(port),
-      }, evaluate("function on_start() print('never') end", "--bind", ":" .. port))
+      local ended = evaluate("function on_start() print('never') end", "--bind", ":" .. port)
+      assert.same({ FAILED, "" }, { ended.code, ended.out })
+      assert.matches(("^troupe: cannot listen on tcp://127%%.0%%.0%%.1:%s: it is taken by process %%d+"
+                      .. " %%(troupe: host 'pong'%%)\n$"):format(port), ended.err)
     end)
 
     it("when its output cannot be written", function()

@@ -143,7 +143,7 @@ describe("troupe registry", function()
   it("needs the port for itself", function()
     local ended = process.run(process.troupe { "registry", "--endpoint", endpoint })
     assert.equal(FAILED, ended.code)
-    assert.matches("cannot listen on " .. endpoint .. ": another process does already", ended.err, 1, true)
+    assert.matches("cannot listen on " .. endpoint .. ": it is taken by process ", ended.err, 1, true)
   end)
 
   it("listens on this machine only, and on an endpoint only", function()

@@ -22,6 +22,7 @@
 #define TROUPE_NET_GATEWAY_H
 
 #include "actor/system.h"
+#include "base/holder.h"
 #include "net/keyring.h"
 #include "net/peers.h"
 
@@ -39,6 +40,7 @@ struct gateway_options {
                                  * bound is loopback or nothing, else `private` and `allow` */
     const char *curve_key;      /* files (net/keyring.h): both, or NULL */
     const char *curve_peers;
+    holder_namer *name_process; /* for who listens already where we want to; or NULL */
     unsigned    peers;          /* other hosts at once */
     size_t      queue_messages; /* waiting for each of them */
     size_t      queue_bytes;

@@ -179,6 +179,7 @@ int gateway_open_ways(struct gateway *gateway, const struct gateway_options *opt
     gateway->flat_clients.keys = gateway->keys;
     int opened = inlets_init(&gateway->inlets, gateway->zmq, gateway->epoll, gateway->keys,
                              inbound_may_connect, gateway);
+    gateway->inlets.name_process = options->name_process;
     if (err != 0)
         return err;
     gateway->errands = errands_new(&gateway->peers, &gateway->rejects_held);

@@ -9,7 +9,9 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #define RECEIVE_HIGH_WATER 200 /* frames of one connection, of up to 1 MiB each: with fewer small
@@ -50,6 +52,7 @@ int inlets_init(struct inlets *inlets, void *zmq, int epoll, struct keyring *key
     inlets->keys = keys;
     inlets->judge = judge;
     inlets->context = context;
+    inlets->name_process = NULL;
     inlets->admission.door = NULL;
     inlets->closed = false;
     inlets->opened = 0;
@@ -188,10 +191,41 @@ static int add_locked(struct inlets *inlets, const char *endpoint, struct inlet 
     return 0;
 }
 
-static void explain(int err, const char *endpoint, char *why, size_t room)
+/* Who listens there already. */
+static void name_holder(const struct inlets *inlets, const char *endpoint, char *text, size_t room)
 {
+    const char   *start = endpoint + strlen("tcp://"), *colon = strrchr(start, ':');
+    struct holder holder;
+    char          host[ADDRESS_ENDPOINT_LIMIT], name[HOLDER_NAME_ROOM + 64];
+    bool          bracketed = *start == '[';
+
+    snprintf(host, sizeof host, "%.*s", (int)(colon - start) - 2 * bracketed, start + bracketed);
+    switch (holder_find(host, (uint16_t)atoi(colon + 1), &holder)) {
+    case HOLDER_FOUND:
+        if (holder.pid == getpid())
+            snprintf(text, room, "this process does already");
+        else if (inlets->name_process != NULL && inlets->name_process(holder.pid, name, sizeof name))
+            snprintf(text, room, "it is taken by process %ld (%s)", holder.pid, name);
+        else
+            snprintf(text, room, "it is taken by process %ld (%s)", holder.pid, holder.name);
+        break;
+    case HOLDER_OTHERS:
+        snprintf(text, room, "it is taken by a process of another user (number %u)", holder.user);
+        break;
+    case HOLDER_UNKNOWN:
+        snprintf(text, room, "another process does already");
+        break;
+    }
+}
+
+static void explain(const struct inlets *inlets, int err, const char *endpoint, char *why,
+                    size_t room)
+{
+    char holder[HOLDER_NAME_ROOM + 160];
+    if (err == -EADDRINUSE)
+        name_holder(inlets, endpoint, holder, sizeof holder);
     snprintf(why, room, "cannot listen on %s: %s", endpoint,
-             err == -EADDRINUSE ? "another process does already" : zmq_strerror(-err));
+             err == -EADDRINUSE ? holder : zmq_strerror(-err));
 }
 
 int inlets_add(struct inlets *inlets, const char *endpoint, struct inlet **inlet, char *why,
@@ -201,7 +235,7 @@ int inlets_add(struct inlets *inlets, const char *endpoint, struct inlet **inlet
     int err = add_locked(inlets, endpoint, inlet);
     lock_release(&inlets->lock);
     if (err != 0)
-        explain(err, endpoint, why, room);
+        explain(inlets, err, endpoint, why, room);
     return err;
 }
 
@@ -218,7 +252,7 @@ int inlets_bind(struct inlets *inlets, int type, const char *endpoint, void **so
         *socket = NULL;
     }
     if (err != 0)
-        explain(err, endpoint, why, room);
+        explain(inlets, err, endpoint, why, room);
     return err;
 }
 
@@ -286,7 +320,7 @@ const char *inlets_towards(struct inlets *inlets, const char *target, char *why,
     }
     lock_release(&inlets->lock);
     if (found == NULL)
-        explain(err, endpoint, why, room);
+        explain(inlets, err, endpoint, why, room);
     return found;
 }
 

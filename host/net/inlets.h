@@ -8,6 +8,7 @@
 #ifndef TROUPE_NET_INLETS_H
 #define TROUPE_NET_INLETS_H
 
+#include "base/holder.h"
 #include "base/thread.h"
 #include "message/address.h"
 #include "net/admission.h"
@@ -43,6 +44,7 @@ struct inlets {
     struct keyring  *keys;      /* borrowed; NULL: no CURVE */
     admission_judge *judge;     /* fixed, as is its context */
     void            *context;
+    holder_namer    *name_process; /* of who listens there already; NULL: by the program's name */
     struct connections connections; /* to all of them */
     struct lock      lock;      /* of adding */
     bool             closed;    /* guarded by lock, as is: */
