@@ -42,6 +42,9 @@ local PATIENCE = 5        -- with actors that are to end
 local NOTICES = { "ChildWaits", "ChildStarted", "Down" }
 local BESIDE = "./"       -- scripts are looked for from the current folder on
 
+local NOT_BEGUN = { prepared = true, starting = true }
+local NOT_STARTED = { prepared = true, starting = true, waiting = true }
+
 -------------------------------------------------------------------- notices ----
 
 local function send_config(unit)
@@ -73,10 +76,11 @@ function on.ChildStarted(self, unit, notice)
 end
 
 function on.Down(self, unit, notice)
-  unit.failed_at_start = unit.state ~= "running" and notice.reason ~= "normal"
+  local had_started = unit.state == "running"
   unit.state, unit.reason = "ended", notice.reason
   self.units[unit.ref] = nil
   if unit.leaving then return end
+  if not had_started and notice.reason ~= "normal" then self.culprit = self.culprit or unit end
   self.may_be_done = true
   if unit.role ~= "router" then self.last_failed = notice.reason ~= "normal" end
   shrink_group(unit.member, unit)
@@ -107,9 +111,10 @@ end
 
 -- Registers it; its mail is kept from now on. Or nil and why not.
 local function make(self, unit)
-  local options = { name = unit.name }
+  local options = { name = unit.name, types = unit.types, source = unit.source }
   for name, value in pairs(unit.options) do options[name] = value end
-  local fine, ref, why = pcall(children.prepare, unit.script, options, unit.role ~= "router" and BESIDE or nil)
+  local script = unit.script or unit.member.actor.name -- of a text, what reports call it
+  local fine, ref, why = pcall(children.prepare, script, options, unit.role ~= "router" and BESIDE or nil)
   if not fine then return nil, (tostring(ref):gsub("^[^ ]+:%d+: ", "")) end
   if not ref then return nil, why.text end
   unit.ref, unit.state = ref, "prepared"
@@ -132,51 +137,38 @@ local function start(self, units)
     local made, why = make(self, unit)
     if not made then return nil, ("actor '%s' could not be made: %s"):format(unit.name, why) end
   end
-  local culprit
-  local function failed()
+  self.culprit = nil
+  for _, pending in ipairs { NOT_BEGUN, NOT_STARTED } do
     for _, unit in ipairs(units) do
-      if unit.failed_at_start then culprit = culprit or unit end
+      if unit.state == "prepared" then
+        unit.state = "starting"
+        children.begin(unit.ref, config_of(unit))
+      end
+      if not await(self, function() return self.culprit or not pending[unit.state] end) then
+        return nil, ("the node was ended while actor '%s' was starting"):format(unit.name), true
+      end
+      local culprit = self.culprit
+      if culprit then
+        return nil, ("actor '%s' could not start: %s"):format(culprit.name, (culprit.reason:gsub("^error: ", "")))
+      end
     end
-    return culprit ~= nil
   end
-  local function outcome(went_on, unit)
-    if not went_on then return nil, ("the node was ended while actor '%s' was starting"):format(unit.name), true end
-    if not failed() then return true end
-    return nil, ("actor '%s' could not start: %s"):format(culprit.name, (culprit.reason:gsub("^error: ", "")))
-  end
-  for _, unit in ipairs(units) do
-    if unit.state == "prepared" then
-      unit.state = "starting"
-      children.begin(unit.ref, config_of(unit))
-    end
-    local went_on = await(self, function() return failed() or unit.state ~= "starting" end)
-    if not went_on or failed() then return outcome(went_on, unit) end
-  end
-  local last
-  return outcome(await(self, function()
-    if failed() then return true end
-    for _, unit in ipairs(units) do
-      last = unit
-      if unit.state == "starting" or unit.state == "waiting" then return false end
-    end
-    return true
-  end), last)
+  return true
 end
 
 -- Stops them, the last one first, and waits until they have ended: true, or those that have not.
 local function stop(self, units, drain)
-  local function have_ended()
-    for _, unit in ipairs(units) do
-      if unit.ref and unit.state ~= "ended" then return false end
-    end
-    return true
-  end
+  local deadline = actor.now() + PATIENCE
   for place = #units, 1, -1 do
     local unit = units[place]
     unit.leaving = true
     if unit.ref and unit.state ~= "ended" then unit.ref:stop({ drain = drain }) end
   end
-  return await(self, have_ended, PATIENCE) or false
+  for _, unit in ipairs(units) do
+    local function has_ended() return not unit.ref or unit.state == "ended" end
+    if not await(self, has_ended, math.max(deadline - actor.now(), 0)) then return false end
+  end
+  return true
 end
 
 -- As if they had never been.

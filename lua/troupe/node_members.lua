@@ -21,7 +21,6 @@ local Node = require "troupe.node"
 ---@field ref? userdata      when it is made
 ---@field state? "prepared"|"starting"|"waiting"|"running"|"ended"
 ---@field reason? string     of its end
----@field failed_at_start? boolean
 ---@field leaving? boolean   it was stopped by the node
 
 ---@class troupe.node.Member
