@@ -59,6 +59,8 @@
 ---@field on_reject? fun(self: troupe.Self, msg: troupe.Reject, env: troupe.Env)
 ---@field on_down? fun(self: troupe.Self, msg: troupe.Down, env: troupe.Env)  see actor.watch
 ---@field on_dead_letter? fun(self: troupe.Self, msg: troupe.DeadLetter, env: troupe.Env)  see actor.watch_dead_letters
+---@field on_config? fun(self: troupe.Self, msg: table, env: troupe.Env)  of a topology: its actor's config has changed to
+--- `msg` while it runs; self.config stays what it was. See docs/topology.md
 ---@field on_any? fun(self: troupe.Self, msg: troupe.Message, env: troupe.Env)  what nothing else takes; see env.type
 ---@field on_reload? fun(self: troupe.Self, from: integer|number|string)  brings self up to date for this version of
 --- the script; `from` is the `version` of the one before, 0 if it has none. It works on a copy of self, so that its
