@@ -278,9 +278,10 @@ static int run_host(struct host *host, const struct program_run *run, host_actor
     int code = spawn_all(host, run, actors, why, room);
     if (code != EXIT_OK)
         return code;
-    say_listening(run, run->scripts[0].name, host_endpoint(host));
+    const char *name = run->node != NULL ? run->node : run->scripts[0].name;
+    say_listening(run, name, host_endpoint(host));
     for (unsigned i = 1; host_bound(host, i) != NULL; i++)
-        say_listening(run, run->scripts[0].name, host_bound(host, i));
+        say_listening(run, name, host_bound(host, i));
     say_listening(run, run->flat_actor, host_flat_endpoint(host));
     int error = host_start(host);
     if (error != 0) {

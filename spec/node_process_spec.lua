@@ -49,6 +49,7 @@ describe("troupe node", function()
     assert.equal("quick starts", host:line())
     assert.equal("slow starts", host:line())
     local status = json.decode(host:line())
+    assert.equal("n        listening on " .. status.endpoint, host:error_line "listening")
     assert.is_true(status.ready)
     assert.matches("^tcp://127.0.0.1:%d+$", status.endpoint)
     assert.is_true(status.pid > 1)
@@ -136,10 +137,11 @@ describe("troupe node", function()
   end)
 
   it("runs scripts from their text, with declared types, and stays without actors if it is told to", function()
-    local host = node({ { name = "a", source = "function on_start() print 'from a text' end" } },
-                      { options = { keep = true } })
+    local host = node({ { name = "a", source = "function on_start() print 'from a text' end function on_ping() end",
+                          types = { Ping = { n = "integer" } } } }, { options = { keep = true } })
     host:line "from a text"
     endpoint_of(host)
+    assert.matches("Bad field 'n' in Ping", ask("a", "Ping", "n=seven").err)
     assert.matches('"removed": %["a"%]', ask("node.n", "NodeApply", 'remove:=["a"]').out)
     assert.matches('"actors": %[%]', ask("node.n", "NodeState").out)
     assert.equal(0, host:stop("TERM").code)

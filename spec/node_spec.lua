@@ -143,6 +143,23 @@ describe("a node", function()
     end)
   end)
 
+  it("declares the message types that its actors are given, in the texts they are given, too", function()
+    run { { name = "a", source = 'function on_note(_, msg) print(msg.n) end', types = { Note = { n = "integer" } } },
+          planned("g", nil, { instances = 2, route = "round", types = { Ping = { n = "integer?" }, Pong = {
+            by = "string", n = "integer?", same = "boolean" } } }) }
+    output()
+    stage:send("a", "Note", { n = 7 })
+    assert.same({ "7" }, output())
+    assert.matches("Bad field 'm' in Note: ", refusal("a", "Note", { m = 7 }))
+    assert.equal("g.1", ask("g", "Ping").by)
+    assert.matches("Bad field 'n' in Ping: ", refusal("g", "Ping", { n = "seven" }))
+  end)
+
+  it("says where a text is wrong", function()
+    run { { name = "bad", source = "function on_note() en", types = {} } }
+    assert.matches("^actor 'bad' could not be made: bad:1: ", logged())
+  end)
+
   describe("ends", function()
     it("its actors in reverse order when it is stopped", function()
       run { planned "a", planned "b", planned("g", nil, { instances = 2, route = "round" }) }
