@@ -153,6 +153,23 @@ describe("the traffic of a topology", function()
     assert.same({ (5 + 4 + 3 + 2) / 2, 13 / 2, nil }, { rates["*@front"], rates["clerk#1@front"], rates["clerk#9@front"] })
   end)
 
+  it("of an actor beside the topology tells its node, where one host has them all", function()
+    places = traffic.places(model, { host("shop", { topology = "shop", node = "shop", endpoint = "tcp://127.0.0.1:5001" }) })
+    places[1].seconds, places[1].rows = 2, {}
+    count = traffic.new(model, places)
+    sees(1, "till", "store", "Order")
+    sees(1, "clerk", "till", "Help")
+    sees(1, "clerk", "shelf@tcp://127.0.0.1:5002", "Take")
+    sees(1, "guard", "till", "Look")
+    sees(1, "guard", "store.1", "Look")
+    sees(1, "node.shop", "till", "Config")
+    local _, extras = count:finish()
+    assert.same({ "clerk@shop", "front", "guard@shop" }, { extras[1].key, extras[1].node, extras[2].key })
+    assert.is_nil(extras[2].node)
+    assert.same({ "clerk@shop -shelf Take 0.5 0", "clerk@shop -till Help 0.5 0", "guard@shop -store Look 0.5 0",
+                  "guard@shop -till Look 0.5 0", "till -store Order 0.5 0" }, flows())
+  end)
+
   it("is drawn into the links that declare it; what none declares is dashed", function()
     sees(1, "till", "shelf", "Take")
     sees(1, "till", "shelf", "Smash", { outcome = "no handler" })

@@ -242,11 +242,19 @@ local function look(place, model, extras)
   return true
 end
 
-local function give_figures(extras)
+--- A path as the topology would write it.
+local function path_in(folder, path)
+  local inside = folder and path:sub(1, #folder + 1) == folder .. "/"
+  return inside and path:sub(#folder + 2) or path
+end
+
+local function give_figures(extras, model)
+  local folder = tools.real_path(model.folder)
   for _, extra in ipairs(extras) do
     for _, row in ipairs(extra.place.rows) do
       if row.name == extra.name then
-        extra.figures, extra.script = traffic.figures_of(row), figures.known(row.script)
+        local script = figures.known(row.script)
+        extra.figures, extra.script = traffic.figures_of(row), script and path_in(folder, script)
       end
     end
   end
@@ -267,7 +275,7 @@ local function sum_up(model, places, count)
     end
   end
   live.actors = traffic.figures(model, left)
-  give_figures(live.extras)
+  give_figures(live.extras, model)
   return live
 end
 

@@ -192,7 +192,7 @@ end
 function Count:local_key(place, name)
   if name:find("^%$") or name:find("^attach#%d+$") then
     return names.OUTSIDE -- who asks, or looks in, through the control socket
-  elseif name:find("^node%.") then
+  elseif name == "node." .. place.title then
     return nil -- what starts the others
   end
   local key = key_in(place, self.names, name)
@@ -283,10 +283,27 @@ local function choose_extras(self)
   return kept, renamed
 end
 
+--- In a host that has all nodes an extra is in that of the actors it speaks with, if these are in one.
+local function find_nodes(self, extras)
+  local of = {}
+  local function note(key, other)
+    local node = of[key] ~= false and self.names:node_of(other)
+    if node then of[key] = (of[key] == nil or of[key] == node) and node end
+  end
+  for _, flows in pairs(self.flows) do
+    for _, flow in pairs(flows) do
+      note(flow.from, flow.to)
+      note(flow.to, flow.from)
+    end
+  end
+  for _, extra in ipairs(extras) do extra.node = extra.node or of[extra.key] or nil end
+end
+
 --- All flows, as rates, and the actors that were met beside the topology.
 ---@return graph.Flow[] flows, table[] extras  { key, name, place, node?, is_rest? }
 function Count:finish()
   local extras, renamed = choose_extras(self)
+  find_nodes(self, extras)
   local sums, list = {}, {}
   for place, flows in pairs(self.flows) do
     local factor = place.part / math.max(place.seconds, 0.001)
