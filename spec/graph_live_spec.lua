@@ -4,6 +4,7 @@ local flowchart = require "spec.support.flowchart"
 local graph = require "troupe.topology.graph"
 local json = require "troupe.json"
 local process = require "spec.support.process"
+local topologies = require "spec.support.topologies"
 local topology = require "troupe.topology"
 local traffic = require "troupe.topology.graph_traffic"
 
@@ -205,96 +206,74 @@ describe("the traffic of a topology", function()
   end)
 end)
 
--- The hosts of a small shop, each an actor of its node's name that makes the others.
-local SHELF = "function on_take() end"
-local STORE = [[
-  function on_order(self, msg, env)
-    self.bank = self.bank or actor.ref("bank@" .. self.config.bank)
-    self.bank:ask("Pay", {}, { timeout = "20s" })
-    env:reply("Goods")
-  end]]
-local BACK = [[
-  function on_start(self)
-    local targets = {}
-    for i = 1, 2 do
-      targets[i] = actor.spawn(actor.args[1] .. "/store.lua", { name = "store." .. i, config = { bank = actor.args[2] } })
+local SCRIPTS = {
+  ["shelf.lua"] = "function on_take() end\nfunction on_put() end",
+  ["bank.lua"] = "function on_pay(self, msg, env) env:reply('Paid') end",
+  ["store.lua"] = [[
+    function on_order(self, msg, env)
+      self.config.bank:ask("Pay", {}, { timeout = "20s" })
+      env:reply("Goods")
+    end]],
+  ["till.lua"] = [[
+    function on_start(self)
+      self.clerk = actor.spawn("shelf.lua", { name = "clerk" })
+      actor.after("1ms", "Next")
     end
-    actor.spawn("router.lua", { name = "store", config = { targets = targets, route = "round" } })
-    print("up")
-  end]]
-local FRONT = [[
-  function on_start(self)
-    local shelf = actor.spawn(actor.args[1] .. "/shelf.lua", { name = "shelf" })
-    actor.spawn(actor.args[1] .. "/till.lua", { name = "till", config = { store = actor.args[2], shelf = shelf } })
-    print("up")
-  end]]
-local TILL = [[
-  function on_start(self)
-    self.store, self.clerk = actor.ref("store@" .. self.config.store), actor.spawn(actor.args[1] .. "/shelf.lua", { name = "clerk" })
-    actor.after("1ms", "Next")
-  end
-  function on_next(self)
-    self.config.shelf:send("Take")
-    self.config.shelf:send("Smash")
-    self.clerk:send("Take")
-    self.store:ask("Order", {}, { timeout = "20s" })
-    if not self.told then print("sold") self.told = true end
-    actor.after("10ms", "Next")
-  end
-  function on_hello() end]]
-local BANK = "function on_pay(self, msg, env) env:reply('Paid') end"
+    function on_next(self)
+      self.config.shelf:send("Take")
+      self.config.shelf:send("Smash")
+      self.clerk:send("Take")
+      if not self.told then print("sold") end
+      self.told = true
+      self.config.store:ask("Order", {}, { timeout = "20s" })
+      actor.after("10ms", "Next")
+    end
+    function on_hello() end]],
+}
+
+-- The same shop, with what its scripts need, at ports that are free.
+local OPEN_SHOP = SHOP:gsub('"till.lua"', '"till.lua", config = { shelf = ref "shelf", store = ref "store@back" }')
+  :gsub('"store.lua"', '"store.lua", config = { bank = ref "bank" }')
+  :gsub("5001", "PORT1"):gsub("5002", "PORT2"):gsub("5010", "PORT3")
+
+local function by_id(list)
+  local found = {}
+  for _, thing in ipairs(list) do found[thing.id] = thing end
+  return found
+end
 
 describe("troupe graph --live", function()
-  local folder, running
+  local place, up
 
   before_each(function()
-    folder, running = process.make_folder(), {}
-    for name, text in pairs { shelf = SHELF, store = STORE, till = TILL } do
-      process.write_file(("%s/%s.lua"):format(folder, name), text)
-    end
+    place = topologies.make(SCRIPTS)
+    place:write("shop.lua", OPEN_SHOP)
   end)
   after_each(function()
     process.end_all()
-    process.remove_folder(folder)
+    place:remove()
   end)
 
-  local function words(...)
-    return table.move(process.troupe { ... }, 1, select("#", ...) + 1, 3, { "env", "XDG_RUNTIME_DIR=" .. folder })
+  local function open_shop(flag)
+    local bank = process.start(process.troupe { "run", place:at "bank.lua", "--bind", ":" .. place.ports[3] }, 120)
+    bank:error_line("listening on")
+    up = place:up("shop.lua", flag)
+    up:line("sold")
   end
 
-  local function troupe(...) return process.run(words(...)) end
+  local function graph_of(...) return place:run("graph", "shop.lua", "--live", ...) end
 
-  local function start(name, text, ...)
-    running[name] = process.start(words("-e", text, "--name", name, "--bind", ":0", "--", folder, ...), 120)
-    return assert(running[name]:error_line("listening on"):match("tcp://%S+"))
-  end
-
-  --- The shop, open: all hosts, and a file of the topology with their endpoints.
-  local function open_shop()
-    local bank = start("bank", BANK)
-    local back = start("back", BACK, bank)
-    running.back:line("up")
-    local front = start("front", FRONT, back)
-    running.front:line("sold")
-    local text = SHOP:gsub("5001", front:match("%d+$")):gsub("5002", back:match("%d+$")):gsub("5010", bank:match("%d+$"))
-    process.write_file(folder .. "/shop.lua", text)
-    return front
-  end
-
-  --- Looks until it has seen all of these; a machine may be so slow that one look does not.
-  local function look(wanted, ...)
+  --- Looks until all of these pass; a machine may be so slow that one look does not see them.
+  local function look(wanted)
     local drawn, edges
     for _ = 1, 10 do
-      local ended = troupe("graph", folder .. "/shop.lua", "--live", "--json", "--for", "1s", ...)
-      assert.same({ OK, true }, { ended.code, ended.err:find("looking at ") ~= nil }, ended.err)
+      local ended = graph_of("--json", "--for", "1s")
+      assert.equal(OK, ended.code, ended.err)
       drawn, edges = assert(json.decode(ended.out)), {}
       for _, edge in ipairs(drawn.edges) do
-        for _, type in ipairs(edge.types) do
-          edges[("%s %s %s %s"):format(edge.kind, edge.from, edge.to, type.name)] = type
-        end
-        for _, type in ipairs(edge.answers) do
-          edges[("%s %s %s -> %s"):format(edge.kind, edge.from, edge.to, type.name)] = type
-        end
+        local way = ("%s %s %s "):format(edge.kind, edge.from, edge.to)
+        for _, type in ipairs(edge.types) do edges[way .. type.name] = type end
+        for _, type in ipairs(edge.answers) do edges[way .. "-> " .. type.name] = type end
       end
       local missing = false
       for _, key in ipairs(wanted) do missing = missing or not edges[key] or edges[key].rate == 0 end
@@ -305,72 +284,81 @@ describe("troupe graph --live", function()
     error("not seen, but: " .. json.encode(edges))
   end
 
-  local function by_id(list, key)
-    local found = {}
-    for _, thing in ipairs(list) do found[thing[key]] = thing end
-    return found
+  for _, way in ipairs(topologies.WAYS) do
+    it("shows rates, queues, and what passes without being declared, " .. way[1], function()
+      open_shop(way[2])
+      local host = way[2] and "shop" or "front"
+      local drawn, edges = look {
+        "link till shelf Take", "link till store Order", "link till store -> Goods", "link store bank Pay",
+        "link store bank -> Paid", "undeclared till shelf Smash", ("undeclared till clerk@%s Take"):format(host),
+      }
+      assert.equal(0, edges["link till shelf Put"].rate)
+      assert.equal(edges["undeclared till shelf Smash"].rate, edges["undeclared till shelf Smash"].lost)
+      assert.same({ true, true }, { drawn.nodes[1].running, drawn.nodes[2].running })
+      assert.equal(way[2] ~= nil, drawn.nodes[1].pid == drawn.nodes[2].pid)
+      assert.equal(host, drawn.nodes[1].host)
+      local actors = by_id(drawn.actors)
+      assert.is_true(actors.till.running and actors.till.rate > 0 and actors.till.queue >= 0)
+      assert.equal(2, actors.store.instances_running)
+      local clerk = actors["clerk@" .. host]
+      assert.same({ false, "clerk", "front", "shelf.lua" }, { clerk.declared, clerk.name, clerk.node, clerk.script })
+      assert.is_true(drawn.live.seconds >= 0.9)
+
+      local ended = graph_of("--for", "500ms")
+      assert.matches("^looking at .*%(process %d+%) for 500 ms\n$", ended.err)
+      local chart = flowchart.read(ended.out)
+      assert.matches("^shop, measured for ", chart.comments[1])
+      assert.matches("^queue %d+, [%d.]+/s", chart.things[1].lines[3])
+      assert.equal("x2, round", chart.ids.a4.lines[3])
+    end)
   end
 
-  it("shows rates, queues, and what passes without being declared", function()
+  it("shows somebody outside", function()
     open_shop()
-    local drawn, edges = look {
-      "link till shelf Take", "link till store Order", "link till store -> Goods", "link store bank Pay",
-      "link store bank -> Paid", "undeclared till shelf Smash", "undeclared till clerk@front Take",
-    }
-    assert.equal(0, edges["link till shelf Put"].rate)
-    assert.equal(edges["undeclared till shelf Smash"].rate, edges["undeclared till shelf Smash"].lost)
-    assert.same({ true, "front" }, { drawn.nodes[1].running, drawn.nodes[1].host })
-    local actors = by_id(drawn.actors, "id")
-    assert.is_true(actors.till.running and actors.till.rate > 0 and actors.till.queue >= 0)
-    assert.equal(2, actors.store.instances_running)
-    assert.same({ false, "clerk", "front" }, { actors["clerk@front"].declared, actors["clerk@front"].name,
-                                              actors["clerk@front"].node })
-    assert.is_true(drawn.live.seconds >= 0.9)
-
-    local chart = flowchart.read(troupe("graph", folder .. "/shop.lua", "--live", "--for", "500ms").out)
-    assert.matches("^shop, measured for ", chart.comments[1])
-    assert.matches("^queue %d+, [%d.]+/s", chart.things[1].lines[3])
-    assert.equal("x2, round", chart.ids.a4.lines[3])
+    process.start(process.troupe { "bench", "send", "till@:" .. place.ports[1], "Hello", "-n", "100000", "--rate", "50" }, 120)
+    look { "undeclared @ till Hello" }
   end)
 
-  it("shows somebody outside, and what does not run", function()
-    local front = open_shop()
-    local asking = process.start(words("bench", "send", "till@" .. front, "Hello", "-n", "100000", "--rate", "50"), 120)
-    look { "undeclared @ till Hello" }
-    asking:stop("INT")
-    running.back:kill()
-    local drawn = look {}
+  it("shows what does not run", function()
+    open_shop()
+    up:stop("INT")
+    local front = process.start(process.troupe { "up", place:at "shop.lua", "--node", "front" }, 120)
+    front:line("sold")
+    local drawn = look {} -- till waits for goods that nobody sends
     assert.same({ true, false }, { drawn.nodes[1].running, drawn.nodes[2].running })
-    assert.same({ false, json.null }, { by_id(drawn.actors, "id").store.running, by_id(drawn.actors, "id").store.rate })
-    local ended = troupe("graph", folder .. "/shop.lua", "--live", "--for", "100ms", "--format", "dot")
-    assert.matches('not running"', ended.out, 1, true)
+    assert.same({ false, json.null }, { by_id(drawn.actors).store.running, by_id(drawn.actors).store.rate })
+    assert.matches('not running"', graph_of("--for", "100ms", "--format", "dot").out, 1, true)
   end)
 
   it("says that nothing of it runs", function()
-    process.write_file(folder .. "/shop.lua", SHOP)
-    local ended = troupe("graph", folder .. "/shop.lua", "--live")
+    local function look_alone() -- where no other host is known
+      return process.run { "env", "XDG_RUNTIME_DIR=" .. place.folder, table.unpack(place:words("graph", "shop.lua", "--live")) }
+    end
+    local ended = look_alone()
     assert.same({ UNREACHABLE, "", "troupe: nothing of the topology 'shop' runs; no host of yours does\n" },
                 { ended.code, ended.out, ended.err })
-    start("bank", BANK)
-    ended = troupe("graph", folder .. "/shop.lua", "--live")
+    local bank = process.start { "env", "XDG_RUNTIME_DIR=" .. place.folder,
+                                 table.unpack(process.troupe { "run", place:at "bank.lua", "--bind", ":0" }) }
+    bank:error_line("listening on")
+    ended = look_alone()
     assert.equal(UNREACHABLE, ended.code)
     assert.matches("nothing of the topology 'shop' runs; running hosts are bank %(process %d+%)", ended.err)
   end)
 
   it("draws nothing when it is interrupted", function()
     open_shop()
-    local drawing = process.start(words("graph", folder .. "/shop.lua", "--live", "--for", "10m", "-o", folder .. "/x.mmd"), 120)
+    local drawing = process.start(place:words("graph", "shop.lua", "--live", "--for", "10m", "-o", place:at "x.mmd"), 120)
     drawing:error_line("looking at ")
     local ended = drawing:stop("INT")
     assert.same({ INTERRUPTED, "" }, { ended.code, ended.out })
-    assert.is_nil(io.open(folder .. "/x.mmd"))
+    assert.is_nil(io.open(place:at "x.mmd"))
   end)
 
   it("draws what it has seen when a host ends meanwhile", function()
     open_shop()
-    local drawing = process.start(words("graph", folder .. "/shop.lua", "--live", "--for", "3s", "--json"), 120)
-    drawing:error_line("looking at ")
-    running.back:kill()
+    local drawing = process.start(place:words("graph", "shop.lua", "--live", "--for", "3s", "--json"), 120)
+    local pid = topologies.pid(drawing:error_line("looking at "))
+    topologies.kill(pid, "KILL")
     local ended = drawing:wait()
     assert.equal(OK, ended.code, ended.err)
     assert.matches("back %(process %d+%)", ended.err)

@@ -130,7 +130,7 @@ describe("the drawing of a topology", function()
 
   it("has where others find a node, where that is said", function()
     local model = read [[
-      return topology "t" { node "n" { bind = "tcp://10.0.0.1:5001", advertise = "tcp://10.0.0.2:5001",
+      return topology "t" { node "n" { bind = "tcp://10.0.0.1:5001", advertise = "tcp://10.0.0.2:5001", open = true,
                                           actor "a" { "a.lua" } } }]]
     assert.same({ "n", "tcp://10.0.0.2:5001" }, flowchart.read(graph.mermaid(model)).boxes[1].lines)
   end)
