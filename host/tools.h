@@ -39,6 +39,9 @@ enum tools_news tools_listen_next(struct listening *listening, uint64_t timeout_
                                   struct tools_heard *heard);
 int         tools_listen_reply(struct listening *listening, const char *type, const char *json,
                                char *why, size_t room);
+void        tools_listen_reject(struct listening *listening, const char *reason);
+int         tools_listen_send(struct listening *listening, const char *from, const char *to,
+                              const char *type, const char *json, char *why, size_t room);
 size_t      tools_listen_waiting(struct listening *listening);
 void        tools_listen_close(struct listening *listening);
 

@@ -322,3 +322,32 @@ int tools_listen_reply(struct listening *listening, const char *type, const char
     message_free(answer);
     return error;
 }
+
+void tools_listen_reject(struct listening *listening, const char *reason)
+{
+    struct remote_port *remote = &listening->host->system.remote;
+    const struct kept  *kept = listening->in_hand;
+    if (kept != NULL)
+        remote->reject(remote->context, kept->message, kept->to, reason);
+}
+
+int tools_listen_send(struct listening *listening, const char *from, const char *to,
+                      const char *type, const char *json, char *why, size_t room)
+{
+    struct remote_port *remote = &listening->host->system.remote;
+    struct address     *address;
+    struct message     *message;
+
+    int error = host_compose(MESSAGE_ORDINARY, to, type, json, &address, &message, why, room);
+    if (error != 0)
+        return error;
+    if (*address_endpoint(address) != '\0') {
+        error = host_error_of(remote->carry(remote->context, address, from, &message, why, room));
+    } else {
+        snprintf(why, room, "'%s' names no endpoint", to);
+        error = -EINVAL;
+    }
+    message_free(message);
+    address_unref(address);
+    return error;
+}

@@ -209,6 +209,26 @@ static int listening_reply(lua_State *L)
     return 1;
 }
 
+/* listening:reject(reason) */
+static int listening_reject(lua_State *L)
+{
+    port_of(L)->listen_reject(listening_in(L), luaL_checkstring(L, 2));
+    return 0;
+}
+
+/* listening:send(from, to, type, json) -> true; or nil, why, exit code */
+static int listening_send(lua_State *L)
+{
+    char why[WHY_ROOM] = "";
+    int  error = port_of(L)->listen_send(listening_in(L), luaL_checkstring(L, 2),
+                                         luaL_checkstring(L, 3), luaL_checkstring(L, 4),
+                                         luaL_checkstring(L, 5), why, sizeof why);
+    if (error != 0)
+        return push_failure(L, error, why);
+    lua_pushboolean(L, true);
+    return 1;
+}
+
 /* listening:endpoint() -> text */
 static int listening_endpoint(lua_State *L)
 {
@@ -417,6 +437,7 @@ int tools_open(lua_State *L)
 {
     static const luaL_Reg listening_methods[] = {
         { "next", listening_next },         { "reply", listening_reply },
+        { "reject", listening_reject },     { "send", listening_send },
         { "endpoint", listening_endpoint }, { "waiting", listening_waiting },
         { "close", listening_close },       { "__gc", listening_close },
         { NULL, NULL },

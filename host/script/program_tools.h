@@ -88,6 +88,12 @@ struct tools_port {
     /* Answers the message that came last. -ESRCH: it has no sender. */
     int  (*listen_reply)(struct listening *listening, const char *type, const char *json,
                          char *why, size_t room);
+    /* Rejects the message that came last; nothing, if it has no sender. */
+    void (*listen_reject)(struct listening *listening, const char *reason);
+    /* Sends in the name of the actor `from` at our endpoint; "name@tcp://..." is `to`. It
+     * waits there until it can leave. */
+    int  (*listen_send)(struct listening *listening, const char *from, const char *to,
+                        const char *type, const char *json, char *why, size_t room);
     /* How many have come and were not asked for yet. */
     size_t (*listen_waiting)(struct listening *listening);
     void (*listen_close)(struct listening *listening); /* NULL is fine */

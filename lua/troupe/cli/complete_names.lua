@@ -150,15 +150,19 @@ end
 --- The topologies that are meant: the one given, or those that lie here.
 local function topologies(path)
   local topology = require "troupe.topology"
+  local function model_of(file) -- one with errors has names, too
+    local model, problems = topology.load(file)
+    return model or problems.partial
+  end
   if path then
-    return { topology.load(path) }
+    return { tools.kind_of(path) == "file" and model_of(path) or nil }
   end
   local models, names = {}, tools.names_in(".") or {}
   table.sort(names)
   for i = 1, math.min(#names, TOPOLOGIES_MOST) do
     local file <close> = names[i]:find("%.lua$") and tools.kind_of(names[i]) == "file" and io.open(names[i]) or nil
     if file and (file:read(SCRIPT_MOST) or ""):find("topology%s*%(?%s*[\"'%[]") then
-      table.insert(models, (topology.load(names[i])))
+      models[#models + 1] = model_of(names[i])
     end
   end
   return models
@@ -172,7 +176,7 @@ end
 
 function KINDS.external(add, _, given)
   for _, model in ipairs(topologies(given.topology)) do
-    for _, external in ipairs(model.externals) do add(external.name, external.endpoint) end
+    for _, external in ipairs(model.externals) do add(external.name, external.endpoint or "") end
   end
 end
 

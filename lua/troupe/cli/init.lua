@@ -15,7 +15,8 @@ local show = require "troupe.cli.show"
 local EXIT_OK, EXIT_USAGE = 0, 2
 
 local COMMANDS = { "run", "send", "ask", "listen", "bench", "ps", "top", "attach", "trace", "logs", "reload", "kill",
-                   "dead", "metrics", "doctor", "registry", "keys", "up", "down", "check", "graph", "init", "new", "test" }
+                   "dead", "metrics", "doctor", "registry", "keys", "up", "down", "check", "graph", "init", "new",
+                   "mock", "test" }
 local MODULE_OF = { init = "project" } -- init.lua is this file
 
 local SHORT_HELP = [[
@@ -44,6 +45,7 @@ Troupe runs actors written as Lua scripts.
   troupe check market.lua               what is wrong with a topology
   troupe graph market.lua               draw a topology
   troupe test                           run the specs in spec/
+  troupe mock pricer market.lua         stand in for an external of a topology
   troupe init DIR                       make a project
   troupe new actor NAME                 make an actor in it, and its spec
   troupe --completion bash              complete command lines with Tab
