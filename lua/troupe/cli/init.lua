@@ -16,7 +16,7 @@ local EXIT_OK, EXIT_USAGE = 0, 2
 
 local COMMANDS = { "run", "send", "ask", "listen", "bench", "ps", "top", "attach", "trace", "logs", "reload", "kill",
                    "dead", "metrics", "doctor", "registry", "keys", "up", "down", "check", "graph", "init", "new",
-                   "mock", "test" }
+                   "mock", "repl", "test" }
 local MODULE_OF = { init = "project" } -- init.lua is this file
 
 local SHORT_HELP = [[
@@ -44,6 +44,7 @@ Troupe runs actors written as Lua scripts.
   troupe logs -f                        read its log, change its levels
   troupe check market.lua               what is wrong with a topology
   troupe graph market.lua               draw a topology
+  troupe repl                           type a topology, and try it meanwhile
   troupe test                           run the specs in spec/
   troupe mock pricer market.lua         stand in for an external of a topology
   troupe init DIR                       make a project

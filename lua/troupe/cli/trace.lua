@@ -96,7 +96,10 @@ local function short_name(name)
   return show.printable(name and name:gsub("/ask#%d+", "", 1) or "nobody")
 end
 
-local function for_people(paint)
+--- What makes a line for people of a row without nulls.
+---@param paint fun(colour: string, text: string): string
+---@return fun(row: table): string
+function trace.for_people(paint)
   return function(row)
     local said = row.kind == "failure" and row.detail or row.type or "?"
     return ("%s  %-7s %s -> %s  %s%s  %s"):format(
@@ -152,7 +155,7 @@ end
 --- What takes the rows of the answer.
 local function taker(options, diagram)
   local lines = options.sequence ~= "-"
-  local form = options.json and as_json or for_people(show.painter(show.STDOUT))
+  local form = options.json and as_json or trace.for_people(show.painter(show.STDOUT))
   local missed, seen = missed_counter(), 0
   return function(row, host)
     if row.tracing then
