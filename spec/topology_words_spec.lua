@@ -540,6 +540,46 @@ describe("a hostile file", function()
     end
   end)
 
+  -- Any value, as Lua text.
+  local VALUES = {
+    "nil", "{}", "0", "-1", "1.5", "1e999", "1 << 40", "true", "false", "'x'", "''", "'a b'", "'\\0'", "'\\xFF'", "':5001'",
+    "'book@feed'", "'limits.2'", "'@'", "'node.feed'", "function() end", "ref", "ref 'book'", "ref {}", "ref(nil)", "node",
+    "node 'feed'", "node 'q' { actor 'r' { 's' } }", "actor 'feed' {}", "actor {}", "external 'x' { ':1' }", "link {}",
+    "topology 't' {}", "nobody", "nobody.x.y", "round_and_round", "{ round_and_round }", "{ 1, nil, 3 }", "{ [1.5] = 1 }",
+    "{ x = { y = { 'z' } } }", "{ [true] = 1, x = 2, 3 }", "{ Tick = { x = 'any' } }", "deep", "wide",
+  }
+  local BEFORE = [[local round_and_round = { "a" } round_and_round.to = round_and_round
+    local deep = { "x" } for i = 1, 200 do deep = { x = deep, deep } end
+    local wide = {} for i = 1, 400 do wide[i], wide["x" .. i] = "any", "any" end
+  ]]
+
+  it("that is Lua with any value anywhere never raises", function()
+    local seed = tonumber(os.getenv "TOPOLOGY_SEED") or os.time()
+    math.randomseed(seed)
+    local random = math.random
+    local function any() return VALUES[random(#VALUES)] end
+    for _ = 1, program.is_sanitized and 50 or 500 do
+      local chance = random() * 0.3
+      local text = BEFORE .. Market.TEXT:gsub('"[^"]*"', function(literal)
+        if random() < chance then return ("(%s)"):format(any()) end
+        return literal
+      end):gsub("{", function()
+        if random() >= chance then return nil end
+        return random() < 0.5 and ("{ %s, "):format(any()) or ("{ [%s or 1] = %s, "):format(any(), any())
+      end):gsub("[%w_]+ = ", function(key)
+        if random() >= chance then return nil end
+        local names = { "bind", "config", "instances", "mailbox", "restart", "cpu", "after", "source", "allow", "answers", "from" }
+        return ("%s = %s, %s"):format(names[random(#names)], any(), key)
+      end)
+      local held, model, problems = pcall(topology.read, text, ABOUT)
+      assert(held, ("seed %d: %s\n%s"):format(seed, tostring(model), text))
+      for _, problem in ipairs(problems) do
+        assert.is_true(problem.line > 0, text)
+        assert.is_nil(topology.line(problem):find("%c"), text)
+      end
+    end
+  end)
+
   it("tells 200 mistakes, and no more", function()
     assert.equal(200, #ends [[local actors = {}
       for i = 1, 5000 do actors[i] = actor("a" .. i) { "x", wrong = 1 } end
