@@ -99,8 +99,7 @@ static struct inspection *inspection_new(const char *share)
     struct inspection *inspection = aligned_alloc(_Alignof(struct inspection), sizeof *inspection);
     if (inspection == NULL)
         return NULL;
-    inspection->source = NULL;
-    inspection->script = NULL;
+    memset(inspection, 0, sizeof *inspection);
     if (open_world(inspection, share))
         return inspection;
     free(inspection);

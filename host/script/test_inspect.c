@@ -10,6 +10,7 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -157,6 +158,18 @@ static void test_files(void)
     expect("list(it.modules)", modules);
 }
 
+/* Our own modules are there, and are none of the project; what is nowhere is looked for in
+ * all folders, and no further. */
+static void test_modules(void)
+{
+    inspect_text("local ours = require 'ours.tool' function on_ping() end");
+    expect("#it.modules", "0");
+    inspect_text("local found, why = pcall(require, 'nowhere')\n"
+                 "assert(not found and why:find('/lua/nowhere.lua', 1, true))\n"
+                 "function on_ping() end");
+    expect("#it.modules", "0");
+}
+
 /* What a host warns of is told, and not logged. */
 static void test_warnings(void)
 {
@@ -247,12 +260,16 @@ static void test_faults(void)
 
 int main(void)
 {
+    mallopt(M_PERTURB, 0xa5); /* what nobody has set is not 0 */
     assert(mkdtemp(folder) != NULL);
     snprintf(share, sizeof share, "%s/share", folder);
     make_folder("share");
     make_folder("share/actors");
+    make_folder("share/lua");
+    make_folder("share/lua/ours");
     make_folder("lib");
     write_file("share/actors/pair.lua", "return { on_shipped = function() end }");
+    write_file("share/lua/ours/tool.lua", "return 3");
     write_file("pair.lua", "require 'half' return { on_half = function() end }");
     write_file("half.lua", "return require 'lib.quarter'");
     write_file("lib/quarter.lua", "return 4");
@@ -264,6 +281,7 @@ int main(void)
     test_global_handlers();
     test_types();
     test_files();
+    test_modules();
     test_warnings();
     test_refusals();
     test_limits();
