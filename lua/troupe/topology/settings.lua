@@ -99,8 +99,9 @@ end
 --- What a node may say, but for its actors.
 Settings.NODE_NAMES = names_of(NODE, { "bind", "advertise", "after" })
 
--- Not for a topology to say: the name stands before the table, config is read by itself.
-local NOT_OF_ACTORS = { name = true, config = true, if_absent = true }
+-- Not for a topology to say so: the name stands before the table, config and source are read
+-- by themselves, links say the types.
+local NOT_OF_ACTORS = { name = true, config = true, if_absent = true, source = true, types = true }
 
 --- Those of actor.spawn that a topology may set.
 Settings.SPAWN_NAMES = {}
