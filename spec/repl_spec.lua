@@ -226,7 +226,21 @@ describe("troupe repl", function()
     it("a host that has ended is started again with the next line", function()
       local ended = type_in({ 'actor "pong" { "pong.lua" }', "pong Ping", "pong Leave", "pong Hold", "pong Ping" }, "--timeout", "2s")
       assert.equal('Pong {"n": 1}\nPong {"n": 1}\n', ended.out)
-      assert.matches("\nthe host has ended %(exit code 3%)\nit is started again; what its actors knew is lost\n", ended.err)
+      assert.matches("\nthe host has ended %(exit code 3%)\nit was started again; what its actors knew is lost\n", ended.err)
+    end)
+
+    it("a host that does not start any more: what is in its way can be taken away, and all be saved", function()
+      process.write_file(folder .. "/once.lua", [[
+        return { on_start = function()
+          local file = io.open("once", "r")
+          if file then error "once was enough" end
+          assert(io.open("once", "w")):close()
+        end, on_leave = function() actor.stop_host(3) end, on_hold = function(self, _, env) self.held = env:defer() end }]])
+      local ended = type_in({ 'actor "once" { "once.lua" }', 'actor "pong" { "pong.lua" }', "once Leave", "once Hold", "once Hold", ":save a.lua",
+                              "stop once", "pong Ping" }, "--timeout", "2s")
+      assert.matches("\nthe host cannot be started again: [^\n]*once was enough\n", ended.err)
+      assert.matches("\nsaved; [^\n]*\nit was started again; what its actors knew is lost\nonce was stopped\n$", ended.err)
+      assert.equal('Pong {"n": 1}\n', ended.out)
     end)
 
     it("a line that is nothing says what to do", function()

@@ -77,7 +77,7 @@ describe("troupe repl at a terminal", function()
     play {
       "expect repl> ", [[send actor "end" { source = "function on_start() actor.after('300ms', 'End') end function on_end() actor.stop_host(3) end" }\r]],
       "expect end runs", "expect repl> ", "send st", "expect the host has ended (exit code 3)", "expect repl> st", "send op end\\r",
-      "expect it is started again", "expect end was stopped", "expect repl> ", "send :quit\\r",
+      "expect it was started again", "expect end was stopped", "expect repl> ", "send :quit\\r",
     }
   end)
 

@@ -374,6 +374,16 @@ end
 
 -- ---- Which one -----------------------------------------------------------------------------
 
+local TALK = { ask = true, ps = true, send = true, watch = true }
+
+--- Whether a line is for the host as it is: others say what it is to become, or are for
+--- the prompt.
+---@param typed repl.Line
+---@return boolean
+function commands.need_host(typed)
+  return typed.kind == "message" and #typed.arguments > 1 or typed.kind == "command" and TALK[typed.word] == true
+end
+
 --- Does what a line says that declares nothing.
 ---@param session repl.Session
 ---@param typed repl.Line

@@ -14,6 +14,7 @@ local hosts = require "troupe.cli.hosts"
 local json = require "troupe.json"
 local tools = require "troupe.tools"
 
+local EVENTS_MOST = 1000  -- told at once: who types has his turn also while a host writes without end
 local STEP = 0.02         -- seconds between two looks at the one while the other is waited for
 local START_PATIENCE = 60 -- seconds for a host to be there
 local APPLY_PATIENCE = 60 -- seconds for actors to start
@@ -29,6 +30,7 @@ local STOP_PATIENCE = 15  -- seconds for a host that was told to end, beyond wha
 ---@class repl.Runner
 ---@field pid integer
 ---@field ended string?   why there is no host any more
+---@field private closed boolean?
 ---@field signal string?  "INT" or "TERM": it came for this process; whoever acts on it takes it away
 ---@field private family any
 ---@field private child integer
@@ -64,8 +66,8 @@ end
 --- The messages that were watched.
 function Runner:look()
   for _, connection in pairs(self.watching) do
-    local row = connection:next(0, true)
-    while row do
+    local row, told = connection:next(0, true), 0
+    while row and told < EVENTS_MOST do
       if row.skipped then
         local missed = row.skipped + row.lost
         self.ears.missed(missed - (connection.missed or 0))
@@ -73,7 +75,7 @@ function Runner:look()
       elseif not row.tracing then
         self.ears.trace(row)
       end
-      row = connection:next(0, true)
+      row, told = connection:next(0, true), told + 1
     end
   end
 end
@@ -81,10 +83,14 @@ end
 --- Tells all that has happened, and waits for nothing.
 ---@return boolean goes_on  the host is there
 function Runner:pump()
-  local event = self.family:next(0)
+  if self.closed then
+    return false
+  end
+  local event, told = self.family:next(0), 0
   while event do
     self:hear(event)
-    event = self.family:next(0)
+    told = told + 1
+    event = told < EVENTS_MOST and self.family:next(0)
   end
   self:look()
   return not self.ended
@@ -103,7 +109,7 @@ end
 
 --- Waits until there is something to read on standard input, and hears the host meanwhile.
 function Runner:await_input()
-  while not self.signal do
+  while not self.signal and not self.closed do
     local event = self.family:next(next(self.watching) and STEP or nil, 0)
     if event and event.kind == "ready" then
       return
@@ -291,6 +297,9 @@ end
 --- Ends the host: its actors handle what is in their mailboxes, and all that it says is
 --- heard.
 function Runner:stop()
+  if self.closed then
+    return
+  end
   if not self.ended then
     self:settle()
     self.family:kill(self.child, "TERM")
@@ -302,6 +311,7 @@ end
 
 --- Lets go of the host; one that still runs is killed.
 function Runner:close()
+  self.ended, self.closed = self.ended or "the host was left", true
   for _, connection in pairs(self.watching) do connection:close() end
   self.watching = {}
   if self.asking then self.asking:close() end

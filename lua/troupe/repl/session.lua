@@ -95,20 +95,20 @@ function Session:listen()
 end
 
 --- A host that has ended is started again, with all that is declared.
+---@param plan troupe.topology.Plan
 ---@return boolean there
-function Session:revive()
-  self:listen()
+function Session:revive(plan)
   if not self.runner.ended then
     return true
   end
   local watched = self.runner:watched()
-  self.screen:note "it is started again; what its actors knew is lost"
   self.runner:close()
-  local runner, why = Runner.start(self.plan, { ears = make_ears(self.screen), log_level = self.options.log_level })
+  local runner, why = Runner.start(plan, { ears = make_ears(self.screen), log_level = self.options.log_level })
   if not runner then
-    self.screen:failure("it cannot be started again: " .. why)
+    self.screen:failure("the host cannot be started again: " .. why)
     return false
   end
+  self.screen:note "it was started again; what its actors knew is lost"
   self.runner, self.told_end = runner, false
   for _, pattern in ipairs(watched) do runner:watch(pattern) end
   return true
@@ -191,7 +191,9 @@ function Session:become(edit)
   local changes = Sketch.changes(self.plan, plan, declared)
   changes.nodes = plan.nodes
   local done = true
-  if #changes.add + #changes.remove > 0 then
+  if self.runner.ended then
+    if not self:revive(plan) then return false end
+  elseif #changes.add + #changes.remove > 0 then
     done, why = self.runner:apply(changes)
   end
   if not done then
@@ -237,7 +239,9 @@ function Session:obey(text)
     return false
   elseif typed.kind == "nothing" then
     return true
-  elseif not self:revive() then
+  end
+  self:listen()
+  if commands.need_host(typed) and not self:revive(self.plan) then
     return false
   end
   local ok
