@@ -358,12 +358,23 @@ return topology "two" {
     end)
   end)
 
-  it("listens if it is told to", function()
-    local out = see { 'actor "pong" { "pong.lua" }', "pong Ping" }
-    assert.equal('Pong {"n": 1}\n', out)
-    local ended = type_in({ 'actor "pong" { "pong.lua" }', "ps" }, "--bind", "nowhere")
+  it("listens if it is told to, also to whom", function()
+    local ended = process.run(words("repl", "--bind", "nowhere"))
     assert.equal(FAILED, ended.code)
     assert.matches("nowhere", ended.err)
+    ended = process.run(words("repl", "--bind", "tcp://*:0"))
+    assert.matches("give [^\n]*%-%-open", ended.err)
+
+    assert(os.execute(("mkfifo '%s/typed'"):format(folder)))
+    local host = process.start { "sh", "-c", 'cd "$1" && exec "$2" repl --bind :0 <typed', "sh", folder, program.path }
+    local typed <close> = assert(io.open(folder .. "/typed", "w"))
+    typed:setvbuf("no")
+    local endpoint = host:error_line("listening on"):match("tcp://%S+")
+    typed:write('actor "pong" { "pong.lua" }\n')
+    host:error_line("pong runs")
+    assert.equal('Pong {"count": 1, "n": 1}\n', process.run(process.troupe { "ask", "pong@" .. endpoint, "Ping", "count:=1" }).out)
+    typed:write(":quit\n")
+    assert.equal(OK, host:wait().code)
   end)
 
   it("ends at :quit, and says how it is used", function()

@@ -4,6 +4,7 @@ local Session = require "troupe.repl.session"
 local complete = require "troupe.repl.complete"
 local line = require "troupe.repl.line"
 local prompt = require "troupe.prompt"
+local security = require "troupe.cli.security"
 local show = require "troupe.cli.show"
 local talk = require "troupe.cli.talk"
 local typed = require "troupe.cli.typed"
@@ -19,7 +20,7 @@ local repl = {}
 
 function repl.define(command)
   command:summary "Type actors and links, send to them, watch; save it as a topology."
-  command:usage "Usage: troupe repl [TOPOLOGY] [--bind ENDPOINT] [--timeout D] [--log-level LEVEL]"
+  command:usage "Usage: troupe repl [TOPOLOGY] [--bind ENDPOINT] [--timeout D] [options]"
   command:description("A prompt that takes the words of a topology file (docs/topology.md) and runs what they"
                       .. " declare at once, in a host of its own; sends to it, watches its messages, and writes"
                       .. " the file.")
@@ -34,6 +35,7 @@ function repl.define(command)
   command:argument("topology", "A topology file, to begin with."):args "?"
   command:option("--bind", "Listen on this endpoint, so that others can send to the actors."
                  .. " (default: do not listen)"):argname "ENDPOINT"
+  security.add_options(command)
   talk.add_timeout(command, "How long to wait for an answer")
   command:option("--log-level", "What is below it is not logged. (default: info)")
     :argname "LEVEL":choices { "debug", "info", "warn", "error" }
@@ -135,7 +137,7 @@ end
 function repl.run(options)
   local screen = Screen.new()
   local session, why = Session.open(screen, {
-    timeout = options.timeout / 1000, bind = options.bind, log_level = options.log_level,
+    timeout = options.timeout / 1000, bind = options.bind, security = options, log_level = options.log_level,
   })
   if not session then
     return EXIT_FAILED, why

@@ -13,6 +13,7 @@ local line = require "troupe.repl.line"
 local options = require "troupe.options"
 local port = require "troupe.port"
 local ps = require "troupe.cli.ps"
+local security = require "troupe.cli.security"
 local show = require "troupe.cli.show"
 local snapshot = require "troupe.cli.snapshot"
 local talk = require "troupe.cli.talk"
@@ -107,15 +108,20 @@ local function explain_type(session, message, why)
     and ("; %s takes %s"):format(message.to, table.concat(types, ", ")) or "")
 end
 
+--- A message to elsewhere, as the port takes it.
+local function letter(session, message)
+  return security.fields(session.options.security, {
+    to = message.to, type = message.type, json = message.json, timeout_ms = session.options.timeout * 1000 // 1 | 0,
+  })
+end
+
 --- Asks: its answer, or why there is none, and whether that is because nobody gives one.
 local function ask(session, message)
   if message.is_here then
     local answer, why, no_answer = session.runner:ask(message.to, message.type, message.json, session.options.timeout)
     return answer, why and explain_type(session, message, why), no_answer
   end
-  local code, type, text = port.ask {
-    to = message.to, type = message.type, json = message.json, timeout_ms = session.options.timeout * 1000 // 1 | 0,
-  }
+  local code, type, text = port.ask(letter(session, message))
   if code ~= 0 then
     return nil, type
   end
@@ -153,9 +159,7 @@ function run.send(session, arguments)
     return sent == true, why
   end
   local code
-  code, why = port.send {
-    to = message.to, type = message.type, json = message.json, timeout_ms = session.options.timeout * 1000 // 1 | 0,
-  }
+  code, why = port.send(letter(session, message))
   return code == 0, code ~= 0 and why or nil
 end
 

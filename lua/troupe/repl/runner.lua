@@ -175,7 +175,7 @@ function Runner:send(name, type, text)
 end
 
 --- Makes the host one with other actors.
----@param changes { add: table[], remove: string[], nodes: table }
+---@param changes { add: table[], remove: string[], nodes: table? }
 ---@return boolean? done, string? why
 function Runner:apply(changes)
   local row, why = self:request({ ["do"] = "ask", name = self.node, type = "NodeApply", json = json.encode {

@@ -2,7 +2,7 @@
 --- far, and the host that runs it.
 ---
 --- ```lua
---- local session, why = Session.open(screen, { timeout = 5 })
+--- local session, why = Session.open(screen, { timeout = 5, security = {} })
 --- session:obey('actor "book" { "book.lua" }')   --> true: it went well
 --- session:obey 'ask book Get'                   -- prints the answer
 --- session.over                                  -- :quit was typed
@@ -13,6 +13,7 @@ local Sketch = require "troupe.repl.sketch"
 local commands = require "troupe.repl.commands"
 local line = require "troupe.repl.line"
 local looking = require "troupe.cli.looking"
+local security = require "troupe.cli.security"
 local show = require "troupe.cli.show"
 local trace = require "troupe.cli.trace"
 
@@ -20,11 +21,17 @@ local NAME = "repl" -- of its host, and of a topology that was never loaded or s
 local OWN = "^node%."  -- the actor that runs the others
 local ASKER = "^%$ask#" -- one that waits for an answer on behalf of this prompt
 
+---@class repl.Options
+---@field timeout number     seconds for an answer
+---@field bind string?
+---@field security table     the options of troupe.cli.security
+---@field log_level string?
+
 ---@class repl.Session
 ---@field screen repl.Screen
 ---@field sketch repl.Sketch
 ---@field runner repl.Runner
----@field options { timeout: number, bind: string?, log_level: string? }
+---@field options repl.Options
 ---@field scripts table<string, topology.Inspection>  what actors' scripts say of themselves
 ---@field over boolean     :quit was typed
 ---@field changed boolean  something is not in a file
@@ -58,13 +65,14 @@ end
 function Session:plan_of(sketch)
   local plan, why = sketch:plan()
   if plan then
-    plan.node, plan.bind, plan.options.keep = NAME, { self.options.bind }, true
+    plan.node, plan.bind = NAME, { self.options.bind }
+    plan.options = security.fields(self.options.security, { keep = true })
   end
   return plan, why
 end
 
 ---@param screen repl.Screen
----@param options { timeout: number, bind: string?, log_level: string? }
+---@param options repl.Options
 ---@return repl.Session? session, string? why
 function Session.open(screen, options)
   local self = setmetatable({
@@ -189,11 +197,10 @@ function Session:become(edit)
   local declared = {}
   for _, name in ipairs(edit.actors) do declared[name] = true end
   local changes = Sketch.changes(self.plan, plan, declared)
-  changes.nodes = plan.nodes
   local done = true
   if self.runner.ended then
     if not self:revive(plan) then return false end
-  elseif #changes.add + #changes.remove > 0 then
+  elseif #changes.add + #changes.remove > 0 or changes.nodes then
     done, why = self.runner:apply(changes)
   end
   if not done then

@@ -258,7 +258,7 @@ end
 
 -- ---- Running ---------------------------------------------------------------------------------
 
---- What is to run: the one plan of all.
+--- What is to run: the one plan of all. How its host listens is for who has the host.
 ---@return troupe.topology.Plan? plan
 ---@return string? why
 function Sketch:plan()
@@ -267,7 +267,7 @@ function Sketch:plan()
     return nil, table.concat(reasons, "; ")
   end
   local plan = plans[1] or { topology = self.model.name, options = {}, nodes = {}, actors = {} }
-  plan.bind, plan.advertise, plan.options = {}, nil, {}
+  plan.advertise = nil -- what its nodes listen on, and how, is for when they are up
   return plan
 end
 
@@ -312,6 +312,7 @@ end
 ---@class repl.Changes
 ---@field remove string[]
 ---@field add troupe.topology.PlannedActor[]
+---@field nodes table<string, string>?  where NAME@node leads, if that has changed
 ---@field again string[]  those in both though nobody has declared them anew
 
 --- What makes a host with the actors of one plan one with those of another.
@@ -320,7 +321,7 @@ end
 ---@param declared table<string, boolean>  actors that are started anew in any case
 ---@return repl.Changes
 function Sketch.changes(old, new, declared)
-  local changes = { remove = {}, add = {}, again = {} }
+  local changes = { remove = {}, add = {}, again = {}, nodes = not same(old.nodes, new.nodes) and new.nodes or nil }
   local before, is_new = {}, {}
   for _, actor in ipairs(old.actors) do before[actor.name] = actor end
   for _, actor in ipairs(new.actors) do
