@@ -215,6 +215,13 @@ describe("troupe repl", function()
       assert.matches("\nthere is no link ping %-> pong\n$", err)
     end)
 
+    it("an actor goes on when a link with shapes is taken away, and not when there are others", function()
+      local LINK = 'link { "ping", "pong", Ping = { count = "%s" } }'
+      local out = see { 'actor "ping" { "ping.lua" }', 'actor "pong" { "pong.lua" }', LINK:format "integer", "pong Ping count:=1",
+                        "unlink ping pong", "pong Ping count:=2", LINK:format "any", "pong Ping count:=3" }
+      assert.equal('Pong {"count": 1, "n": 1}\nPong {"count": 2, "n": 2}\nPong {"count": 3, "n": 1}\n', out)
+    end)
+
     it("ps, and graph", function()
       local out = see { 'actor "ping" { "ping.lua" }', 'actor "pong" { "pong.lua" }', 'link { "ping", "pong", "Ping" }', "ps", "graph" }
       assert.matches("\nping +ping.lua +#1 ", out)
