@@ -76,6 +76,31 @@ describe("troupe init", function()
       assert.equal(INTERRUPTED, host:stop("INT").code)
     end)
 
+    it("whose topology has nothing wrong with it", function()
+      init "shop"
+      assert.same({ code = OK, out = "shop.lua: ok: 1 node, 2 actors, 1 link\n", err = "" },
+                  in_project { "check", "shop.lua" })
+    end)
+
+    it("whose topology goes up, takes over what is saved, and comes down", function()
+      init "shop"
+      local up = process.start(troupe_in(folder .. "/shop", { "up", "shop.lua", "-w" }))
+      up:line("Hello, world! (greeting 1)")
+      local path = folder .. "/shop/actors/greeter.lua"
+      process.write_file(path, (read(path):gsub('"Hello"', '"Good day"')))
+      up:line("Good day, world!")
+      assert.matches("Good day, Ann!", in_project({ "ask", "greeter", "Greet", "name=Ann" }).out, 1, true)
+      assert.equal(OK, in_project({ "down", "shop.lua" }).code)
+      assert.equal(OK, up:wait().code)
+    end)
+
+    it("whose topology goes up in one process", function()
+      init "shop"
+      local up = process.start(troupe_in(folder .. "/shop", { "up", "shop.lua", "--one" }))
+      up:line("Hello, world! (greeting 1)")
+      assert.equal(OK, up:stop("TERM").code)
+    end)
+
     it("whose editor settings name the API of this installation", function()
       init "shop"
       local settings = assert(json.decode(read(folder .. "/shop/.luarc.json")))

@@ -67,7 +67,7 @@ local TOPOLOGY = [[
 --   troupe up $TOPOLOGY -w     runs it; what you save is taken over
 return topology "$NAME" {
   node "$NAME" {
-    actor "greeter" { "actors/greeter.lua", config = { word = "Hello" } },
+    actor "greeter" { "actors/greeter.lua" },
     actor "visitor" { "actors/visitor.lua", config = { greeter = ref "greeter", every = "2s" } },
   },
   link { "visitor", "greeter", Greet = { name = "string" },
