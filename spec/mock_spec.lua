@@ -143,6 +143,8 @@ describe("who stands in for an external", function()
     assert.same({ "a peer of the family may die of this: unknown field 'x' in Note",
                   "a peer of the family may die of this: field 'text' in Note: missing, string expected" },
                 notes(nil, { x = 1 }))
+    assert.equal("it has no sender: nobody is answered", pricer(LINK, "python"):nobody())
+    assert.matches("^a c%+%+ peer would have aborted", pricer(LINK, "cpp"):nobody())
     assert.equal("Unknown message type: Q. Did you register it with @register_message?",
                  pricer([[link { "limits", "pricer", "Note" }]], "python"):hear("Q", {}).reason)
   end)

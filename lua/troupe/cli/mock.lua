@@ -196,7 +196,7 @@ local function judge(external, heard)
   end
   if not heard.from and outcome.answer then
     outcome.answer, outcome.text = nil, nil
-    table.insert(outcome.notes, "it has no sender: nobody is answered")
+    table.insert(outcome.notes, outcome.reason and "it has no sender: nobody is answered" or external:nobody())
   end
   return outcome
 end

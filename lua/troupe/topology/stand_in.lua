@@ -19,7 +19,7 @@ local EFFECTS = {
   rust = { unknown = IGNORES, missing = DIES, wrong = DIES },
   java = { unknown = IGNORES, missing = DEFAULT, wrong = DEFAULT },
 }
-EFFECTS.cpp = EFFECTS["c++"]
+EFFECTS.cpp, EFFECTS.cxx = EFFECTS["c++"], EFFECTS["c++"]
 
 ---@class topology.StandIn
 ---@field external troupe.topology.External
@@ -183,6 +183,15 @@ function StandIn:effect(type_name, fault)
     return ("a peer of the family may die of this: %s"):format(what)
   end
   return ("a %s peer %s: %s"):format(self.language, effects[fault.kind], what)
+end
+
+--- What there is to say of a message that is to be answered, and names no sender.
+---@return string
+function StandIn:nobody()
+  if EFFECTS[self.language or ""] == EFFECTS["c++"] then
+    return "a c++ peer would have aborted: it replies, and the message has no sender"
+  end
+  return "it has no sender: nobody is answered"
 end
 
 local function unknown_type(self, type_name)
