@@ -131,6 +131,9 @@ local function prepare(options)
     return nil, ("'%s' is asked in flat JSON over REQ/REP: 'troupe registry' serves that, mock does not"):format(
       found.name), EXIT_USAGE
   end
+  if code == EXIT_CHECK then
+    show.failure(("%s has errors, but its links can be read: 'troupe check' says which"):format(model.file))
+  end
   local external = stand_in.new(model, scripts, found)
   places_of(model, external.sends)
   for _, name in ipairs(options.answer) do
