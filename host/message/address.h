@@ -46,6 +46,8 @@ static inline const char *address_flat_endpoint(const char *endpoint)
 static inline const char *address_node(const char *endpoint)
 {
     size_t size = sizeof ADDRESS_NODE_PREFIX - 1;
+    if (LIKELY(endpoint[0] != ADDRESS_NODE_PREFIX[0])) /* asked at each send elsewhere */
+        return NULL;
     return strncmp(endpoint, ADDRESS_NODE_PREFIX, size) == 0 ? endpoint + size : NULL;
 }
 

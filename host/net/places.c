@@ -42,24 +42,16 @@ static bool write_place(void *context, const char *text, size_t size, struct byt
     return true;
 }
 
-int places_open(struct places *places, const struct nodes *nodes, const struct message *message,
-                const char *(*own)(void *context), void *context)
+int places_write(struct places *places, const struct nodes *nodes,
+                 const char *(*own)(void *context), void *context)
 {
-    places->payload = message->payload;
-    places->size = message->size;
     bytes_init(&places->copy, 0);
-    if (LIKELY(!nodes_any(nodes)) ||
-        !refs_may_have(message->payload, message->size, REFS_ADDRESSES))
+    if (!refs_may_have(places->payload, places->size, REFS_ADDRESSES))
         return 0;
     struct writing writing = { nodes, own, context };
-    int error = refs_copy(message->payload, message->size, REFS_ADDRESSES, write_place, &writing,
+    int error = refs_copy(places->payload, places->size, REFS_ADDRESSES, write_place, &writing,
                           &places->copy);
     places->payload = places->copy.data;
     places->size = places->copy.size;
     return error;
-}
-
-void places_close(struct places *places)
-{
-    bytes_fini(&places->copy);
 }

@@ -25,10 +25,26 @@ struct places {
     struct bytes   copy; /* if there are nodes in it */
 };
 
+/* The rest of places_open(), if there are nodes. */
+int places_write(struct places *places, const struct nodes *nodes,
+                 const char *(*own)(void *context), void *context);
+
 /* Names of nodes that are known become endpoints; `own` says ours (NULL: there is none).
  * 0 or -ENOMEM; closed in any case. The message stays as it is, and must. */
-int  places_open(struct places *places, const struct nodes *nodes, const struct message *message,
-                 const char *(*own)(void *context), void *context);
-void places_close(struct places *places);
+static inline int places_open(struct places *places, const struct nodes *nodes,
+                              const struct message *message, const char *(*own)(void *context),
+                              void *context)
+{
+    places->payload = message->payload;
+    places->size = message->size;
+    places->copy.data = NULL;
+    return LIKELY(!nodes_any(nodes)) ? 0 : places_write(places, nodes, own, context);
+}
+
+static inline void places_close(struct places *places)
+{
+    if (UNLIKELY(places->copy.data != NULL))
+        bytes_fini(&places->copy);
+}
 
 #endif
