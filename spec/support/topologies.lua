@@ -76,7 +76,7 @@ end
 function Place:up(name, ...)
   local words = { "sh", "-c", 'exec "$@" 2>&1', "sh" }
   local up = self:words("up", name, ...)
-  return process.start(table.move(up, 1, #up, #words + 1, words), 120)
+  return process.start(table.move(up, 1, #up, #words + 1, words), 30)
 end
 
 --- An actor of this place, asked from outside.
@@ -87,6 +87,25 @@ end
 
 function Place:remove()
   process.remove_folder(self.folder)
+end
+
+--- Waits for lines that contain these texts, in whichever order they come.
+---@param up process.Child
+---@param texts string[]
+---@return string[] lines  as the texts
+function topologies.await(up, texts)
+  local lines, missing, read = {}, #texts, {}
+  while missing > 0 do
+    local fine, line = pcall(up.line, up)
+    if not fine then error(("not all of them in the output, but:\n%s"):format(table.concat(read, "\n")), 2) end
+    table.insert(read, line)
+    for i, text in ipairs(texts) do
+      if not lines[i] and line:find(text, 1, true) then
+        lines[i], missing = line, missing - 1
+      end
+    end
+  end
+  return lines
 end
 
 --- The process that a line of up's is about.

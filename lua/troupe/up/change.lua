@@ -5,9 +5,9 @@
 --- session:begin(Change.job)    -- when its file was saved
 --- ```
 ---
---- What cannot be done while it runs is refused as a whole, before anything is touched. What
---- fails on the way is said, with what was done and what was not; the next save is compared
---- with what really runs.
+--- What cannot be done while it runs is refused as a whole, before anything is touched. Else
+--- it is done in steps; one that fails is the last, and it is said what was done and what was
+--- not. The next save is compared with what really runs.
 local hosts = require "troupe.cli.hosts"
 local json = require "troupe.json"
 local topology = require "troupe.topology"
@@ -18,7 +18,7 @@ local Change = {}
 
 ---@class troupe.up.Changes  of topology.diff
 ---@field start table[]                plans of new nodes
----@field stop string[]                names of nodes that are no more
+---@field stop string[]                names of nodes that are no more, the last one first
 ---@field nodes table<string, table>   by node: add, remove, config, instances, nodes
 
 -- ---- May it be? ----
@@ -51,30 +51,119 @@ function Change.deaf(changes, scripts)
   return reasons
 end
 
--- ---- What is said of it ----
+-- ---- What there is to do ----
+
+---@class troupe.up.Step
+---@field kind "start"|"tell"|"stop"  a new node; one that runs; one that is no more
+---@field plan table?       start, tell: the node's new plan
+---@field name string       the node's
+---@field message table?    tell: the NodeApply
+---@field words string[]?   what it does, if anybody wants to know: "added", "book2"
 
 local function names_of(list)
   local names = {}
-  for i, each in ipairs(list) do names[i] = type(each) == "table" and (each.name or each.node) or each end
-  return names
+  for i, each in ipairs(list) do names[i] = type(each) == "table" and each.name or each end
+  return table.concat(names, ", ")
 end
 
-local function say_list(words, verb, names)
-  if names[1] then table.insert(words, verb .. " " .. table.concat(names, ", ")) end
-end
+local function is_any(list) return list and list[1] ~= nil end
 
---- What a change of one node does, in a few words.
----@param change table
----@return string[] words
-function Change.words(change)
-  local words = {}
-  say_list(words, "added", names_of(change.add or {}))
-  say_list(words, "stopped", names_of(change.remove or {}))
-  say_list(words, "Config to", names_of(change.config or {}))
+local function step_of_addition(plan, change)
+  local words, any = {}, change.nodes ~= nil
+  if is_any(change.add) then table.insert(words, { "added", names_of(change.add) }) end
   for _, each in ipairs(change.instances or {}) do
-    table.insert(words, ("%s from %d to %d instances"):format(each.name, each.from, each.to))
+    table.insert(words, { "resized", ("%s from %d to %d instances"):format(each.name, each.from, each.to) })
   end
-  return words
+  if not (any or words[1]) then return nil end
+  return { kind = "tell", name = plan.node, plan = plan, words = words,
+           message = { add = json.array(change.add or {}), instances = json.array(change.instances or {}), nodes = change.nodes } }
+end
+
+local function step_of_config(plan, change)
+  if not is_any(change.config) then return nil end
+  return { kind = "tell", name = plan.node, plan = plan, words = { { "Config to", names_of(change.config) } },
+           message = { config = json.array(change.config) } }
+end
+
+local function step_of_removal(plan, change)
+  if not is_any(change.remove) then return nil end
+  return { kind = "tell", name = plan.node, plan = plan, words = { { "stopped", names_of(change.remove) } },
+           message = { remove = json.array(change.remove) } }
+end
+
+--- What to do, in order: what is new comes before anybody is told of it, and what goes
+--- goes when nobody is told of it any more.
+---@param plans table[]  the new ones, in the order of their start
+---@param changes troupe.up.Changes
+---@return troupe.up.Step[]
+function Change.steps(plans, changes)
+  local steps, is_new = {}, {}
+  for _, plan in ipairs(changes.start) do is_new[plan.node] = true end
+  for _, plan in ipairs(plans) do
+    local change = changes.nodes[plan.node]
+    if is_new[plan.node] then
+      table.insert(steps, { kind = "start", name = plan.node, plan = plan, words = { { "started", "node " .. plan.node } } })
+    elseif change then
+      table.insert(steps, step_of_addition(plan, change))
+    end
+  end
+  for _, plan in ipairs(plans) do
+    local change = changes.nodes[plan.node]
+    if change then table.insert(steps, step_of_config(plan, change)) end
+  end
+  for i = #plans, 1, -1 do
+    local change = changes.nodes[plans[i].node]
+    if change then table.insert(steps, step_of_removal(plans[i], change)) end
+  end
+  for _, name in ipairs(changes.stop) do
+    table.insert(steps, { kind = "stop", name = name, words = { { "stopped", "node " .. name } } })
+  end
+  return steps
+end
+
+--- A node's plan after it has done what a NodeApply says.
+---@param plan table
+---@param message table
+---@return table plan
+function Change.applied(plan, message)
+  local actors, removed, configs, sizes = {}, {}, {}, {}
+  for _, name in ipairs(message.remove or {}) do removed[name] = true end
+  for _, each in ipairs(message.config or {}) do configs[each.name] = each.config end
+  for _, each in ipairs(message.instances or {}) do sizes[each.name] = each.to end
+  for _, actor in ipairs(plan.actors) do
+    if not removed[actor.name] then
+      local copy = {}
+      for key, value in pairs(actor) do copy[key] = value end
+      copy.config = configs[actor.name] or copy.config
+      copy.instances = sizes[actor.name] or copy.instances
+      table.insert(actors, copy)
+    end
+  end
+  for _, actor in ipairs(message.add or {}) do table.insert(actors, actor) end
+  local result = {}
+  for key, value in pairs(plan) do result[key] = value end
+  result.actors, result.nodes = actors, message.nodes or plan.nodes
+  return result
+end
+
+--- Steps in words: `added book2, stopped old, Config to feed`.
+---@param steps troupe.up.Step[]
+---@return string
+function Change.words(steps)
+  local verbs, objects = {}, {}
+  for _, step in ipairs(steps) do
+    for _, word in ipairs(step.words) do
+      local verb, object = word[1], word[2]
+      if not objects[verb] then
+        objects[verb] = {}
+        table.insert(verbs, verb)
+      end
+      table.insert(objects[verb], object)
+    end
+  end
+  local words = {}
+  for i, verb in ipairs(verbs) do words[i] = verb .. " " .. table.concat(objects[verb], ", ") end
+  return table.concat(words, ", ")
 end
 
 -- ---- Doing it ----
@@ -96,9 +185,12 @@ local function ask(session, node, message_type, message)
   session.listening = connection.raw:descriptor()
   local answer
   local over = session:await(function()
-    local row, is_open = connection:next(0, true)
-    answer = row or answer
-    return row == nil and is_open ~= false
+    local row, is_open
+    repeat -- several lines may have come at once
+      row, is_open = connection:next(0, true)
+      answer = row or answer
+    until not row
+    return is_open ~= false
   end, PATIENCE)
   session.listening = nil
   if not over then return nil, ("it has not answered in %d s"):format(PATIENCE) end
@@ -114,57 +206,43 @@ local function find(session, name)
   end
 end
 
--- A node that runs becomes what its new plan says. Whether it did, or why not.
-local function apply_to(session, node, plan, change)
-  if node.state == "starting" then
-    session:await(function() return node.state ~= "starting" end)
-  end
+-- Each does a step: true, or nil and why not.
+local act = {}
+
+function act.start(session, step)
+  local node = session:make_node(step.plan)
+  session.lines:add { node.name }
+  table.insert(session.nodes, node)
+  if session:start_node(node) then return true end
+  local _, place = find(session, node.name)
+  table.remove(session.nodes, place)
+  return nil, ("%s cannot start: %s"):format(node.name, node.failure)
+end
+
+function act.tell(session, step)
+  local node = find(session, step.name)
+  session:await(function() return node.state ~= "starting" end)
   if node.state == "running" then
-    local answer, why = ask(session, node, "NodeApply", {
-      add = json.array(change.add), remove = json.array(change.remove), config = json.array(change.config),
-      instances = json.array(change.instances), nodes = change.nodes,
-    })
-    if not answer then return false, why end
-    node.plan = plan
+    local answer, why = ask(session, node, "NodeApply", step.message)
+    if not answer then return nil, ("%s: %s"):format(step.name, why) end
+    node.plan = Change.applied(node.plan, step.message)
     return true
   end
-  node.plan = plan -- for its next start
-  if node.state == "ended" and not session:start_node(node) then return false, node.failure end
+  node.plan = Change.applied(node.plan, step.message) -- for its next start
+  if node.state == "ended" and not session:start_node(node) then
+    return nil, ("%s cannot start: %s"):format(step.name, node.failure)
+  end
   return true
 end
 
--- Those that are new, in order. What was started; and why one could not be, then none is.
-local function start_new(session, plans)
-  local started = {}
-  for _, plan in ipairs(plans) do
-    local node = session:make_node(plan)
-    session.lines:add { node.name }
-    table.insert(session.nodes, node)
-    table.insert(started, node)
-    if not session:start_node(node) then
-      session:stop_nodes(started)
-      for _ = 1, #started do table.remove(session.nodes) end
-      return nil, ("%s cannot start: %s"):format(node.name, node.failure)
-    end
-  end
-  return started
+function act.stop(session, step)
+  local node, place = find(session, step.name)
+  session:stop_nodes { node }
+  table.remove(session.nodes, place)
+  return true
 end
 
-local function stop_old(session, names)
-  local leaving = {}
-  for _, node in ipairs(session.nodes) do
-    for _, name in ipairs(names) do
-      if node.name == name then table.insert(leaving, node) end
-    end
-  end
-  session:stop_nodes(leaving)
-  for _, node in ipairs(leaving) do
-    local _, place = find(session, node.name)
-    table.remove(session.nodes, place)
-  end
-end
-
--- The nodes stand in the order of the new plans.
+-- The nodes stand in the order of the new plans; what comes next is compared with that.
 local function reorder(session, plans)
   local place = {}
   for i, plan in ipairs(plans) do place[plan.node] = i end
@@ -179,39 +257,32 @@ local function current_plans(session)
   return plans
 end
 
-local function apply(session, plans, changes)
-  local done, failed = {}, {}
-  local started, why = start_new(session, changes.start)
-  if not started then return done, { why } end
-  say_list(done, #changes.start == 1 and "started node" or "started nodes", names_of(changes.start))
-  for _, plan in ipairs(plans) do
-    local change = changes.nodes[plan.node]
-    if change then
-      local applied, reason = apply_to(session, find(session, plan.node), plan, change)
-      local words = Change.words(change)
-      if applied then
-        table.move(words, 1, #words, #done + 1, done)
-      else
-        table.insert(failed, ("%s: %s: not done: %s"):format(plan.node, reason,
-          words[1] and table.concat(words, ", ") or "the ways to other nodes"))
-      end
-    end
-  end
-  stop_old(session, changes.stop)
-  say_list(done, #changes.stop == 1 and "stopped node" or "stopped nodes", changes.stop)
-  reorder(session, plans)
-  return done, failed
-end
-
 local function refuse(session, reasons)
   for _, reason in ipairs(reasons) do session:say(reason, "error") end
   session:say(("%s: not applied: the old topology goes on"):format(session.options.path), "error")
 end
 
+-- Until all are done, or one cannot be: why, and how many were.
+local function take_steps(session, steps)
+  for i, step in ipairs(steps) do
+    local done, why = act[step.kind](session, step)
+    if not done then return why, i - 1 end
+  end
+  return nil, #steps
+end
+
+local function say_done(session, steps, count)
+  local words = Change.words(table.move(steps, 1, count, 1, {}))
+  if words ~= "" then
+    session:say(("%s: %s"):format(session.options.path, words))
+  elseif count == #steps then
+    session:say(("%s: nothing that runs has changed"):format(session.options.path))
+  end
+end
+
 --- The job of a session whose topology was saved.
 ---@param session troupe.up.Session
 function Change.job(session)
-  local file = session.options.path
   local plans, scripts = session.options.read()
   if not plans then return refuse(session, {}) end
   local changes, reasons = topology.diff(current_plans(session), plans)
@@ -220,13 +291,15 @@ function Change.job(session)
     if reasons[1] then changes = nil end
   end
   if not changes then return refuse(session, reasons) end
-  local done, failed = apply(session, plans, changes)
-  for _, text in ipairs(failed) do session:say(text, "error") end
-  if done[1] then
-    session:say(("%s: %s"):format(file, table.concat(done, ", ")))
-  elseif not failed[1] then
-    session:say(("%s: nothing that runs has changed"):format(file))
+  local steps = Change.steps(plans, changes)
+  local why, count = take_steps(session, steps)
+  if why then
+    session:say(why, "error")
+    local words = Change.words(table.move(steps, count + 1, #steps, 1, {}))
+    session:say(("%s: could not be applied as a whole; not done: %s"):format(session.options.path, words), "error")
   end
+  say_done(session, steps, count)
+  reorder(session, plans)
   local names = {}
   for i, node in ipairs(session.nodes) do names[i] = node.name end
   session.options.on_names(names)
