@@ -58,10 +58,7 @@ static bool idle_is_over(void)
     if (!prompt.has_idle)
         return false;
     lua_pushvalue(L, 2);
-    char *typed = rl_copy_text(0, INT_MAX);
-    lua_pushstring(L, typed);
-    free(typed);
-    bool over = lua_pcall(L, 1, 2, 0) != LUA_OK || lua_toboolean(L, -2);
+    bool over = lua_pcall(L, 0, 2, 0) != LUA_OK || lua_toboolean(L, -2);
     if (!over && lua_toboolean(L, -1)) { /* it has written something */
         rl_on_new_line();
         rl_forced_update_display();

@@ -3,9 +3,9 @@
  * and completion; as `require "troupe.prompt"`.
  *
  * read(prompt, idle, every_ms) -> a line; or nil and "end" (^D), "interrupted" (^C),
- *     "terminated" (SIGTERM) or "idle": idle(typed), which is called each 500 ms (or
- *     `every_ms`) while nobody types, with the line as it stands, has returned true; (if it
- *     returns false and true it has written a line, and the one that is typed is shown again)
+ *     "terminated" (SIGTERM) or "idle": idle(), which is called each 500 ms (or `every_ms`)
+ *     while nobody types, has returned true; (if it returns false and true it has written a
+ *     line, and the one that is typed is shown again)
  * complete(function) sets what is asked when TAB is pressed: with the text before the
  *     cursor and where in it the last word begins, it returns a list of what that word
  *     may become

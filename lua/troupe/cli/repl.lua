@@ -49,8 +49,8 @@ local function read_text(session, screen, state)
   repeat
     state.goes_on = text ~= nil
     local title = text and MORE or TITLE
-    local typed_line, because = prompt.read(title, function(so_far)
-      local wrote = screen:above(title, so_far, function() session:listen() end)
+    local typed_line, because = prompt.read(title, function()
+      local wrote = screen:above(function() session:listen() end)
       return session.runner.signal ~= nil, wrote
     end, EVERY_MS)
     if not typed_line then

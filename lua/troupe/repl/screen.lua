@@ -3,15 +3,14 @@
 --- ```lua
 --- local screen = Screen.new()
 --- screen:line("out", "hello")
---- local wrote = screen:above("repl> ", "ask bo", function() screen:line("out", "beside it") end)
+--- local wrote = screen:above(function() screen:line("out", "beside it") end)
 --- ```
 local show = require "troupe.cli.show"
-local tools = require "troupe.tools"
 
 ---@class repl.Screen
 ---@field paint fun(colour: string, text: string): string  for standard error
 ---@field paint_out fun(colour: string, text: string): string
----@field private typed string?  the line in hand with its prompt, as long as it stands there
+---@field private typed boolean?  there is a line in hand where the cursor is
 local Screen = {}
 Screen.__index = Screen
 
@@ -19,11 +18,10 @@ function Screen.new()
   return setmetatable({ paint = show.painter(show.STDERR), paint_out = show.painter(show.STDOUT) }, Screen)
 end
 
---- Takes the line in hand away, or if it has several rows goes below it.
-local function make_room(typed)
-  local columns = tools.terminal_size() or 80
-  local fits = (utf8.len(typed) or #typed) < columns and os.getenv("TERM") ~= "dumb"
-  io.stdout:write(fits and "\r\27[K" or "\n")
+--- Takes the row of the line in hand away; it is shown again below. Of a line of several
+--- rows the first ones stay, for nobody knows how many they are.
+local function make_room()
+  io.stdout:write(os.getenv("TERM") ~= "dumb" and "\r\27[K" or "\n")
   io.stdout:flush()
 end
 
@@ -33,8 +31,8 @@ end
 ---@return boolean written
 function Screen:line(stream, text)
   if self.typed then
-    make_room(self.typed)
-    self.typed = nil
+    make_room()
+    self.typed = false
   end
   local file = stream == "out" and io.stdout or io.stderr
   return (file:write(text, "\n") and file:flush()) ~= nil
@@ -52,15 +50,13 @@ end
 
 --- Runs a function that may write while a line is being typed. True: it has, and the
 --- line is to be shown again.
----@param prompt string
----@param typed string
 ---@param body fun()
 ---@return boolean wrote
-function Screen:above(prompt, typed, body)
-  self.typed = prompt .. typed
+function Screen:above(body)
+  self.typed = true
   body()
-  local wrote = self.typed == nil
-  self.typed = nil
+  local wrote = not self.typed
+  self.typed = false
   return wrote
 end
 
