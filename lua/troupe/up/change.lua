@@ -12,6 +12,7 @@ local hosts = require "troupe.cli.hosts"
 local json = require "troupe.json"
 local topology = require "troupe.topology"
 
+local SIGNAL_OF = { [130] = "INT", [143] = "TERM" } -- that a connection has met
 local PATIENCE = 60 -- seconds for a node to do what it is told: an on_start may take long
 
 local Change = {}
@@ -193,6 +194,10 @@ local function ask(session, node, message_type, message)
     return is_open ~= false
   end, PATIENCE)
   session.listening = nil
+  if SIGNAL_OF[connection.code] then -- it was for us, and took its way
+    session:told_to_end(SIGNAL_OF[connection.code])
+    return nil, "all is to end"
+  end
   if not over then return nil, ("it has not answered in %d s"):format(PATIENCE) end
   if connection.code ~= 0 then
     return nil, connection.why and connection.why ~= "" and connection.why or "it gave no answer"

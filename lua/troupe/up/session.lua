@@ -86,6 +86,18 @@ function Session:forward(signal)
   end
 end
 
+--- Somebody wants it to end: in order, or if that was said before at once.
+---@param signal "INT"|"TERM"
+function Session:told_to_end(signal)
+  if self.phase == "stopping" then
+    self:say(("SIG%s once more: stopping at once"):format(signal), "warn")
+    self:hurry(CODE_AT_ONCE[signal])
+  else
+    self:say(("SIG%s: stopping, the last node first"):format(signal))
+    self:stop(CODE_OF[signal])
+  end
+end
+
 local take = {}
 
 function take.line(self, event)
@@ -106,12 +118,8 @@ function take.signal(self, event)
     self:say("SIGHUP: the scripts are reloaded, and the topology is read again")
     self:forward("HUP")
     self.pending = self.options.text ~= nil
-  elseif self.phase == "stopping" then
-    self:say(("SIG%s once more: stopping at once"):format(event.name), "warn")
-    self:hurry(CODE_AT_ONCE[event.name])
   else
-    self:say(("SIG%s: stopping, the last node first"):format(event.name))
-    self:stop(CODE_OF[event.name])
+    self:told_to_end(event.name)
   end
 end
 
