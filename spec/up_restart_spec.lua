@@ -112,7 +112,7 @@ for _, way in ipairs(topologies.WAYS) do
 
     it("goes on when it is killed while it starts, at first and later", function()
       touch("slow")
-      local up = place:up("pair.lua", flag, "--shutdown", "2s")
+      local up = place:up("pair.lua", "--shutdown", "2s", flag)
       up:line("starting slowly")
       assert(os.execute(("pkill -KILL -P $(pgrep -f '^[^ ]*troupe up %s')"):format(place:at("pair.lua"))))
       up:line(node .. " was killed while it started; it is started again in 100 ms")

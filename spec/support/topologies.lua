@@ -59,10 +59,15 @@ function Place:write(name, text)
   assert(os.rename(self:at(name) .. "~", self:at(name)))
 end
 
---- The words that run `troupe COMMAND FILE FLAGS...`.
+--- The words that run `troupe COMMAND FILE FLAGS...`. Without a budget of its own for the
+--- end `up` has one that a slow machine does not use up.
 ---@return string[]
 function Place:words(command, name, ...)
-  return process.troupe { command, name == "-" and name or self:at(name), ... }
+  local words = process.troupe { command, name == "-" and name or self:at(name), ... }
+  if command == "up" and not table.concat(words, " "):find("--shutdown", 1, true) then
+    table.move({ "--shutdown", "40s" }, 1, 2, #words + 1, words)
+  end
+  return words
 end
 
 --- `troupe COMMAND FILE FLAGS...` to its end.

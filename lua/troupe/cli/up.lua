@@ -145,6 +145,10 @@ local function run_node(plans, options, file, held_about)
   held_about.nodes, held_about.node = { plan.node }, plan.node
   local held <close>, reason = presence.hold(held_about)
   if not held then return EXIT_FAILED, reason end
+  if options.shutdown then
+    plan.options.limits = plan.options.limits or {}
+    plan.options.limits.shutdown = options.shutdown
+  end
   return require("troupe.up.host").run(plan, host_options(options))
 end
 
