@@ -234,6 +234,7 @@ local SCRIPTS = {
 -- The same shop, with what its scripts need, at ports that are free.
 local OPEN_SHOP = SHOP:gsub('"till.lua"', '"till.lua", config = { shelf = ref "shelf", store = ref "store@back" }')
   :gsub('"store.lua"', '"store.lua", config = { bank = ref "bank" }')
+  :gsub('bind = "tcp://127.0.0.1:5001",', '%0 after = "back",')
   :gsub("5001", "PORT1"):gsub("5002", "PORT2"):gsub("5010", "PORT3")
 
 local function by_id(list)
