@@ -69,6 +69,17 @@ static int options_nearest(lua_State *L)
     return 1;
 }
 
+/* hint(word, names) -> " (did you mean 'max'?)", or "" if none is near. */
+static int options_hint(lua_State *L)
+{
+    options_nearest(L);
+    if (lua_isnil(L, -1))
+        lua_pushliteral(L, "");
+    else
+        lua_pushfstring(L, " (did you mean '%s'?)", lua_tostring(L, -1));
+    return 1;
+}
+
 /* seconds(duration) -> a float, or nil. */
 static int options_seconds(lua_State *L)
 {
@@ -143,6 +154,7 @@ int api_options_open(lua_State *L)
         { "spawn", options_spawn },
         { "check", options_check },
         { "nearest", options_nearest },
+        { "hint", options_hint },
         { "seconds", options_seconds },
         { "bytes", options_bytes },
         { "endpoint", options_endpoint },

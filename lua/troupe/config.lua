@@ -19,6 +19,7 @@
 ---
 --- Whatever is wrong raises, at no line; in on_start that ends the actor.
 local Kinds = require "troupe.config_kinds"
+local options = require "troupe.options"
 
 local Config = {}
 
@@ -59,7 +60,7 @@ end
 local function check_names(given, fields, part)
   for _, name in ipairs(sorted_names(given)) do
     if not fields[name] then
-      error(("config%s has no '%s'%s"):format(part and "." .. part or "", name, Kinds.hint(name, sorted_names(fields))), 0)
+      error(("config%s has no '%s'%s"):format(part and "." .. part or "", name, options.hint(name, sorted_names(fields))), 0)
     end
   end
 end

@@ -16,15 +16,6 @@ function Kinds.shown(value)
   return "a " .. type(value)
 end
 
---- " (did you mean 'max'?)" for a word that is near one of these; else "".
----@param word string
----@param words string[]
----@return string
-function Kinds.hint(word, words)
-  local meant = options.nearest(word, words)
-  return meant and (" (did you mean '%s'?)"):format(meant) or ""
-end
-
 --- The shortest and the longest wait, in seconds, of "100ms..5s" or of one duration; else nil.
 ---@param value any
 ---@return number? least
@@ -110,7 +101,7 @@ function readers.word(value, field)
   local expected = "one of " .. table.concat(field.words, ", ")
   if type(value) ~= "string" then return nil, expected end
   if has(field.words, value) then return value end
-  return nil, { expected = expected, hint = Kinds.hint(value, field.words) }
+  return nil, { expected = expected, hint = options.hint(value, field.words) }
 end
 
 function readers.words(value, field)
@@ -119,7 +110,7 @@ function readers.words(value, field)
   for _, word in ipairs(value) do
     if type(word) ~= "string" then return nil, { expected = expected, value = word } end
     if not has(field.words, word) then
-      return nil, { expected = expected, value = word, hint = Kinds.hint(word, field.words) }
+      return nil, { expected = expected, value = word, hint = options.hint(word, field.words) }
     end
     set[word] = true
   end
@@ -140,7 +131,7 @@ function readers.route(value, field)
   local name, looked_at = value:match("^([^:]*):(.*)$")
   name = name or value
   local looks = field.routes[name]
-  if looks == nil then return nil, { expected = expected, hint = Kinds.hint(name, plain) } end
+  if looks == nil then return nil, { expected = expected, hint = options.hint(name, plain) } end
   if looks and (looked_at or "") == "" then
     return nil, ("'%s' with the field that it looks at, as \"%s:id\","):format(name, name)
   end

@@ -9,6 +9,7 @@
 ---                              --> nil, "remove: there is no actor 'limts' here (did you mean 'limits'?)"
 --- ```
 local Kinds = require "troupe.config_kinds"
+local options = require "troupe.options"
 
 local Node = {}
 
@@ -61,7 +62,7 @@ end
 
 local function check_keys(value, known, what)
   for _, name in ipairs(sorted(check_table(value, what))) do
-    if not known[name] then refuse("%s has no '%s'%s", what, name, Kinds.hint(name, sorted(known))) end
+    if not known[name] then refuse("%s has no '%s'%s", what, name, options.hint(name, sorted(known))) end
   end
 end
 
@@ -212,7 +213,7 @@ function Node.changes(msg, known)
     local function check_known(name, what)
       check_name(name, what)
       if not known[name] then
-        refuse("%s: there is no actor '%s' here%s", what, name, Kinds.hint(name, sorted(known)))
+        refuse("%s: there is no actor '%s' here%s", what, name, options.hint(name, sorted(known)))
       end
       if gone[name] then refuse("%s: '%s' is removed as well", what, name) end
       return name

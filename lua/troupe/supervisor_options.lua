@@ -64,7 +64,7 @@ local function check_keys(given, names, what)
   table.sort(keys)
   for _, key in ipairs(keys) do
     if not known[key] then
-      refuse("%s has no '%s'%s", what, key, Kinds.hint(key, names))
+      refuse("%s has no '%s'%s", what, key, options.hint(key, names))
     end
   end
 end
@@ -74,7 +74,7 @@ local function one_of(value, words, what)
     if value == word then return word end
   end
   refuse("%s is \"%s\" or \"%s\", not %s%s", what, table.concat(words, "\", \"", 1, #words - 1), words[#words],
-         shown(value), type(value) == "string" and Kinds.hint(value, words) or "")
+         shown(value), type(value) == "string" and options.hint(value, words) or "")
 end
 
 local function read_backoff(value)

@@ -123,13 +123,19 @@ function topology.load(path)
   return reading.read(text, { name = path, folder = path:match("^(.*)/[^/]*$") or (path:find("^/") and "/" or ".") })
 end
 
+--- What a problem says, without where: `there is no word 'nod' (did you mean 'node'?)`.
+---@param problem troupe.topology.Problem
+---@return string
+function topology.text(problem)
+  return problem.text .. (problem.hint and (" (%s)"):format(problem.hint) or "")
+end
+
 --- A problem as a line for people: `market.lua:12: there is no word 'nod' (did you mean 'node'?)`.
 ---@param problem troupe.topology.Problem
 ---@return string
 function topology.line(problem)
-  return ("%s:%s %s%s%s"):format(problem.file, problem.line > 0 and problem.line .. ":" or "",
-    problem.severity == "warning" and "warning: " or "", problem.text,
-    problem.hint and (" (%s)"):format(problem.hint) or "")
+  return ("%s:%s %s%s"):format(problem.file, problem.line > 0 and problem.line .. ":" or "",
+    problem.severity == "warning" and "warning: " or "", topology.text(problem))
 end
 
 --- What to start, in that order: each node's part.

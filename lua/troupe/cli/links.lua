@@ -73,10 +73,8 @@ end
 
 --- What is wrong with a name that nobody has.
 local function explain_stranger(link, name, names)
-  local meant = options.nearest(name, names)
   return ("--link '%s': no actor here is named '%s'%s; there %s %s"):format(
-    link.text, name, meant and (" (did you mean '%s'?)"):format(meant) or "", #names == 1 and "is" or "are",
-    table.concat(names, ", "))
+    link.text, name, options.hint(name, names), #names == 1 and "is" or "are", table.concat(names, ", "))
 end
 
 --- A field that is as yet unused, for advice.

@@ -60,8 +60,8 @@ local function external_named(model, name)
     end
     table.insert(names, external.name)
   end
-  local near = options_of.nearest(name, names)
-  return nil, ("%s has no external '%s'%s"):format(model.file, name, near and (" (did you mean '%s'?)"):format(near)
+  local hint = options_of.hint(name, names)
+  return nil, ("%s has no external '%s'%s"):format(model.file, name, hint ~= "" and hint
     or #names > 0 and (": there is " .. table.concat(names, ", ")) or "; it has none at all")
 end
 

@@ -1,6 +1,7 @@
 --- `troupe up TOPOLOGY`: starts a process for each node, and keeps them alive.
 local check = require "troupe.topology.check"
 local dry = require "troupe.up.dry"
+local options_of = require "troupe.options"
 local presence = require "troupe.up.presence"
 local run = require "troupe.cli.run"
 local show = require "troupe.cli.show"
@@ -81,8 +82,7 @@ local function one_node(plans, name, file)
     if plan.node == name then return plan end
     names[i] = plan.node
   end
-  local near = require("troupe.options").nearest(name, names)
-  return nil, ("%s has no node '%s'%s; there %s %s"):format(file, name, near and (" (did you mean '%s'?)"):format(near) or "",
+  return nil, ("%s has no node '%s'%s; there %s %s"):format(file, name, options_of.hint(name, names),
     #names == 1 and "is" or "are", table.concat(names, ", "))
 end
 

@@ -46,8 +46,7 @@ What there is:
 local function known(session, word)
   local names = session.sketch:names()
   for _, list in ipairs { line.COMMANDS, line.DECLARATIONS } do table.move(list, 1, #list, #names + 1, names) end
-  local meant = options.nearest(word, names)
-  return meant and (" (did you mean '%s'?)"):format(meant) or ""
+  return options.hint(word, names)
 end
 
 local function usage(text)
@@ -258,8 +257,8 @@ function run.check(session)
   end
   local problems = session.sketch:problems()
   for _, problem in ipairs(problems) do
-    session.screen:line("out", ("%s%s%s"):format(problem.severity == "warning" and "warning: " or "",
-      show.printable(problem.text), problem.hint and (" (%s)"):format(problem.hint) or ""))
+    session.screen:line("out", (problem.severity == "warning" and "warning: " or "")
+      .. show.printable(topology.text(problem)))
   end
   if #problems == 0 then session.screen:note "nothing is wrong with it" end
   return check.code(problems) == 0

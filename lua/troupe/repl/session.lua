@@ -15,6 +15,7 @@ local line = require "troupe.repl.line"
 local looking = require "troupe.cli.looking"
 local security = require "troupe.cli.security"
 local show = require "troupe.cli.show"
+local topology = require "troupe.topology"
 local trace = require "troupe.cli.trace"
 
 local NAME = "repl" -- of its host, and of a topology that was never loaded or saved
@@ -128,7 +129,7 @@ end
 function Session:tell_findings(problems)
   local found = {}
   for _, problem in ipairs(problems) do
-    local text = problem.text .. (problem.hint and (" (%s)"):format(problem.hint) or "")
+    local text = topology.text(problem)
     found[text] = true
     if not self.found[text] then
       self.screen:line("err", self.screen.paint("yellow", "check: " .. show.printable(text)))
@@ -143,7 +144,7 @@ function Session:refuses_scripts(edit, problems, scripts)
   for _, name in ipairs(edit.actors) do bad = bad or not scripts[name] end
   if bad then
     for _, problem in ipairs(problems) do
-      local text = problem.text .. (problem.hint and (" (%s)"):format(problem.hint) or "")
+      local text = topology.text(problem)
       if problem.severity == "error" and not self.found[text] then self.screen:failure(text) end
     end
   end
@@ -222,7 +223,7 @@ end
 --- Problems of reading; of several lines that were typed it is said which.
 function Session:tell_problems(problems, several)
   for _, problem in ipairs(problems) do
-    local text = problem.text .. (problem.hint and (" (%s)"):format(problem.hint) or "")
+    local text = topology.text(problem)
     if several and problem.line > 0 then text = ("line %d: %s"):format(problem.line, text) end
     if problem.severity == "error" then self.screen:failure(text) else self.screen:note(text) end
   end

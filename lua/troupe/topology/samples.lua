@@ -99,9 +99,8 @@ function look(shape, message, path, faults)
   end
   table.sort(strangers)
   for _, name in ipairs(strangers) do
-    local near = options.nearest(name, names_of(shape))
     table.insert(faults, { field = path .. name, kind = "unknown",
-                           text = "unknown field" .. (near and (" (did you mean '%s'?)"):format(near) or "") })
+                           text = "unknown field" .. options.hint(name, names_of(shape)) })
   end
   for _, name in ipairs(names_of(shape)) do
     local field, value = shape[name], message[name]

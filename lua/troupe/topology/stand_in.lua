@@ -125,9 +125,8 @@ function StandIn:choose(name)
       return true
     end
   end
-  local near = options.nearest(name, names)
-  return nil, ("no link has %s among the answers of '%s'%s"):format(name, self.external.name,
-    near and (" (did you mean '%s'?)"):format(near)
+  local hint = options.hint(name, names)
+  return nil, ("no link has %s among the answers of '%s'%s"):format(name, self.external.name, hint ~= "" and hint
     or #names > 0 and (": there are " .. table.concat(names, ", ")) or ", nor any other")
 end
 
@@ -149,9 +148,8 @@ function StandIn:fix(set)
   end
   for name in pairs(set) do
     if not fits[name] and (faults[name] or not takes_all) then
-      local near = options.nearest(name, names)
       return nil, faults[name] or ("'%s' answers with no field '%s'%s"):format(self.external.name, name,
-        near and (" (did you mean '%s'?)"):format(near) or "")
+        options.hint(name, names))
     end
   end
   self.set = set
@@ -195,12 +193,11 @@ function StandIn:nobody()
 end
 
 local function unknown_type(self, type_name)
-  local near = options.nearest(type_name, self:types())
   return {
     reason = ("Unknown message type: %s%s"):format(type_name,
       self.language == "python" and ". Did you register it with @register_message?" or ""),
     notes = { ("no link sends %s to '%s'%s"):format(type_name, self.external.name,
-      near and (" (did you mean '%s'?)"):format(near) or "") },
+      options.hint(type_name, self:types())) },
   }
 end
 
