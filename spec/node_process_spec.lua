@@ -102,7 +102,7 @@ describe("troupe node", function()
     assert.same({ "a", "b" }, stops)
 
     host = node { planned "a", planned("b", { awaits = "Go" }) }
-    host:line "a starts"
+    host:line "b awaits Go"
     ended = host:stop "TERM"
     assert.equal(0, ended.code)
     assert.matches('"failed": ".*actor \'b\'', ended.out) -- its on_start fails, or the node is told first

@@ -5,7 +5,10 @@ local Noded = { mailbox = { limit = 4 } }
 function Noded:on_start(msg)
   local config = self.config
   if config.sleeps then actor.sleep(config.sleeps) end
-  if config.awaits then assert(actor.receive(config.awaits, { timeout = "1h" })) end
+  if config.awaits then
+    print(actor.name .. " awaits " .. config.awaits)
+    assert(actor.receive(config.awaits, { timeout = "1h" }))
+  end
   if config.looks_for then assert(actor.lookup(config.looks_for, { wait = "1s" })) end
   if config.asks then assert(config.asks:ask("Ping")) end
   if config.fails then error(config.fails, 0) end
