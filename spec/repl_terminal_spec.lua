@@ -6,7 +6,7 @@ local PONG = [[
 local Pong = {}
 function Pong:on_ping(msg, env) env:reply("Pong", msg) end
 function Pong:on_line(msg) print("line " .. msg.n) end
-function Pong:on_hold(_, env) self.held = env:defer() end
+function Pong:on_hold(_, env) self.held = env:defer() print("it is held") end
 return Pong
 ]]
 
@@ -56,7 +56,7 @@ describe("troupe repl at a terminal", function()
     play {
       "expect repl> ", 'send actor "pong" { "pong.lua" }\\r', "expect pong runs",
       "expect repl> ", "send watch\\r", "expect watching all messages",
-      "expect repl> ", "send ask pong Hold\\r", "expect Hold", "send \\x03", "expect given up",
+      "expect repl> ", "send ask pong Hold\\r", "expect it is held", "send \\x03", "expect given up",
       "expect repl> ", "send pong Ping n:=1\\r", 'expect Pong {"n": 1}', "expect repl> ", "send :quit\\r",
     }
   end)
