@@ -2,34 +2,9 @@
 -- played here with the real program, line by line.
 local process = require "spec.support.process"
 local program = require "spec.support.program"
+local session = require "spec.support.session"
 
 local EXAMPLE = "examples/reload"
-
--- The steps of the blocks marked `session`: which terminal, what is typed there, or seen.
-local function read_session()
-  local steps = {}
-  local file <close> = assert(io.open(EXAMPLE .. "/session.md"))
-  for block in file:read("a"):gmatch("\n```session\n(.-)\n```") do
-    for line in (block .. "\n"):gmatch("(.-)\n") do
-      local terminal, kind, text = line:match("^([12])([$ ]) (.*)$")
-      assert(terminal, "in no terminal: " .. line)
-      table.insert(steps, { terminal = terminal, typed = kind == "$" and text, seen = kind == " " and text })
-    end
-  end
-  return steps
-end
-
--- Columns are as wide as what is in them, which differs.
-local function narrow(line)
-  return (line:gsub(" +", " "):gsub(" $", ""))
-end
-
-local function assert_seen(expected, line, typed)
-  local pattern = narrow(expected):gsub("%p", "%%%0"):gsub("%%%.%%%.%%%.", ".*")
-  if not narrow(line):find("^" .. pattern .. "$") then
-    error(("after '%s' one should see:\n  %s\nand not:\n  %s"):format(typed, expected, line), 2)
-  end
-end
 
 describe("examples/reload", function()
   local folder
@@ -81,15 +56,15 @@ describe("examples/reload", function()
     end
 
     local see = {}
-    see["1"] = function(expected) assert_seen(expected, host:line(), typed) end
+    see["1"] = function(expected) session.assert_seen(expected, host:line(), typed) end
     see["2"] = function(expected)
       local line, rest = left:match("^(.-)\n(.*)$")
-      assert_seen(expected, line or "(nothing)", typed)
+      session.assert_seen(expected, line or "(nothing)", typed)
       left = rest
     end
 
     local played = 0
-    for _, step in ipairs(read_session()) do
+    for _, step in ipairs(session.read(EXAMPLE .. "/session.md")) do
       if step.typed then
         nothing_left()
         typed = step.typed

@@ -10,25 +10,27 @@ local REPORT_EACH = 10
 
 local Sink = {}
 
--- The numbers in the file. Its last line may be a part of one.
-local function read(path)
-  local known, count = {}, 0
+-- The text of the file without a last line that is cut, from which it is freed.
+local function recover(path)
   local file <close> = io.open(path)
   local text = file and file:read("a") or ""
-  for number in text:gmatch("(%d+) %d+\n") do
-    number = math.tointeger(number)
-    if not known[number] then count = count + 1 end
-    known[number] = true
+  local whole = text:gsub("[^\n]+$", "")
+  if whole ~= text then
+    local copy <close> = assert(io.open(path .. ".new", "w"))
+    assert(copy:write(whole) and copy:flush())
+    assert(os.rename(path .. ".new", path))
   end
-  return known, count, text:find("[^\n]$") ~= nil
+  return whole
 end
 
 function Sink:on_start()
-  local cut
-  self.known, self.count, cut = read(self.config.file)
+  self.known, self.count = {}, 0
+  for number in recover(self.config.file):gmatch("(%d+) %d+\n") do
+    self.known[math.tointeger(tonumber(number))] = true
+    self.count = self.count + 1
+  end
   self.file = assert(io.open(self.config.file, "a"))
-  self.file:setvbuf("line") -- a whole line, or nothing, is handed to the system
-  if cut then self.file:write("\n") end
+  self.file:setvbuf("line") -- a whole line is handed to the system at a time
   if self.count > 0 then print(self.count .. " are there from before") end
 end
 
