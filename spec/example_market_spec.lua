@@ -190,6 +190,23 @@ for _, way in ipairs(topologies.WAYS) do
   end)
 end
 
+describe("examples/market/pricer.py", function()
+  it_with_python("takes exactly the fields that market.lua says, and rejects all else", function()
+    start("python3 pricer.py"):line("pricer ready at")
+    local function ask(...)
+      local ended = place:ask("pricer", 3, ...)
+      return ended.out .. ended.err
+    end
+    assert.equal('Price {"price": 4.0, "symbol": "ZETA"}\n', ask("PriceReq", "symbol=ZETA"))
+    assert.equal("troupe: Bad field 'note' in PriceReq: unknown field\n", ask("PriceReq", "symbol=ZETA", "note=x"))
+    assert.equal("troupe: Bad field 'symbol' in PriceReq: missing\n", ask("PriceReq"))
+    assert.equal("troupe: Bad field 'symbol' in PriceReq: str expected\n", ask("PriceReq", "symbol:=7"))
+    assert.equal("troupe: there is no price for GOLD\n", ask("PriceReq", "symbol=GOLD"))
+    assert.equal("troupe: Unknown message type: Quote\n", ask("Quote"))
+    assert.equal("troupe: Actor 'nobody' not found\n", place:ask("nobody", 3, "PriceReq").err)
+  end)
+end)
+
 describe("an actor of examples/market", function()
   local stage
   before_each(function() stage = Stage.new() end)

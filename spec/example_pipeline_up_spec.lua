@@ -2,9 +2,10 @@
 -- item arrives all the same, and once, and then the topology ends by itself.
 local process = require "spec.support.process"
 local topologies = require "spec.support.topologies"
+local Stage = require "troupe.stage"
 
 local TOPOLOGY = "examples/pipeline_up/pipeline.lua"
-local ITEMS = 200 -- at 50 ms in three workers: there is time enough to kill somebody
+local ITEMS = 150 -- at 50 ms in three workers: there is time enough to kill somebody
 
 local place
 before_each(function() place = topologies.make {} end)
@@ -100,4 +101,34 @@ describe("examples/pipeline_up", function()
       assert_all_there(7)
     end)
   end
+end)
+
+describe("the source of examples/pipeline_up", function()
+  -- Stands for the group, its worker and the sink. Of each type the first is lost.
+  local OTHERS = [[
+    function on_start(self) self.items, self.ends = {}, 0 end
+    function on_item(self, msg, env)
+      self.items[msg.number] = (self.items[msg.number] or 0) + 1
+      if msg.number > 1 or self.items[1] == 2 then env.from:send("Stored", msg) end
+    end
+    function on_end(self, _, env)
+      self.ends = self.ends + 1
+      if self.ends == 1 then env:defer() self.lost = env else env:reply("Ended") end
+    end
+    function on_get(self, _, env) env:reply("Got", { items = self.items, ends = self.ends }) end ]]
+
+  it("sends again what was not confirmed, and asks again who does not say that it ends", function()
+    local stage = Stage.new()
+    local others = stage:spawn { source = OTHERS, name = "others" }
+    local source = stage:spawn("examples/pipeline_up/source.lua",
+                               { count = "4", window = 2, group = others, workers = { others }, sink = others })
+    stage:advance("900ms")
+    assert.same({ items = { 1, 1, 1, 1 }, ends = 0 }, stage:ask(others, "Get"))
+    stage:advance("600ms")
+    assert.same({ "4 items are stored, 1 were sent again" }, stage:output())
+    stage:advance("2s")
+    assert.same({ items = { 2, 1, 1, 1 }, ends = 3 }, stage:ask(others, "Get")) -- one lost, then the worker's, the sink's
+    assert.falsy(stage:send(source, "Look"))
+    stage:close()
+  end)
 end)
