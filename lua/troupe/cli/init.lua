@@ -6,9 +6,9 @@
 --- ```
 ---
 --- Each command is a module beside this one: `define(parser)` says what it
---- takes, `run(options)` does it and returns the exit code.
-local argparse = require "argparse"
-local completion = require "troupe.cli.completion"
+--- takes, `run(options)` does it and returns the exit code. One is loaded when it is
+--- looked for, so that a command waits for no other: much of the time that a node of a
+--- topology takes to start is the loading of Lua.
 local port = require "troupe.port"
 local show = require "troupe.cli.show"
 
@@ -99,11 +99,21 @@ local function show_version()
 end
 
 local function show_completion(_, _, shell)
-  io.write(completion.scripts[shell])
+  io.write(require "troupe.cli.completion".scripts[shell])
   error({ code = EXIT_OK }, 0)
 end
 
-local function make_parser(commands)
+-- By name; each is loaded when it is looked for.
+local commands = setmetatable({}, {
+  __index = function(self, name)
+    self[name] = require("troupe.cli." .. (MODULE_OF[name] or name))
+    return self[name]
+  end,
+})
+
+---@param names string[]  of the commands that it is to know
+local function make_parser(names)
+  local argparse = require "argparse"
   local parser = argparse("troupe")
     :description "Runs actors written as Lua scripts."
     :epilog(EPILOG)
@@ -113,8 +123,8 @@ local function make_parser(commands)
     :help_max_width(80)
   parser:flag("--version", "Print the version and exit."):action(show_version)
   parser:option("--completion", "Print the script that completes command lines: source it."):argname "SHELL"
-    :choices(completion.SHELLS):action(show_completion)
-  for _, name in ipairs(COMMANDS) do
+    :choices(require "troupe.cli.completion".SHELLS):action(show_completion)
+  for _, name in ipairs(names) do
     commands[name].define(parser:command(name))
   end
   parser:add_help_command()
@@ -138,17 +148,26 @@ local function pcall_without_exit(body, ...)
   return table.unpack(results, 1, results.n)
 end
 
-local function parse(commands, arguments)
+-- The commands that arguments may be about: all, unless one of them stands first.
+local function names_for(arguments)
+  if arguments[1] == "--version" and not arguments[2] then return {} end
+  for _, name in ipairs(COMMANDS) do
+    if name == arguments[1] then return { name } end
+  end
+  return COMMANDS
+end
+
+local function parse(arguments)
   local before, after = split(arguments)
   if has_no_command(before[1] or "--") then
     local evaluate = require "troupe.cli.evaluate"
-    local parser = evaluate.define(argparse("troupe"))
+    local parser = evaluate.define(require "argparse"("troupe"))
     parser.error = raise_usage
     local options = evaluate.parse(parser, before)
     options.arguments = after
     return evaluate, options
   end
-  local options = make_parser(commands):parse(before)
+  local options = make_parser(names_for(before)):parse(before)
   options.arguments = after
   return commands[options.command], options
 end
@@ -160,10 +179,6 @@ return function(arguments)
     io.stderr:write(SHORT_HELP)
     return EXIT_USAGE
   end
-  local commands = {}
-  for _, name in ipairs(COMMANDS) do
-    commands[name] = require("troupe.cli." .. (MODULE_OF[name] or name))
-  end
   if arguments[1] == "test" then -- its options are busted's
     return commands.test.run(table.move(arguments, 2, #arguments, 1, {}))
   end
@@ -172,10 +187,10 @@ return function(arguments)
     return require("troupe.cli.node").run(table.move(arguments, 2, #arguments, 1, {}))
   end
   if arguments[1] == "complete" then -- what a shell's script asks
-    return require "troupe.cli.complete".run(make_parser(commands), table.move(arguments, 2, #arguments, 1, {}))
+    return require "troupe.cli.complete".run(make_parser(COMMANDS), table.move(arguments, 2, #arguments, 1, {}))
   end
 
-  local ok, command, options = pcall_without_exit(parse, commands, arguments)
+  local ok, command, options = pcall_without_exit(parse, arguments)
   if not ok then
     local ending = command
     if type(ending) ~= "table" then
