@@ -71,14 +71,12 @@ for _, way in ipairs(topologies.WAYS) do
     it("begins by `after`, speaks, answers from outside, ends the other way round", function()
       make_market()
       local up = place:up("market.lua", flag)
-      up:line("book begins")
-      up:line("feed begins")
-      topologies.await(up, { "market is up", "first tick" })
+      local _, read = topologies.await(up, { "book begins", "feed begins", "market is up", "first tick" })
+      assert.matches("book begins.*feed begins", table.concat(read, "\n"))
       assert.equal('Pong {"from": "book"}\n', place:ask("book", 2, "Ping").out)
       local ended = up:stop("INT")
       assert.equal(130, ended.code)
-      local feed, book = ended.out:find("feed ends", 1, true), ended.out:find("book ends", 1, true)
-      assert.truthy(feed and book and feed < book, ended.out)
+      assert.matches("feed ends.*book ends", ended.out)
       assert.matches("market is down\n$", ended.out)
     end)
 
@@ -137,8 +135,7 @@ describe("what troupe up writes", function()
       return topology "wide" { node "a" { actor "book" { "book.lua" } },
                                node "a_long_name" { actor "other" { "book.lua" } } }]] }
     local up = place:up("wide.lua")
-    assert.equal("a           | book begins", up:line("book begins"))
-    assert.equal("a_long_name | book begins", up:line("book begins"))
+    topologies.await(up, { "a           | book begins", "a_long_name | book begins" })
     up:stop("TERM")
   end)
 
@@ -294,6 +291,44 @@ describe("troupe up", function()
       assert.matches(why, ended.err, 1, true)
     end
     assert.equal(2, process.run(place:words("up", "-", "-w"), { input = "" }).code)
+  end)
+end)
+
+describe("the start of a topology", function()
+  -- Starts only when somebody else answers.
+  local ASKER = [[
+    return { on_start = function(self)
+      repeat local answer = self.config.other:ask("Ping", nil, { timeout = "1s" }) until answer
+      print("asker begins")
+    end }
+  ]]
+
+  it("is at the same time for nodes of which none comes after another", function()
+    make { ["asker.lua"] = ASKER, ["book.lua"] = BOOK, ["pair.lua"] = [[
+      return topology "pair" {
+        node "first" { bind = ":PORT1", actor "asker" { "asker.lua", config = { other = ref "book" } } },
+        node "second" { bind = ":PORT2", actor "book" { "book.lua" } },
+      }
+    ]] }
+    local up = place:up("pair.lua")
+    topologies.await(up, { "book begins", "asker begins", "pair is up: 2 nodes" })
+    assert.equal(0, up:stop("TERM").code)
+  end)
+
+  it("is over for all when one of them cannot start", function()
+    make { ["asker.lua"] = ASKER, ["book.lua"] = BOOK, ["broken.lua"] = [[return { on_start = function() error("no luck", 0) end }]], ["trio.lua"] = [[
+      return topology "trio" {
+        node "stuck" { bind = ":PORT1", actor "asker" { "asker.lua", config = { other = ref "silent" } } },
+        node "broken" { bind = ":PORT2", actor "broken" { "broken.lua" } },
+        node "later" { bind = ":PORT3", after = "stuck", actor "never" { "book.lua" } },
+        external "silent" { "tcp://127.0.0.1:PORT4", from = "troupe" },
+      }
+    ]] }
+    local ended = place:run("up", "trio.lua")
+    assert.equal(1, ended.code)
+    assert.matches("up       | broken cannot start: .*no luck", ended.err)
+    assert.matches("trio is down\n$", ended.err)
+    assert.is_nil(ended.out:find("begins", 1, true))
   end)
 end)
 

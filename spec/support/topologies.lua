@@ -98,6 +98,7 @@ end
 ---@param up process.Child
 ---@param texts string[]
 ---@return string[] lines  as the texts
+---@return string[] read   all, in the order in which they came
 function topologies.await(up, texts)
   local lines, missing, read = {}, #texts, {}
   while missing > 0 do
@@ -110,7 +111,7 @@ function topologies.await(up, texts)
       end
     end
   end
-  return lines
+  return lines, read
 end
 
 --- The process that a line of up's is about.

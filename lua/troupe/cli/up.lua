@@ -17,8 +17,8 @@ local up = {}
 function up.define(command)
   command:summary "Start a topology: a process for each node."
   command:usage "Usage: troupe up TOPOLOGY [options]"
-  command:description("Checks a topology (see 'troupe check'), then starts a process for each of its nodes, in order:"
-                      .. " the next when the one before listens and all its on_start have ended. What nodes print and log"
+  command:description("Checks a topology (see 'troupe check'), then starts a process for each of its nodes:"
+                      .. " each when the nodes that it comes 'after' listen and all their on_start have ended. What nodes print and log"
                       .. " comes with their names in front. A node that dies is started again, after 100 ms, then 200 ms,"
                       .. " to 5 s; one that ends by itself with 0 is done. ^C or 'troupe down' ends them, the last one first.")
   command:epilog("SIGHUP: the nodes reload their scripts, and the topology is read again. With -w that comes by itself: a"

@@ -132,6 +132,10 @@ function Node:exited(event, now)
   end
 end
 
+--- Whether its start is over: it runs, or has ended.
+---@return boolean
+function Node:is_settled() return self.state == "running" or self.state == "ended" end
+
 --- Tells it to end; it does so in its own time.
 function Node:stop()
   if self.child then

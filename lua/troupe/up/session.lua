@@ -191,27 +191,71 @@ function Session:go_on()
   end
 end
 
+-- Inside a job: waits until one of these nodes runs, or has ended.
+function Session:await_one(nodes)
+  local function is_any_settled()
+    for _, node in ipairs(nodes) do
+      if node:is_settled() then return true end
+    end
+    return false
+  end
+  if self:await(is_any_settled, SLOW_START) then return end
+  for _, node in ipairs(nodes) do
+    self:say(("%s is still starting: an on_start takes long"):format(node.name), "warn")
+  end
+  self:await(is_any_settled)
+end
+
 --- Starts a node and waits until it runs: whether it does (or has done its work already).
 ---@param node troupe.up.Node
 ---@return boolean
 function Session:start_node(node)
   node:start(tools.now())
-  local function is_settled() return node.state == "running" or node.state == "ended" end
-  if not self:await(is_settled, SLOW_START) then
-    self:say(("%s is still starting: an on_start takes long"):format(node.name), "warn")
-    self:await(is_settled)
-  end
+  self:await_one { node }
   return node.failure == nil
 end
 
-local function start_all(self)
-  local began = tools.now()
+-- Whether none of the nodes with these names is still to start.
+local function have_started(nodes, names)
+  for _, node in ipairs(nodes) do
+    if names[node.name] and not node:is_settled() then return false end
+  end
+  return true
+end
+
+-- Starts those whose turn it is: which are under way now; nil and the one that could not be started.
+local function start_next(self, after)
+  local under_way = {}
   for _, node in ipairs(self.nodes) do
-    if not self:start_node(node) then
-      self:say(("%s cannot start: %s"):format(node.name, node.failure), "error")
+    if node.state == "waiting" and have_started(self.nodes, after[node.name] or {}) then node:start(tools.now()) end
+    if node.failure then return nil, node end
+    if node.state ~= "waiting" and not node:is_settled() then table.insert(under_way, node) end
+  end
+  return under_way
+end
+
+-- By node, the names of those that it comes after.
+local function order_of(model)
+  local after = {}
+  for _, node in ipairs(model.nodes) do
+    after[node.name] = {}
+    for _, name in ipairs(node.after) do after[node.name][name] = true end
+  end
+  return after
+end
+
+-- Each node starts when those that it comes after run; who waits for nobody at once.
+local function start_all(self)
+  local began, after = tools.now(), order_of(self.options.model)
+  while true do
+    local under_way, failed = start_next(self, after)
+    if failed then
+      self:say(("%s cannot start: %s"):format(failed.name, failed.failure), "error")
       self:stop(EXIT_FAILED)
       return
     end
+    if not under_way[1] then break end
+    self:await_one(under_way)
   end
   self.phase = "running"
   self:say(("%s is up: %d node%s in %.1f s"):format(self.options.model.name, #self.nodes, #self.nodes == 1 and "" or "s",
