@@ -60,6 +60,8 @@ describe("a topology file, to troupe check,", function()
         "'d d' cannot be the name of a node: it has letters, digits, '_', '.' and '-', at most 255" },
       { 'node "e" { actor "e", actor "f" { "a.lua" } },',
         [[actor 'e': its table is missing: write actor "e" { ... }]] },
+      { 'node "f" { actor "g" "a.lua" },',
+        [[actor 'g': its table is missing: write actor "g" { "a.lua" }]] },
     }
     expect_text("return topology 'market' { 'text', node 'n' { 3, actor 'a' { 'a.lua' } } }",
       "market.lua:1: topology 'market': number 1 in it is 'text', where a node, an external or a link is expected",

@@ -97,7 +97,7 @@ describe("troupe check", function()
     local ended = command(one, folder() .. "/three.lua", two)
     assert.equal("one.lua: ok: 1 node, 1 actor\n"
       .. "two.lua:1: actor 'a': no script 'idel.lua': looked for idel.lua in FOLDER, ., SHARE/actors/; did you mean idle.lua?\n", ended.out)
-    assert.equal("troupe: three.lua: it cannot be read: No such file or directory\n", ended.err)
+    assert.equal("three.lua: it cannot be read: No such file or directory\n", ended.err)
     assert.equal(USAGE, ended.code)
     assert.equal(CHECK, command(one, two).code)
     assert.equal(USAGE, command().code)

@@ -50,6 +50,10 @@ describe("troupe new actor", function()
     end
   end)
 
+  it("says how the topology gets the actor", function()
+    assert.matches('\n  actor "order_book" { "actors/order_book.lua" },\n', troupe("", "new", "actor", "OrderBook").out, 1, true)
+  end)
+
   it("takes names as people write them", function()
     for given, expected in pairs {
       pong = { file = "pong", class = "Pong" },

@@ -191,6 +191,12 @@ describe("troupe repl", function()
       assert.is_nil(out:find("Go ", 1, true), "that is not pong's")
       assert.equal(1, select(2, out:gsub("ask     ping %-> pong", "")))
     end)
+
+    it("of a name that is not declared: it may come, or be meant for another", function()
+      local _, err = see { 'actor "pong" { "pong.lua" }', "watch pogn", "watch child" }
+      assert.matches("\nwatching what pogn sends and gets; unwatch ends it %(did you mean 'pong'%?%)\n", err)
+      assert.matches("\nwatching what child sends and gets; unwatch ends it\n", err, 1, true)
+    end)
   end)
 
   describe("knows what there is:", function()
@@ -251,7 +257,8 @@ describe("troupe repl", function()
     end)
 
     it("a line that is nothing says what to do", function()
-      local _, err = see({ "wacth", "bok Ping", ":sav x", "send pong", "ask pong Ping n", "unwatch x", ":save x.lua" }, FAILED)
+      local _, err = see({ "wacth", "bok Ping", ":sav x", "send pong", "ask pong Ping n", "unwatch x", ":save x.lua",
+                            'actr "x" {}' }, FAILED)
       assert.equal([[
 'wacth' is no command here (did you mean 'watch'?); :help says what there is
 no actor is named 'bok'
@@ -260,6 +267,7 @@ write send NAME TYPE field=text field:=JSON
 'n' is no field: write key=text, key:=JSON, {JSON}, @FILE or -
 'x' is not watched
 there are no actors to save yet
+no actor is named 'actr' (or did you mean the word 'actor'?)
 ]], err)
     end)
   end)

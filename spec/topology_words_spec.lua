@@ -166,8 +166,15 @@ describe("words", function()
 
   it("that are Lua that cannot be read are told as Lua tells them", function()
     assert.same({ "t.lua:3: '}' expected (to close '{' at line 1) near <eof>" }, problems_of 'return topology "t" { 1\n\n')
+    assert.same({ "t.lua:2: '}' expected (to close '{' at line 1) near 'node' (is a comma missing before 'node'?)" },
+                problems_of 'return topology "t" { node "a" {}\nnode "b" {} }')
     assert.same({ "t.lua:2: attempt to perform arithmetic on a nil value (local 'x')" },
                 problems_of 'local x\nreturn x + 1')
+  end)
+
+  it("are told by the line of their topology also where it has no name", function()
+    assert.same({ 't.lua:3: topology needs a name: write topology "NAME" { ... }' },
+                problems_of '-- mine\n\nreturn topology { node "a" { actor "b" { "b.lua" } } }')
   end)
 
   it("come in the form NAME, table; what stands elsewhere is told", function()
@@ -655,6 +662,15 @@ describe("a file", function()
       assert.equal(2, code)
       assert.equal(("%s: it cannot be read: %s"):format(name, why), topology.line(problems[1]))
     end
+  end)
+
+  it("that cannot be read may be meant for one that is near", function()
+    assert.truthy(os.execute(("mkdir -p '%s.d/shop' && touch '%s.d/shop/shop.lua' '%s.d/market.lua'"):format(path, path, path)))
+    for given, meant in pairs { market = "market.lua", shop = "shop/shop.lua", ["shop/"] = "shop/shop.lua" } do
+      local _, problems = topology.load(path .. ".d/" .. given)
+      assert.equal(("did you mean '%s.d/%s'?"):format(path, meant), problems[1].hint)
+    end
+    os.execute(("rm -r '%s.d'"):format(path))
   end)
 
   it("that has errors has a partial model, of what could be made sense of", function()

@@ -351,6 +351,16 @@ describe("the end of a topology", function()
     assert.matches("market.lua is not up", again.err, 1, true)
   end)
 
+  it("may be asked for by name, also where a folder is called so", function()
+    make_market()
+    local up = place:up("market.lua")
+    up:line("market is up")
+    assert(os.execute(("mkdir '%s'"):format(place:at "market")))
+    local words = process.troupe { "down", "market" }
+    assert.equal(0, process.run({ "env", "-C", place.folder, table.unpack(words) }).code)
+    assert.equal(0, up:wait().code)
+  end)
+
   it("comes to the nodes when troupe up is killed", function()
     make_market()
     local up = place:up("market.lua")

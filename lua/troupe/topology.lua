@@ -12,6 +12,7 @@
 local difference = require "troupe.topology.diff"
 local planning = require "troupe.topology.plan"
 local reading = require "troupe.topology.read"
+local tools = require "troupe.tools"
 local writing = require "troupe.topology.write"
 
 local EXIT_USAGE = 2
@@ -100,6 +101,14 @@ function topology.read(text, about)
   return reading.read(text, about)
 end
 
+-- `shop` where shop.lua is meant, or shop/shop.lua.
+local function meant_file(path)
+  local base = path:match("([^/]+)/*$")
+  for _, near in ipairs { path .. ".lua", base and ("%s/%s.lua"):format(path:gsub("/+$", ""), base) } do
+    if tools.kind_of(near) == "file" then return ("did you mean '%s'?"):format(near) end
+  end
+end
+
 --- Reads a file, or standard input ("-").
 ---@param path string
 ---@return troupe.topology.Model? model
@@ -118,7 +127,7 @@ function topology.load(path)
   end
   if not text then
     return nil, { { line = 0, severity = "error", file = path,
-                    text = "it cannot be read: " .. why:gsub("^.*: ", "") } }, EXIT_USAGE
+                    text = "it cannot be read: " .. why:gsub("^.*: ", ""), hint = meant_file(path) } }, EXIT_USAGE
   end
   return reading.read(text, { name = path, folder = path:match("^(.*)/[^/]*$") or (path:find("^/") and "/" or ".") })
 end

@@ -75,7 +75,7 @@ function command_of.run(options)
     local model, problems, code = check.load(path)
     if code == EXIT_USAGE then
       is_missing = true
-      show.failure(("%s: %s"):format(problems[1].file, problems[1].text))
+      show.note(show.printable(topology.line(problems[1])))
     else
       worst = math.max(worst, code)
       local say_it = options.json and say_json or say

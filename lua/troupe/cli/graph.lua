@@ -123,7 +123,7 @@ local function replace_file(path, text)
   end
   if not written then
     os.remove(temporary)
-    return nil, why
+    return nil, ("%s: it cannot be written: %s"):format(path, why:gsub("^.*: ", ""))
   end
   return true
 end

@@ -14,9 +14,9 @@ local show = require "troupe.cli.show"
 
 local EXIT_OK, EXIT_USAGE = 0, 2
 
-local COMMANDS = { "run", "send", "ask", "listen", "bench", "ps", "top", "attach", "trace", "logs", "reload", "kill",
-                   "dead", "metrics", "doctor", "registry", "keys", "up", "down", "check", "graph", "init", "new",
-                   "mock", "repl", "test" }
+local COMMANDS = { "run", "init", "new", "test", "check", "up", "down", "graph", "mock", "repl", "ask", "send", "listen",
+                   "bench", "doctor", "ps", "top", "attach", "trace", "logs", "reload", "kill", "dead", "metrics",
+                   "registry", "keys" }
 local MODULE_OF = { init = "project" } -- init.lua is this file
 
 local SHORT_HELP = [[
@@ -24,31 +24,35 @@ Troupe runs actors written as Lua scripts.
 
   troupe run SCRIPT...                  run scripts, each as one actor
   troupe -e CHUNK                       run a one-line actor
+  troupe init DIR                       make a project
+  troupe new actor NAME                 make an actor, and its spec
+  troupe test                           run the specs in spec/
+
+  troupe check market.lua               what is wrong with a topology
+  troupe up market.lua                  start a topology, a process for each node
+  troupe down market.lua                end what is up
+  troupe graph market.lua               draw a topology
+  troupe mock pricer market.lua         stand in for an external of a topology
+  troupe repl                           type a topology, and try it meanwhile
+
   troupe ask pong@:5001 Ping count:=1   ask an actor, print its answer
   troupe send pong@:5001 Ping count:=1  send to an actor
   troupe listen :5001                   print what arrives at an endpoint
   troupe bench ask pong@:5001 Ping      measure how fast an actor answers
+  troupe doctor pong@:5001              say why a peer does not answer
+
   troupe ps                             what the actors of running hosts do
   troupe top                            the same, again and again
   troupe attach pong                    a prompt inside a running host
+  troupe trace                          watch the messages of a running host
+  troupe logs -f                        read its log, change its levels
   troupe reload                         new code for scripts that run
   troupe kill pong                      end an actor of a running host
   troupe dead                           what could not be delivered
   troupe metrics                        what running hosts have counted
-  troupe doctor pong@:5001              say why a peer does not answer
-  troupe up market.lua                  start a topology, a process for each node
-  troupe down market.lua                end it
+
   troupe registry                       serve the family's registry of actors
   troupe keys new                       make a CURVE key
-  troupe trace                          watch the messages of a running host
-  troupe logs -f                        read its log, change its levels
-  troupe check market.lua               what is wrong with a topology
-  troupe graph market.lua               draw a topology
-  troupe repl                           type a topology, and try it meanwhile
-  troupe test                           run the specs in spec/
-  troupe mock pricer market.lua         stand in for an external of a topology
-  troupe init DIR                       make a project
-  troupe new actor NAME                 make an actor in it, and its spec
   troupe --completion bash              complete command lines with Tab
 
 troupe --help says more, troupe COMMAND --help all about one of them.

@@ -26,8 +26,8 @@ function mock.define(command)
   command:epilog("--json prints one object a line for each message: {\"v\", \"time\", \"from\", \"to\", \"type\","
                  .. " \"message\", \"answered\": TYPE or null, \"with\": {...} or null, \"notes\": [...]}, and"
                  .. " for those that it sends by itself {\"v\", \"time\", \"sent\": TYPE, \"to\", \"message\"}.\n\n"
-                 .. "Exit codes: 0 after -n messages, 2 no such external, 3 none came in time, 6 the topology has"
-                 .. " errors, 130 interrupted.\n\n"
+                 .. "Exit codes: 0 after -n messages, 1 the port is taken, 2 no such external, 3 none came in"
+                 .. " time, 6 the topology has errors, 130 interrupted.\n\n"
                  .. "Examples:\n"
                  .. "   troupe mock pricer market.lua\n"
                  .. "   troupe mock pricer market.lua --set price:=9.5 --answer Price\n"
@@ -288,7 +288,8 @@ local function announce(listening, external, name)
     show.note(("%-8s %s%s"):format(name, type_name, #answers > 0 and " -> " .. table.concat(answers, " | ") or ""))
     for _, answer in ipairs(answers) do
       if not external.shapes[answer] then
-        show.failure(("%s has no declared fields: it is {} and what --set says"):format(answer))
+        show.failure(("%s has no declared fields: it is {} and what --set says (the link may have"
+                      .. " answers = { %s = { ... } })"):format(answer, answer))
       end
     end
   end

@@ -11,10 +11,11 @@ local new = {}
 function new.define(command)
   command:summary "Make a new actor in a project."
   command:usage "Usage: troupe new actor NAME"
-  command:description("Writes actors/NAME.lua, an actor with its protocol, and spec/NAME_spec.lua, what it\n"
-                      .. "promises. Files that are there are not touched. 'OrderBook' and 'order-book' make\n"
-                      .. "actors/order_book.lua.")
+  command:description("Writes actors/NAME.lua, an actor with its protocol, and spec/NAME_spec.lua, what"
+                      .. " it promises. Files that are there are not touched. 'OrderBook' and 'order-book'"
+                      .. " make actors/order_book.lua.")
   command:epilog("Called in actors/ or spec/, it writes to the project around them.\n\n"
+                 .. "Exit codes: 0 done, 1 something is there already, or cannot be made, 2 no such name.\n\n"
                  .. "Example:\n"
                  .. "   troupe new actor OrderBook")
   command:argument("what", "What to make."):choices { "actor" }
@@ -64,6 +65,8 @@ function new.run(options)
   making.say(folder, files)
   print(("\nNow type:%s\n  troupe test spec/%s_spec.lua\n  troupe run -w actors/%s.lua"):format(
     folder == ".." and "\n  cd .." or "", names.file, names.file))
+  print(('or give it a place in a node of the topology:\n  actor "%s" { "actors/%s.lua" },'):format(
+    names.file, names.file))
   return EXIT_OK
 end
 

@@ -14,7 +14,8 @@ function project.define(command)
   command:description("Makes a project that runs, tests and reloads at once: two actors, a topology, a\n"
                       .. "spec, a README, and the settings by which editors know the API. Nothing that is\n"
                       .. "there is overwritten: if one of its files is, nothing is written.")
-  command:epilog("Examples:\n"
+  command:epilog("Exit codes: 0 done, 1 something is there already, or cannot be made.\n\n"
+                 .. "Examples:\n"
                  .. "   troupe init shop\n"
                  .. "   troupe init .")
   command:argument("dir", "Its folder, which is made if need be; '.' is this one.")

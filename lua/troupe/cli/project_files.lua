@@ -39,17 +39,29 @@ return Greeter
 local VISITOR = [[
 -- visitor: asks the greeter again and again, and prints what it says.
 --
---   Visit  {}   sent by its own timer
+--   Visit   {}                        sent by its own timer
+--   Config  { greeter, every, name }  what the topology says of it has changed
 local Visitor = {}
 
+-- From what the topology says: who is visited, how often, and in whose name.
+local function begin(self, config)
+  self.greeter = config.greeter or actor.ref("greeter")
+  self.name = config.name or "world"
+  if self.timer then self.timer:cancel() end
+  self.timer = actor.every(config.every or "2s", "Visit")
+end
+
 function Visitor:on_start()
-  self.greeter = self.config.greeter or actor.ref("greeter")
   actor.self:send("Visit")
-  actor.every(self.config.every or "2s", "Visit")
+  begin(self, self.config)
+end
+
+function Visitor:on_config(msg)
+  begin(self, msg)
 end
 
 function Visitor:on_visit()
-  local greeting, why = self.greeter:ask("Greet", { name = self.config.name or "world" })
+  local greeting, why = self.greeter:ask("Greet", { name = self.name })
   if greeting then
     print(("%s (greeting %d)"):format(greeting.text, greeting.count))
   else
@@ -116,13 +128,7 @@ local README = [[
 Actors written as Lua scripts, run by Troupe.
 
 ```
-troupe test                              run the specs in spec/
-troupe check $TOPOLOGY                   look the topology over, run nothing
-troupe up $TOPOLOGY -w                   run it; save actors/greeter.lua, and see
-troupe ask greeter Greet name=Ann        ask an actor of it, from another terminal
-troupe ps                                what its actors do
-troupe graph $TOPOLOGY                   draw it
-troupe new actor NAME                    one more actor, and its spec
+$COMMANDS
 ```
 
 * `$TOPOLOGY` says which actors there are, and who writes to whom.
@@ -131,6 +137,17 @@ troupe new actor NAME                    one more actor, and its spec
 * `.luarc.json` lets editors (the Lua language server) know the API. It names a file of the
   Troupe that is installed here: mend the path where that is elsewhere.
 ]]
+
+-- What the README says can be typed.
+local COMMANDS = {
+  { "troupe test", "run the specs in spec/" },
+  { "troupe check $TOPOLOGY", "look the topology over, run nothing" },
+  { "troupe up $TOPOLOGY -w", "run it; save actors/greeter.lua, and see" },
+  { "troupe ask greeter Greet name=Ann", "ask an actor of it, from another terminal" },
+  { "troupe ps", "what its actors do" },
+  { "troupe graph $TOPOLOGY", "draw it" },
+  { "troupe new actor NAME", "one more actor, and its spec" },
+}
 
 local ACTOR = [[
 -- $NAME: says here, in a sentence, what it is for.
@@ -180,6 +197,16 @@ local function fill(text, values)
   return (text:gsub("%$(%u+)", values))
 end
 
+local function commands(values)
+  local width, lines = 0, {}
+  for i, command in ipairs(COMMANDS) do
+    lines[i] = fill(command[1], values)
+    width = math.max(width, #lines[i])
+  end
+  for i, command in ipairs(COMMANDS) do lines[i] = ("%-" .. width .. "s  %s"):format(lines[i], command[2]) end
+  return table.concat(lines, "\n")
+end
+
 local function luarc(meta)
   local globals = {}
   for i, name in ipairs(GLOBALS) do globals[i] = json.encode(name) end
@@ -201,6 +228,7 @@ end
 ---@return cli.NewFile[]
 function project_files.project(project)
   local values = { NAME = project.name, TOPOLOGY = project.topology }
+  values.COMMANDS = commands(values)
   return {
     { path = project.topology, text = fill(TOPOLOGY, values), what = "which actors there are, and who writes to whom" },
     { path = "actors/greeter.lua", text = GREETER, what = "an actor that answers" },

@@ -31,22 +31,31 @@ Actors, and what stands between them (as in a topology file; unfinished lines go
   actor "ping" { "ping.lua", config = { to = ref "pong" } }
   external "pricer" { "tcp://localhost:5010", from = "python" }
   link { "ping", "pong", Ping = { count = "integer" }, answers = "Pong" }
-Messages (the fields are those of 'troupe ask'; quotes keep blanks, JSON may have them):
+Messages (fields as in 'troupe ask'; quotes keep blanks, JSON may have them):
   ask pong Ping count:=1       wait for the answer and print it
   pong Ping count:=1           the same, and fine without an answer
   send pong Ping count:=1      do not wait
-  watch [NAME], unwatch [NAME] print the messages that pass
+  watch [NAME], unwatch        print the messages that pass; no more
 What there is:
   ps, graph, check             what actors do; a Mermaid drawing; what is wrong
   stop NAME, unlink A B        take an actor, an external, or a link away
   :save FILE, :load FILE       write the topology file that was tried; read one
                                (:save! overwrites, :load! forgets what is here)
-  :help, :quit                 (^D leaves, too; ^C takes a line back; TAB completes)]==]
+  :help, :quit                 (^D leaves, too; ^C takes a line back, TAB
+                               completes)]==]
 
 local function known(session, word)
   local names = session.sketch:names()
   for _, list in ipairs { line.COMMANDS, line.DECLARATIONS } do table.move(list, 1, #list, #names + 1, names) end
   return options.hint(word, names)
+end
+
+--- What a name that is not declared looks like. It may be there all the same: what an
+--- actor spawns is not declared.
+local function perhaps_meant(session, name)
+  local meant = not session.sketch:actor(name) and not session.sketch:external(name)
+    and options.nearest(name, session.sketch:names())
+  return meant and (" (did you mean '%s'?)"):format(meant) or ""
 end
 
 local function usage(text)
@@ -168,8 +177,9 @@ function run.watch(session, arguments)
   end
   local done, why = session.runner:watch(arguments[1] or "*")
   if done then
-    session.screen:note(("watching %s; unwatch ends it"):format(
-      arguments[1] and ("what %s sends and gets"):format(arguments[1]) or "all messages"))
+    session.screen:note(("watching %s; unwatch ends it%s"):format(
+      arguments[1] and ("what %s sends and gets"):format(arguments[1]) or "all messages",
+      arguments[1] and perhaps_meant(session, arguments[1]) or ""))
   end
   return done == true, why
 end
@@ -368,9 +378,10 @@ local function message(session, arguments)
   elseif no_answer then
     session.screen:note(why)
   else
-    local meant = options.nearest(name, line.COMMANDS)
-    local is_command = meant and not session.sketch:actor(name)
-    return false, is_command and ("%s (or did you mean the command '%s'?)"):format(why, meant) or why
+    if session.sketch:actor(name) then return false, why end
+    local command, word = options.nearest(name, line.COMMANDS), options.nearest(name, line.DECLARATIONS)
+    return false, command and ("%s (or did you mean the command '%s'?)"):format(why, command)
+      or word and ("%s (or did you mean the word '%s'?)"):format(why, word) or why
   end
   return true
 end

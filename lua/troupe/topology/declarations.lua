@@ -76,6 +76,11 @@ function Declarations:read_body(declared)
   end
   if not self:is_unknown(body) then
     local name = type(declared.name) == "string" and shown(declared.name):gsub("'", '"') or '"NAME"'
+    if type(body) == "string" and (declared.kind == "actor" or declared.kind == "external") then
+      self:wrong(declared, ('its table is missing: write %s %s { "%s" }'):format(declared.kind, name,
+        shown(body):sub(2, -2)))
+      return { body }
+    end
     self:wrong(declared, ("its table is missing: write %s %s { ... }"):format(declared.kind, name))
   end
   return {}
@@ -401,7 +406,10 @@ end
 -- The topology that the file returns; or, if it returns none, the only one that it has.
 function Declarations:find_topology(ended)
   local result = self.of[self.noted.result]
-  if result and result.kind == "topology" then return result end
+  if result and result.kind == "topology" then
+    if result.line == 0 then result.line = self.places:line_of_return() end
+    return result
+  end
   local found
   for _, declared in ipairs(self.noted.all) do
     if declared.kind == "topology" then found = declared end

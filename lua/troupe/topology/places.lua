@@ -72,6 +72,13 @@ local function scan(text)
   return tokens, first
 end
 
+--- The line of `return topology`: what is called there leaves no trace of it.
+---@return integer
+function Places:line_of_return()
+  local at = self.text:find("%f[%w_]return%s*%(?%s*topology%f[^%w_]")
+  return at and count_lines(self.text:sub(1, at)) + 1 or 1
+end
+
 -- The number of the brace that opens the declaration's table.
 function Places:opening(declared)
   local at = self.first[declared.line]

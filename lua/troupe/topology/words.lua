@@ -154,7 +154,9 @@ end
 -- "attempt to call a nil value (local 'x')" of what Lua says with the place in front.
 local function of_lua(why, line)
   local place, text = why:match("^topology:(%d+): (.*)$")
-  return { line = math.tointeger(tonumber(place)) or math.max(line, 1), text = clean(text or why, 200) }
+  local near = text and text:match("^'}' expected .*near '([%w_]+)'$")
+  return { line = math.tointeger(tonumber(place)) or math.max(line, 1), text = clean(text or why, 200),
+           hint = near and ("is a comma missing before '%s'?"):format(near) or nil }
 end
 
 --- Runs it. An error ends it, and what was declared so far is there.

@@ -43,7 +43,7 @@ function Change.deaf(changes, scripts)
     for _, each in ipairs(node.config) do
       local script = scripts[each.name]
       if not takes_config(script) then
-        table.insert(reasons, ("actor '%s': its config cannot be changed while it runs: %s has no on_config"):format(
+        table.insert(reasons, ("actor '%s': its config cannot be changed while it runs: %s has no on_config (write one)"):format(
           each.name, script.path))
       end
     end

@@ -74,7 +74,7 @@ end
 function presence.find(what)
   local list, why = presence.all()
   if not list then return nil, why end
-  local file = what ~= "-" and tools.real_path(what)
+  local file = what ~= "-" and tools.kind_of(what) ~= "folder" and tools.real_path(what)
   local found = {}
   for _, each in ipairs(list) do
     if file and each.file == file or not file and each.topology == what then table.insert(found, each) end
