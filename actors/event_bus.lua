@@ -32,6 +32,7 @@
 -- Config: subscribers = 10000, patterns = 100 (of each), retained = 1000 (topics): how many
 -- there may be.
 local config = require "troupe.config"
+local tables = require "troupe.tables"
 local Topics = require "troupe.topics"
 
 local EventBus = { version = 1 }
@@ -106,13 +107,6 @@ local function route(self, topic)
   return list
 end
 
-local function sorted_keys(set)
-  local keys = {}
-  for key in pairs(set) do table.insert(keys, key) end
-  table.sort(keys)
-  return keys
-end
-
 ----------------------------------------------------------------- delivery ----
 
 -- Tells it what it has missed, if anything; false: there is still no room.
@@ -148,7 +142,7 @@ end
 local function deliver_retained(self, subscriber, pattern)
   local chosen, count = Topics.new(), 0
   chosen:add(pattern, true)
-  for _, topic in ipairs(sorted_keys(self.retained)) do
+  for _, topic in ipairs(tables.names(self.retained)) do
     if chosen:match(topic)[true] then
       local last = self.retained[topic]
       deliver(self, subscriber, { topic = topic, value = last.value, from = last.from, retained = true })
@@ -179,7 +173,7 @@ local function remove_pattern(self, subscriber, pattern)
 end
 
 local function remove_subscriber(self, subscriber)
-  for _, pattern in ipairs(sorted_keys(subscriber.patterns)) do remove_pattern(self, subscriber, pattern) end
+  for _, pattern in ipairs(tables.names(subscriber.patterns)) do remove_pattern(self, subscriber, pattern) end
   self.subscribers[subscriber.ref] = nil
   self.counts.subscribers = self.counts.subscribers - 1
 end
@@ -223,7 +217,7 @@ function EventBus:on_unsubscribe(msg, env)
   local ref, why = subject_of(msg, env)
   if not ref then return refuse(env, why) end
   local subscriber, removed = self.subscribers[ref], 0
-  for _, pattern in ipairs(subscriber and sorted_keys(subscriber.patterns) or {}) do
+  for _, pattern in ipairs(subscriber and tables.names(subscriber.patterns) or {}) do
     if not msg.topic or msg.topic == pattern then
       remove_pattern(self, subscriber, pattern)
       removed = removed + 1
@@ -302,7 +296,7 @@ function EventBus:on_subscribers(msg, env)
   end
   local list = json.array {}
   for i, subscriber in ipairs(chosen) do
-    list[i] = { ref = subscriber.ref, patterns = json.array(sorted_keys(subscriber.patterns)),
+    list[i] = { ref = subscriber.ref, patterns = json.array(tables.names(subscriber.patterns)),
                 delivered = subscriber.delivered, refused = subscriber.refused }
   end
   env:reply("SubscriberList", { subscribers = list })

@@ -20,6 +20,7 @@
 --- Whatever is wrong raises, at no line; in on_start that ends the actor.
 local Kinds = require "troupe.config_kinds"
 local options = require "troupe.options"
+local tables = require "troupe.tables"
 
 local Config = {}
 
@@ -49,18 +50,11 @@ local function refuse(name, wrong)
   Config.refuse(name, wrong.expected, wrong.value, wrong.hint)
 end
 
-local function sorted_names(of)
-  local names = {}
-  for name in pairs(of) do table.insert(names, tostring(name)) end
-  table.sort(names)
-  return names
-end
-
 -- Of many mistakes the same one is told each time.
 local function check_names(given, fields, part)
-  for _, name in ipairs(sorted_names(given)) do
+  for _, name in ipairs(tables.names(given)) do
     if not fields[name] then
-      error(("config%s has no '%s'%s"):format(part and "." .. part or "", name, options.hint(name, sorted_names(fields))), 0)
+      error(("config%s has no '%s'%s"):format(part and "." .. part or "", name, options.hint(name, tables.names(fields))), 0)
     end
   end
 end
@@ -93,7 +87,7 @@ end
 function read_table(given, fields, part)
   check_names(given, fields, part)
   local settings = {}
-  for _, name in ipairs(sorted_names(fields)) do
+  for _, name in ipairs(tables.names(fields)) do
     local field, value = fields[name], given[name]
     if value == nil then value = field.default end
     if value ~= nil or field.needed then

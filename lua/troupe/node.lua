@@ -10,6 +10,7 @@
 --- ```
 local Kinds = require "troupe.config_kinds"
 local options = require "troupe.options"
+local tables = require "troupe.tables"
 
 local Node = {}
 
@@ -35,13 +36,6 @@ local function refuse(text, ...)
   error({ text = text:format(...) }, 0)
 end
 
-local function sorted(names)
-  local list = {}
-  for name in pairs(names) do table.insert(list, tostring(name)) end
-  table.sort(list)
-  return list
-end
-
 -- A field that may be missing, or null.
 local function given(value)
   if value ~= json.null then return value end
@@ -61,8 +55,8 @@ local function check_list(value, what)
 end
 
 local function check_keys(value, known, what)
-  for _, name in ipairs(sorted(check_table(value, what))) do
-    if not known[name] then refuse("%s has no '%s'%s", what, name, options.hint(name, sorted(known))) end
+  for _, name in ipairs(tables.names(check_table(value, what))) do
+    if not known[name] then refuse("%s has no '%s'%s", what, name, options.hint(name, tables.names(known))) end
   end
 end
 
@@ -213,7 +207,7 @@ function Node.changes(msg, known)
     local function check_known(name, what)
       check_name(name, what)
       if not known[name] then
-        refuse("%s: there is no actor '%s' here%s", what, name, options.hint(name, sorted(known)))
+        refuse("%s: there is no actor '%s' here%s", what, name, options.hint(name, tables.names(known)))
       end
       if gone[name] then refuse("%s: '%s' is removed as well", what, name) end
       return name

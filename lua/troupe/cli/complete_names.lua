@@ -6,6 +6,7 @@
 --- complete_names.of("type", "", { ref = "pong" })  --> { { text = "Ping", what = "" } }
 --- ```
 local hosts = require "troupe.cli.hosts"
+local tables = require "troupe.tables"
 local tools = require "troupe.tools"
 local whereabouts = require "troupe.cli.whereabouts"
 
@@ -183,10 +184,7 @@ end
 --- The kinds of names, sorted.
 ---@return string[]
 function complete_names.kinds()
-  local names = {}
-  for name in pairs(KINDS) do table.insert(names, name) end
-  table.sort(names)
-  return names
+  return tables.names(KINDS)
 end
 
 --- The names of a kind that begin with `current`, sorted, each once.

@@ -3,6 +3,7 @@
 local json = require "troupe.json"
 local looking = require "troupe.cli.looking"
 local show = require "troupe.cli.show"
+local tables = require "troupe.tables"
 local units = require "troupe.cli.units"
 
 local EXIT_USAGE = 2
@@ -53,10 +54,8 @@ local function field_text(value)
 end
 
 local function fields_text(fields)
-  local names, words = {}, {}
-  for name in pairs(fields) do table.insert(names, name) end
-  table.sort(names)
-  for i, name in ipairs(names) do words[i] = name .. "=" .. field_text(fields[name]) end
+  local words = {}
+  for i, name in ipairs(tables.names(fields)) do words[i] = name .. "=" .. field_text(fields[name]) end
   return #words > 0 and " {" .. table.concat(words, " ") .. "}" or ""
 end
 

@@ -6,6 +6,7 @@ local options_of = require "troupe.options"
 local security = require "troupe.cli.security"
 local show = require "troupe.cli.show"
 local stand_in = require "troupe.topology.stand_in"
+local tables = require "troupe.tables"
 local tools = require "troupe.tools"
 local topology = require "troupe.topology"
 local units = require "troupe.cli.units"
@@ -53,13 +54,12 @@ end
 ------------------------------------------------------------- the topology ----
 
 local function external_named(model, name)
-  local names = {}
   for _, external in ipairs(model.externals) do
     if external.name == name then
       return external
     end
-    table.insert(names, external.name)
   end
+  local names = tables.column(model.externals, "name")
   local hint = options_of.hint(name, names)
   return nil, ("%s has no external '%s'%s"):format(model.file, name, hint ~= "" and hint
     or #names > 0 and (": there is " .. table.concat(names, ", ")) or "; it has none at all")

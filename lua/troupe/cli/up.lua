@@ -5,6 +5,7 @@ local options_of = require "troupe.options"
 local presence = require "troupe.up.presence"
 local run = require "troupe.cli.run"
 local show = require "troupe.cli.show"
+local tables = require "troupe.tables"
 local topology = require "troupe.topology"
 local units = require "troupe.cli.units"
 
@@ -77,11 +78,10 @@ local function plans_of(model, options)
 end
 
 local function one_node(plans, name, file)
-  local names = {}
-  for i, plan in ipairs(plans) do
+  for _, plan in ipairs(plans) do
     if plan.node == name then return plan end
-    names[i] = plan.node
   end
+  local names = tables.column(plans, "node")
   return nil, ("%s has no node '%s'%s; there %s %s"):format(file, name, options_of.hint(name, names),
     #names == 1 and "is" or "are", table.concat(names, ", "))
 end
@@ -115,12 +115,6 @@ local function already_up(path)
       return ("%s is up already: process %d ('troupe down %s' ends it)"):format(path, each.pid, path)
     end
   end
-end
-
-local function names_of(plans)
-  local names = {}
-  for i, plan in ipairs(plans) do names[i] = plan.node end
-  return names
 end
 
 -- Reads it again: what `troupe.up.Options.read` is.
@@ -159,7 +153,7 @@ local function run_all(model, plans, options, text)
   local budget = budget_of(plans, options.shutdown)
   limit_shutdowns(plans, budget)
   local held <close>, why = presence.hold { topology = model.name, file = options.topology ~= "-" and options.topology or nil,
-                                            nodes = names_of(plans) }
+                                            nodes = tables.column(plans, "node") }
   if not held then return EXIT_FAILED, why end
   local session
   local function say(line, level) session:say(line, level) end

@@ -12,6 +12,7 @@
 local processes = require "troupe.processes"
 local hosts = require "troupe.cli.hosts"
 local json = require "troupe.json"
+local tables = require "troupe.tables"
 local tools = require "troupe.tools"
 
 local EVENTS_MOST = 1000  -- told at once: who types has his turn also while a host writes without end
@@ -245,10 +246,7 @@ end
 
 --- What is watched, sorted.
 function Runner:watched()
-  local patterns = {}
-  for pattern in pairs(self.watching) do table.insert(patterns, pattern) end
-  table.sort(patterns)
-  return patterns
+  return tables.names(self.watching)
 end
 
 -- ---- Beginning and end ---------------------------------------------------------------------

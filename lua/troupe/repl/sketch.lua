@@ -12,6 +12,7 @@
 ---
 --- All actors run in one host, whatever nodes they are declared in.
 local check = require "troupe.topology.check"
+local tables = require "troupe.tables"
 local topology = require "troupe.topology"
 
 local NODE = "main" -- where actors are put as long as no node is declared
@@ -101,8 +102,7 @@ function Sketch:names()
   for _, node in ipairs(self.model.nodes) do
     for _, actor in ipairs(node.actors) do table.insert(names, actor.name) end
   end
-  for _, external in ipairs(self.model.externals) do table.insert(names, external.name) end
-  return names
+  return table.move(tables.column(self.model.externals, "name"), 1, #self.model.externals, #names + 1, names)
 end
 
 function Sketch:has_actors()
@@ -271,33 +271,16 @@ function Sketch:plan()
   return plan
 end
 
-local function same(a, b)
-  if type(a) ~= "table" or type(b) ~= "table" then
-    return a == b
-  end
-  for key, value in pairs(a) do
-    if not same(value, b[key]) then
-      return false
-    end
-  end
-  for key in pairs(b) do
-    if a[key] == nil then
-      return false
-    end
-  end
-  return true
-end
-
 --- Whether an actor that was started as the one need not be started again as the other. A
 --- shape that is declared no more does no harm until there is another.
 local function goes_on(old, new)
   for type, shape in pairs(new.types) do
-    if not same(old.types[type], shape) then
+    if not tables.equal(old.types[type], shape) then
       return false
     end
   end
   for key, value in pairs(new) do
-    if key ~= "types" and not same(old[key], value) then
+    if key ~= "types" and not tables.equal(old[key], value) then
       return false
     end
   end
@@ -321,7 +304,7 @@ end
 ---@param declared table<string, boolean>  actors that are started anew in any case
 ---@return repl.Changes
 function Sketch.changes(old, new, declared)
-  local changes = { remove = {}, add = {}, again = {}, nodes = not same(old.nodes, new.nodes) and new.nodes or nil }
+  local changes = { remove = {}, add = {}, again = {}, nodes = not tables.equal(old.nodes, new.nodes) and new.nodes or nil }
   local before, is_new = {}, {}
   for _, actor in ipairs(old.actors) do before[actor.name] = actor end
   for _, actor in ipairs(new.actors) do

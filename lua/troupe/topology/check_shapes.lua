@@ -4,46 +4,11 @@
 --- Shapes.differences({ symbol = "string" }, { { "symbol", "string" }, { "price", "number?" } })
 --- -- { "price is missing" }
 --- ```
+local Write = require "troupe.topology.write"
+local samples = require "troupe.topology.samples"
+local tables = require "troupe.tables"
+
 local Shapes = {}
-
--- "string[]?" -> "string[]", true
-local function split(text)
-  local base = text:match("^(.*)%?$")
-  return base or text, base ~= nil
-end
-
--- The fields by their names, whatever spelling of troupe.Fields they came in.
-local function read(fields, from)
-  local found = {}
-  local function add(name, kind)
-    if type(kind) == "string" then
-      local base, optional = split(kind)
-      found[name] = { kind = base, optional = optional }
-    else
-      local suffix = type(kind[1]) == "string" and kind[1] or ""
-      local base, optional = split(suffix)
-      found[name] = { kind = "table" .. base, optional = optional, fields = read(kind, suffix ~= "" and 2 or 1) }
-    end
-  end
-  for key, value in pairs(fields) do
-    if type(key) == "string" then
-      add(key, value)
-    elseif key >= from then
-      add(value[1], value[2])
-    end
-  end
-  return found
-end
-
-local function names_of(one, other)
-  local names = {}
-  for name in pairs(one) do names[#names + 1] = name end
-  for name in pairs(other) do
-    if not one[name] then names[#names + 1] = name end
-  end
-  table.sort(names)
-  return names
-end
 
 local function shown(field)
   return field.kind .. (field.optional and "?" or "")
@@ -51,7 +16,11 @@ end
 
 -- `fits` says whether a field of the one side may be that of the other.
 local function compare(wanted, found, path, fits, differences)
-  for _, name in ipairs(names_of(wanted, found)) do
+  local names = {}
+  for _, fields in ipairs { wanted, found } do
+    for name in pairs(fields) do names[name] = true end
+  end
+  for _, name in ipairs(tables.names(names)) do
     local one, other = wanted[name], found[name]
     local place = path .. name
     if not other then
@@ -98,7 +67,7 @@ Shapes.accepting = {
 ---@param fits? table  Shapes.equal (the default) or Shapes.accepting
 ---@return string[]
 function Shapes.differences(wanted, found, fits)
-  return compare(read(wanted, 1), read(found, 1), "", fits or Shapes.equal, {})
+  return compare(samples.shape(wanted), samples.shape(found), "", fits or Shapes.equal, {})
 end
 
 --- Whether the message itself has that field.
@@ -106,7 +75,7 @@ end
 ---@param name string
 ---@return boolean
 function Shapes.has(fields, name)
-  return read(fields, 1)[name] ~= nil
+  return samples.shape(fields)[name] ~= nil
 end
 
 --- The declaration as one writes it in a topology: `{ price = "number", symbol = "string" }`.
@@ -115,15 +84,14 @@ end
 function Shapes.written(fields)
   local function write(found, suffix)
     local parts = { suffix ~= "" and ("%q"):format(suffix) or nil }
-    for _, name in ipairs(names_of(found, {})) do
+    for _, name in ipairs(tables.names(found)) do
       local field = found[name]
-      local key = name:find("^[%a_][%w_]*$") and name or ("[%q]"):format(name)
       local value = field.fields and write(field.fields, shown(field):sub(#"table" + 1)) or ("%q"):format(shown(field))
-      parts[#parts + 1] = ("%s = %s"):format(key, value)
+      parts[#parts + 1] = ("%s = %s"):format(Write.key(name), value)
     end
     return parts[1] and ("{ %s }"):format(table.concat(parts, ", ")) or "{}"
   end
-  return write(read(fields, 1), "")
+  return write(samples.shape(fields), "")
 end
 
 return Shapes

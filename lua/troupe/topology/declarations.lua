@@ -6,6 +6,7 @@ local Settings = require "troupe.topology.settings"
 local Values = require "troupe.topology.values"
 local Words = require "troupe.topology.words"
 local options = require "troupe.options"
+local tables = require "troupe.tables"
 
 local INSTANCES_LIMIT = 10000
 local NODES_LIMIT, AFTER_LIMIT = 1000, 1000
@@ -195,7 +196,7 @@ function Declarations:read_spawn_option(declared, name, value)
       self:wrong(declared, wrong, { name })
       return nil
     end
-    return Values.copy(value)
+    return tables.copy(value)
   end
   local read, known = {}, {}
   for _, each in ipairs(members) do known[each] = true end

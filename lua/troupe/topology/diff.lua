@@ -1,5 +1,5 @@
 --- What turns the hosts of one topology into those of another while they run.
-local Values = require "troupe.topology.values"
+local tables = require "troupe.tables"
 
 local Diff = {}
 
@@ -16,7 +16,7 @@ end
 
 local function diff_actor(old, new, changes, refuse)
   for _, field in ipairs(OF_AN_ACTOR) do
-    if not Values.equal(old[field], new[field]) then
+    if not tables.equal(old[field], new[field]) then
       refuse(("actor '%s': its %s cannot be changed while it runs"):format(new.name, field))
     end
   end
@@ -26,17 +26,17 @@ local function diff_actor(old, new, changes, refuse)
   elseif old.instances ~= new.instances then
     table.insert(changes.instances, { name = new.name, from = old.instances, to = new.instances })
   end
-  if not Values.equal(old.types, new.types) then
+  if not tables.equal(old.types, new.types) then
     refuse(("actor '%s': the fields of its message types cannot be changed while it runs"):format(new.name))
   end
-  if not Values.equal(old.config, new.config) then
+  if not tables.equal(old.config, new.config) then
     table.insert(changes.config, { name = new.name, config = new.config })
   end
 end
 
 local function diff_node(old, new, refuse)
   for _, field in ipairs(OF_A_NODE) do
-    if not Values.equal(old[field], new[field]) then
+    if not tables.equal(old[field], new[field]) then
       refuse(("node '%s': its %s cannot be changed while it runs"):format(new.node, field))
     end
   end
@@ -52,7 +52,7 @@ local function diff_node(old, new, refuse)
       table.insert(changes.add, actor)
     end
   end
-  changes.nodes = not Values.equal(old.nodes, new.nodes) and new.nodes or nil
+  changes.nodes = not tables.equal(old.nodes, new.nodes) and new.nodes or nil
   local any = changes.add[1] or changes.remove[1] or changes.config[1] or changes.instances[1] or changes.nodes
   return any and changes or nil
 end

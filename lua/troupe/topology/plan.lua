@@ -1,8 +1,8 @@
 --- What of a topology each host has to run, and in which order hosts start.
 local Settings = require "troupe.topology.settings"
 local Unite = require "troupe.topology.unite"
-local Values = require "troupe.topology.values"
 local options = require "troupe.options"
+local tables = require "troupe.tables"
 
 local RINGS_LIMIT = 10
 
@@ -181,7 +181,7 @@ local function types_of_links(model, find)
   local function add(actor, type)
     if not actor or not type.fields then return end
     all[actor] = all[actor] or {}
-    all[actor][type.name] = all[actor][type.name] or Values.copy(type.fields)
+    all[actor][type.name] = all[actor][type.name] or tables.copy(type.fields)
   end
   for _, link in ipairs(model.links) do
     for _, list in ipairs { link.types, link.answers } do
@@ -206,7 +206,7 @@ local function plan_actor(over, actor, is_here)
     script = actor.script and script_path(over.model, actor.script),
     source = actor.source,
     config = resolve_config(over.find, actor.config, is_here),
-    options = Values.copy(actor.options),
+    options = tables.copy(actor.options),
     instances = actor.instances,
     route = actor.route,
     types = over.types[actor] or {},

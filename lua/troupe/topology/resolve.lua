@@ -5,6 +5,7 @@ local Settings = require "troupe.topology.settings"
 local Shapes = require "troupe.topology.shapes"
 local Words = require "troupe.topology.words"
 local options = require "troupe.options"
+local tables = require "troupe.tables"
 
 local RING_SHOWN = 10 -- names of a long circle
 
@@ -113,16 +114,8 @@ local function check_endpoints(model, tell)
   end
 end
 
-local function names_in(list)
-  local names = {}
-  for _, each in ipairs(list) do
-    if each.name then table.insert(names, each.name) end
-  end
-  return names
-end
-
 local function check_after(model, find, tell)
-  local names = names_in(model.nodes)
+  local names = tables.column(model.nodes, "name")
   for _, node in ipairs(model.nodes) do
     for _, name in ipairs(tell.is_full() and {} or node.after) do
       if not find.node(name) then
@@ -144,8 +137,8 @@ end
 
 -- All names that a ref may lead to.
 local function known_names(model)
-  local names = names_in(all_actors(model))
-  return table.move(names_in(model.externals), 1, #model.externals, #names + 1, names)
+  local names = tables.column(all_actors(model), "name")
+  return table.move(tables.column(model.externals, "name"), 1, #model.externals, #names + 1, names)
 end
 
 -- Tells why one of the model's hosts cannot reach an actor on another.
@@ -165,10 +158,10 @@ local function tell_missing(model, find, ref, what, names, tell)
   local name, place = ref.target:match("^(.*)@([^@]*)$")
   if name and not find.node(place) then
     tell.error(ref.line, ("%s: there is no node %s"):format(what, shown(place)),
-      Settings.hint(place, names_in(model.nodes)))
+      Settings.hint(place, tables.column(model.nodes, "name")))
   elseif name then
     tell.error(ref.line, ("%s: there is no actor %s on node '%s'"):format(what, shown(name), place),
-      Settings.hint(name, names_in(find.node(place).actors)))
+      Settings.hint(name, tables.column(find.node(place).actors, "name")))
   else
     tell.error(ref.line, ("%s: there is no actor or external %s"):format(what, shown(ref.target)),
       Settings.hint(ref.target, names))

@@ -10,6 +10,7 @@
 --- Values are as troupe.json reads them. An array of a declared type is a list, "ref" a text.
 local json = require "troupe.json"
 local options = require "troupe.options"
+local tables = require "troupe.tables"
 
 local samples = {}
 
@@ -43,13 +44,6 @@ function samples.shape(fields)
     end
   end
   return shape
-end
-
-local function names_of(shape)
-  local names = {}
-  for name in pairs(shape) do table.insert(names, name) end
-  table.sort(names)
-  return names
 end
 
 ----------------------------------------------------------------- faults ----
@@ -93,16 +87,13 @@ local function look_at(field, kind, value, path, faults)
 end
 
 function look(shape, message, path, faults)
-  local strangers = {}
-  for name in pairs(message) do
-    if not shape[name] then table.insert(strangers, tostring(name)) end
+  for _, name in ipairs(tables.names(message)) do
+    if not shape[name] then
+      table.insert(faults, { field = path .. name, kind = "unknown",
+                             text = "unknown field" .. options.hint(name, tables.names(shape)) })
+    end
   end
-  table.sort(strangers)
-  for _, name in ipairs(strangers) do
-    table.insert(faults, { field = path .. name, kind = "unknown",
-                           text = "unknown field" .. options.hint(name, names_of(shape)) })
-  end
-  for _, name in ipairs(names_of(shape)) do
+  for _, name in ipairs(tables.names(shape)) do
     local field, value = shape[name], message[name]
     if value == json.null and field.kind ~= "any" then value = nil end
     if value ~= nil then

@@ -9,6 +9,7 @@
 local Values = require "troupe.topology.values"
 local Words = require "troupe.topology.words"
 local options = require "troupe.options"
+local tables = require "troupe.tables"
 
 local FIRST_TYPE = 3   -- in a link, behind who sends and who gets it
 local DEPTH_LIMIT = 20 -- tables in tables; actor.message takes fewer
@@ -45,7 +46,7 @@ function Shapes:fields(name, given)
   end
   if not Values.count(given, self.budget, DEPTH_LIMIT) then return nil end
   local fine, why = pcall(options.message, name, given)
-  if fine then return Values.copy(given) end
+  if fine then return tables.copy(given) end
   self.wrong((tostring(why):gsub("^actor%.message: ", "")), name)
   return nil
 end

@@ -9,6 +9,7 @@
 --- ```
 local options = require "troupe.options"
 local samples = require "troupe.topology.samples"
+local tables = require "troupe.tables"
 
 -- What a peer does about a field, by its language: tried with each (docs/interop.md).
 local DIES, IGNORES = "would have died of this", "would have ignored this"
@@ -98,10 +99,7 @@ end
 --- The types it takes, sorted.
 ---@return string[]
 function StandIn:types()
-  local names = {}
-  for name in pairs(self.takes) do table.insert(names, name) end
-  table.sort(names)
-  return names
+  return tables.names(self.takes)
 end
 
 --- The types it may answer with.

@@ -161,17 +161,6 @@ function Values.config(given, of, budget)
   return config, reading.wrong, reading.refs
 end
 
---- A copy of plain values that have no cycles.
----@generic T
----@param value T
----@return T
-function Values.copy(value)
-  if type(value) ~= "table" then return value end
-  local copy = {}
-  for key, each in pairs(value) do copy[key] = Values.copy(each) end
-  return copy
-end
-
 --- Counts a value, and what is in it if it is a table, against the budget. What is deeper
 --- than `depth` tables is not looked at.
 ---@param given any
@@ -183,21 +172,6 @@ function Values.count(given, budget, depth)
   if depth == 0 then return not budget.spent end
   for key, value in next, given do
     if not spend(budget, key) or not Values.count(value, budget, depth - 1) then return false end
-  end
-  return true
-end
-
---- Whether two plain values without cycles are the same, a float and an integer being two things.
----@param a any
----@param b any
----@return boolean
-function Values.equal(a, b)
-  if type(a) ~= "table" or type(b) ~= "table" then return a == b and math.type(a) == math.type(b) end
-  for key, each in pairs(a) do
-    if not Values.equal(each, b[key]) then return false end
-  end
-  for key in pairs(b) do
-    if a[key] == nil then return false end
   end
   return true
 end

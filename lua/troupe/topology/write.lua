@@ -15,7 +15,10 @@ local function quote(text)
   return (("%q"):format(text):gsub("\\\n", "\\n"):gsub("\r", "\\r"))
 end
 
-local function key(name)
+--- A name as a key of a table: `limit`, `["a b"]`.
+---@param name string
+---@return string
+function Write.key(name)
   if name:find("^[%a_][%w_]*$") and not RESERVED[name] then return name end
   return ("[%s]"):format(quote(name))
 end
@@ -56,7 +59,7 @@ local function members_of(given, indent, left_out)
   for _, place in ipairs(places) do table.insert(members, value(given[place], indent, indent)) end
   for _, name in ipairs(names) do
     if name ~= left_out then
-      local head = key(name) .. " = "
+      local head = Write.key(name) .. " = "
       table.insert(members, head .. value(given[name], indent, indent + #head))
     end
   end
@@ -79,7 +82,7 @@ end
 
 local function add(members, name, given, indent)
   if given ~= nil then
-    local head = key(name) .. " = "
+    local head = Write.key(name) .. " = "
     table.insert(members, head .. value(given, indent, indent + #head))
   end
 end

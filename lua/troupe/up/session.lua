@@ -16,6 +16,7 @@ local json = require "troupe.json"
 local processes = require "troupe.processes"
 local show = require "troupe.cli.show"
 local tools = require "troupe.tools"
+local tables = require "troupe.tables"
 
 local EXIT_OK, EXIT_FAILED = 0, 1
 local CODE_OF = { INT = 130, TERM = 0 }
@@ -54,9 +55,7 @@ function Session.new(options)
   local family, why = processes.open()
   if not family then return nil, why end
   local self = setmetatable({ options = options, family = family, nodes = {}, by_child = {}, phase = "starting" }, Session)
-  local names = {}
-  for i, plan in ipairs(options.plans) do names[i] = plan.node end
-  self.lines = Lines.new(family, names, options.as_json)
+  self.lines = Lines.new(family, tables.column(options.plans, "node"), options.as_json)
   for i, plan in ipairs(options.plans) do self.nodes[i] = self:make_node(plan) end
   return self
 end
