@@ -213,14 +213,12 @@ static bool is_wanted(const struct children *children, enum children_stream stre
 static bool take_line_of(struct children *children, struct child *child,
                          struct children_event *event)
 {
-    static const enum children_stream order[] = { CHILDREN_STATUS, CHILDREN_OUT, CHILDREN_ERR };
-    for (size_t i = 0; i < ARRAY_LENGTH(order); i++) {
-        struct child_stream *stream = &child->streams[order[i]];
-        if (!is_wanted(children, order[i]) ||
-            !children_stream_line(stream, &event->text, &event->size))
+    for (enum children_stream i = 0; i < CHILDREN_STREAMS; i++) {
+        struct child_stream *stream = &child->streams[i];
+        if (!is_wanted(children, i) || !children_stream_line(stream, &event->text, &event->size))
             continue;
         event->news = CHILDREN_LINE;
-        event->stream = order[i];
+        event->stream = i;
         event->child = child->id;
         return true;
     }
@@ -370,14 +368,26 @@ static size_t ask_of_children(struct children *children, size_t count)
     return count;
 }
 
+/* What it has said of its doing is read first, and with it all that it wrote before. */
+static void read_child(struct children *children, struct child *child, const struct pollfd *files)
+{
+    bool has_status = files[CHILDREN_STATUS].revents != 0;
+    if (has_status)
+        children_stream_read(&child->streams[CHILDREN_STATUS]);
+    for (enum children_stream i = 0; i < CHILDREN_STATUS; i++) {
+        bool is_open = child->streams[i].descriptor >= 0;
+        if (files[i].revents != 0 || (has_status && is_open && is_wanted(children, i)))
+            children_stream_read(&child->streams[i]);
+    }
+}
+
 static void attend_to_children(struct children *children, const struct pollfd *file)
 {
     for (struct child *child = children->list; child != NULL; child = child->next) {
         if ((file++)->revents != 0)
             children_feed(child);
-        for (int i = 0; i < CHILDREN_STREAMS; i++)
-            if ((file++)->revents != 0)
-                children_stream_read(&child->streams[i]);
+        read_child(children, child, file);
+        file += CHILDREN_STREAMS;
     }
 }
 

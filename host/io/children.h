@@ -75,9 +75,9 @@ int children_spawn(struct children *children, const struct children_request *req
 bool children_kill(struct children *children, unsigned id, int signal);
 
 /* Fills in what has happened next, at `deadline_ns` (monotonic; UINT64_MAX: none) the
- * news that nothing has. A child's lines come in their order, and before its exit,
- * unless our own output takes none: then they come after it. `descriptor`: also asked
- * about, -1: none. */
+ * news that nothing has. A child's lines come in their order, what it wrote before a line
+ * of its status before that, and all of them before its exit, unless our own output takes
+ * none: then they come after it. `descriptor`: also asked about, -1: none. */
 void children_next(struct children *children, uint64_t deadline_ns, int descriptor,
                    struct children_event *event);
 

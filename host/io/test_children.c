@@ -155,6 +155,21 @@ static void test_long_lines(void)
     finish();
 }
 
+/* What it says of its doing comes behind what it wrote before. */
+static void test_status_order(void)
+{
+    int seen[CHILDREN_STREAMS] = { 0 };
+    begin();
+    spawn("for i in $(seq 300); do echo; echo >&2; echo >&3; done");
+    for (next(); event.news == CHILDREN_LINE; next()) {
+        seen[event.stream]++;
+        assert(seen[CHILDREN_STATUS] <= seen[CHILDREN_OUT]);
+        assert(seen[CHILDREN_STATUS] <= seen[CHILDREN_ERR]);
+    }
+    assert(seen[CHILDREN_STATUS] == 300);
+    finish();
+}
+
 /* A child that has closed its streams lives on; its end is told when it comes. */
 static void test_closed_streams(void)
 {
@@ -462,6 +477,7 @@ int main(void)
     test_lines();
     test_bytes();
     test_long_lines();
+    test_status_order();
     test_closed_streams();
     test_input();
     test_group();
