@@ -228,8 +228,8 @@ describe("the command line", function()
 
     it("for a command that does not exist, and says which may have been meant", function()
       assert_usage({ "aks", pong(), "Ping" }, "unknown command 'aks'", "Did you mean 'ask'?",
-                   "There are: run, send, ask, ")
-      assert_usage({ "help", "nosuch" }, "unknown command 'nosuch'", "There are: run, send, ask, ")
+                   "There are: run, init, new, ")
+      assert_usage({ "help", "nosuch" }, "unknown command 'nosuch'", "There are: run, init, new, ")
     end)
 
     it("for a script that is not there", function()
