@@ -37,6 +37,8 @@ local Router = {
 
 local RETRY = 0.01 -- seconds: how often it looks whether there is room
 local TARGETS_LIMIT = 10000
+local PLACES_LIMIT = 1000 -- values that a router with "hash:FIELD" remembers
+local KEPT_LENGTH = 64    -- longer texts it does not
 
 local ROUTES = { round = false, random = false, least = false, hash = true, type = false, field = true,
                  broadcast = false, first = false }
@@ -125,7 +127,7 @@ end
 
 ------------------------------------------------------------------- routes ----
 
--- Those that may have it, and the place from which on they are tried.
+-- Those that may have it, the place from which on they are tried, and how many of them (all).
 local candidates = {}
 
 function candidates.round(self)
@@ -149,9 +151,25 @@ function candidates.least(self)
   return self.targets, first
 end
 
+local function is_kept(value)
+  return math.type(value) == "integer" or type(value) == "string" and #value <= KEPT_LENGTH
+end
+
+-- Values come again and again: where they go is kept, as long as there are the same targets.
 function candidates.hash(self, msg)
-  if #self.targets == 0 then return {}, 1 end
-  return { self.targets[Routes.place(msg[self.field], #self.targets)] }, 1
+  local count, value = #self.targets, msg[self.field]
+  if count == 0 then return self.targets, 1, 0 end
+  local known = self.places
+  if known.count ~= count or known.values >= PLACES_LIMIT then
+    known = { count = count, values = 0, of = {} }
+    self.places = known
+  end
+  local place = value ~= nil and known.of[value]
+  if not place then
+    place = Routes.place(value, count)
+    if is_kept(value) then known.of[value], known.values = place, known.values + 1 end
+  end
+  return self.targets, place, 1
 end
 
 local function with_key(self, key)
@@ -177,9 +195,9 @@ function candidates.field(self, msg)
 end
 
 -- Tries them one after the other: "sent", "full", or why not.
-local function offer(self, env, list, first)
-  local answer = ("the router has no target for %s"):format(env.type)
-  for step = 0, #list - 1 do
+local function offer(self, env, list, first, count)
+  local answer
+  for step = 0, (count or #list) - 1 do
     local target = list[(first + step - 1) % #list + 1]
     local sent, why = env:forward(target.ref)
     if sent then
@@ -189,7 +207,7 @@ local function offer(self, env, list, first)
     end
     if answer ~= "full" then answer = why.reason == "full" and "full" or tostring(why) end
   end
-  return answer
+  return answer or ("the router has no target for %s"):format(env.type)
 end
 
 -- Who asked, or sent from elsewhere, is told; else the handler fails, so that it is a dead letter.
@@ -201,8 +219,8 @@ end
 
 local function pass_on(self, msg, env)
   local choose = candidates[self.route]
-  local deadline = actor.now() + self.settings.timeout
   local answer = offer(self, env, choose(self, msg, env))
+  local deadline = answer == "full" and actor.now() + self.settings.timeout
   while answer == "full" do
     if actor.now() >= deadline then
       answer = ("no target for %s had room in %g s"):format(env.type, self.settings.timeout)
@@ -246,6 +264,7 @@ function Router:on_start()
   self.settings = config.read(self.config, FIELDS)
   self.route, self.field = self.settings.route.name, self.settings.route.field
   self.targets, self.turn = {}, 0
+  self.places = { count = 0 }
   self.races, self.last_race = {}, 0
   self.counts = { routed = 0, refused = 0, failed = 0, ended = 0 }
   for place, given in ipairs(self.settings.targets) do read_target(self, given, place) end

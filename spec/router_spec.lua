@@ -134,6 +134,25 @@ describe("a router", function()
     assert.same({ a = true, b = true, c = true }, used)
   end)
 
+  it("by hash goes on so when there are more values than it remembers, and of any type", function()
+    open { route = "hash:user" }
+    local values, of = { "early", 7, 7.5, true, ("long"):rep(50) }, {}
+    for i, value in ipairs(values) do of[i] = by { user = value } end
+    assert.equal(of[2], by { user = 7.0 })
+    for n = 1, 1200 do by { user = "user " .. n } end
+    for i, value in ipairs(values) do assert.equal(of[i], by { user = value }) end
+    assert.equal(by {}, by {})
+  end)
+
+  it("by hash forgets where values went when a target has gone", function()
+    open { route = "hash:user" }
+    for n = 1, 20 do by { user = n } end
+    ask("RouterRemove", { to = targets.b })
+    for n = 1, 20 do assert.not_equal("b", by { user = n }) end
+    ask("RouterRemove", { to = targets.a })
+    for n = 1, 20 do assert.equal("c", by { user = n }) end
+  end)
+
   it("by type gives to who has that key, and the rest to who has none", function()
     open { route = "type", targets = { { to = "a", keys = { "Order", "Bill" } }, { to = "b", keys = { "Order" } }, "c" } }
     assert.same({ "a", "b", "a" }, { by(), by(), by() })
