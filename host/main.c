@@ -14,6 +14,7 @@
 #include "script/program.h"
 #include "stage.h"
 #include "tools.h"
+#include "wish.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,8 +22,8 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
 enum exit_code {
@@ -45,9 +46,8 @@ struct process {
 static struct {
     struct lock  lock;
     struct host *host;    /* guarded by lock, as all here; NULL: not yet, or no more */
-    int          stopped; /* by which signal; 0: none */
-    pid_t        stopper; /* who sent that; 0: the terminal */
-    struct timespec stopped_at;
+    struct wish  wish;    /* that it stops */
+    pid_t        keeper;  /* the parent, if this process was made to end with it */
 } target = { .lock = { PTHREAD_MUTEX_INITIALIZER } };
 
 /* ---- Signals ----------------------------------------------------------- */
@@ -90,33 +90,19 @@ static void leave_at_once_locked(int number)
 
 static void stop_host_locked(void)
 {
-    if (target.host != NULL && target.stopped != 0)
-        host_stop(target.host, target.stopped == SIGINT ? EXIT_INTERRUPTED : EXIT_OK);
-}
-
-/* timeout(1) sends its signal twice in a row, to its child and to the group that
- * this is in: that is one wish. Who means it twice takes longer than this. */
-#define ONE_WISH_MS 100
-
-static bool is_same_wish_locked(pid_t sender)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    int64_t passed_ms = (int64_t)(now.tv_sec - target.stopped_at.tv_sec) * 1000
-                        + (now.tv_nsec - target.stopped_at.tv_nsec) / 1000000;
-    return sender != 0 && sender == target.stopper && passed_ms < ONE_WISH_MS;
+    if (target.host != NULL && target.wish.number != 0)
+        host_stop(target.host, target.wish.number == SIGINT ? EXIT_INTERRUPTED : EXIT_OK);
 }
 
 static void stop(int number, pid_t sender)
 {
+    struct wish wish = wish_made(number, sender);
     lock_acquire(&target.lock);
-    if (target.stopped != 0 && !is_same_wish_locked(sender))
-        leave_at_once_locked(number);
-    if (target.stopped == 0) {
-        target.stopped = number;
-        target.stopper = sender;
-        clock_gettime(CLOCK_MONOTONIC, &target.stopped_at);
+    if (target.wish.number == 0) {
+        target.wish = wish;
         stop_host_locked();
+    } else if (!wish_is_same(&target.wish, wish, target.keeper)) {
+        leave_at_once_locked(number);
     }
     lock_release(&target.lock);
 }
@@ -200,6 +186,9 @@ static void *take_signals(void *argument)
 static int watch_signals(void)
 {
     static struct thread thread;
+    int death_signal = 0; /* of this thread, the first: others have none */
+    if (prctl(PR_GET_PDEATHSIG, &death_signal) == 0 && death_signal != 0)
+        target.keeper = getppid();
     sigset_t signals = signals_taken();
     int err = pthread_sigmask(SIG_BLOCK, &signals, NULL);
     if (err != 0)

@@ -374,6 +374,33 @@ describe("the end of a topology", function()
     assert.equal(0, again:stop("TERM").code)
   end)
 
+  it("is in order also if somebody has told the nodes already, as who ends all processes of a service", function()
+    make { ["slow.lua"] = [[
+             local Slow = {}
+             function Slow:on_shutdown()
+               print("slow is told")
+               local pipe <close> = io.open("PIPE")
+               pipe:read("a")
+               print("slow ends")
+             end
+             return Slow
+           ]],
+           ["slow_t.lua"] = [[return topology "slow" { node "a" { actor "slow" { "slow.lua" } } }]] }
+    assert(os.execute("mkfifo " .. place:at("pipe")))
+    place:write("slow.lua", (assert(io.open(place:at("slow.lua"))):read("a"):gsub("PIPE", place:at("pipe"))))
+    local up = place:up("slow_t.lua")
+    local pid = topologies.pid(up:line("a is ready"))
+    up:line("slow is up")
+    topologies.kill(pid, "TERM")
+    up:line("slow is told")
+    local down = place:run("down", "slow_t.lua", "--timeout", "500ms")
+    assert.equal(3, down.code, down.out)
+    assert(os.execute("echo >" .. place:at("pipe")))
+    local ended = up:wait()
+    assert.equal(0, ended.code, ended.out)
+    assert.matches("slow ends", ended.out, 1, true)
+  end)
+
   it("is awaited within the budget: what has not ended then is killed, and that is a failure", function()
     make_market()
     local up = place:up("market.lua", "--shutdown", "1s")
