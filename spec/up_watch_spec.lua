@@ -130,6 +130,17 @@ for _, way in ipairs(topologies.WAYS) do
       assert.equal(0, up:stop("TERM").code)
     end)
 
+    it("becomes a pipe, which is not read, for nobody may ever write into it", function()
+      os.remove(place:at("talk.lua"))
+      up:line("talk.lua is gone")
+      assert(os.execute("mkfifo " .. place:at("talk.lua")))
+      up:line("talk.lua is no file any more")
+      up:line("not applied: the old topology goes on")
+      save(FIRST:gsub("hello", "back"), SECOND)
+      up:line("one says back")
+      assert.equal(0, up:stop("TERM").code)
+    end)
+
     it("starts a killed process with what was saved last", function()
       save(FIRST:gsub("hello", "later"), SECOND)
       topologies.await(up, { "one says later", "Config to one" })

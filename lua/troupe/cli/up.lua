@@ -6,6 +6,7 @@ local presence = require "troupe.up.presence"
 local run = require "troupe.cli.run"
 local show = require "troupe.cli.show"
 local tables = require "troupe.tables"
+local tools = require "troupe.tools"
 local topology = require "troupe.topology"
 local units = require "troupe.cli.units"
 
@@ -61,11 +62,14 @@ local function wrong_usage(options)
     return "--one is all nodes, --node a single one: give one of them"
   elseif options.watch and options.topology == "-" then
     return "-w watches a file; standard input is none"
+  elseif options.watch and tools.kind_of(options.topology) == "other" then
+    return ("-w watches a file; %s is none"):format(options.topology)
   end
 end
 
+-- What it holds; nil of what can be read only once, such as a pipe.
 local function text_of(path)
-  local file <close> = path ~= "-" and io.open(path, "rb") or nil
+  local file <close> = tools.kind_of(path) == "file" and path ~= "-" and io.open(path, "rb") or nil
   return file and file:read("a")
 end
 
@@ -120,6 +124,10 @@ end
 -- Reads it again: what `troupe.up.Options.read` is.
 local function reader(options, say, budget)
   return function()
+    if tools.kind_of(options.topology) == "other" then -- a pipe would keep us waiting, deaf to all else
+      say(("%s is no file any more"):format(options.topology), "error")
+      return nil
+    end
     local model, problems, code, scripts = check.load(options.topology)
     for _, problem in ipairs(problems) do say(topology.line(problem), problem.severity == "warning" and "warn" or "error") end
     if not model or code ~= EXIT_OK then return nil end
