@@ -178,6 +178,11 @@ describe("troupe init", function()
       assert.equal("./spec\n", names_in(folder .. "/yard"))
     end)
 
+    it("a folder without a name", function()
+      assert.same({ code = USAGE, out = "",
+                    err = "troupe: the name of a folder is expected, not an empty text; . is this one\n" }, init "")
+    end)
+
     it("to guess the folder", function()
       local ended = process.run(process.troupe { "init" })
       assert.equal(USAGE, ended.code)

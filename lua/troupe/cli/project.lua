@@ -4,7 +4,7 @@ local port = require "troupe.port"
 local project_files = require "troupe.cli.project_files"
 local tools = require "troupe.tools"
 
-local EXIT_OK, EXIT_FAILED = 0, 1
+local EXIT_OK, EXIT_FAILED, EXIT_USAGE = 0, 1, 2
 local NAMELESS = "project" -- where the folder's name has nothing to offer
 
 local project = {}
@@ -60,6 +60,7 @@ end
 
 function project.run(options)
   local folder = options.dir:gsub("(.)/+$", "%1")
+  if folder == "" then return EXIT_USAGE, "the name of a folder is expected, not an empty text; . is this one" end
   local made, why = making.folder(folder)
   if not made then
     return EXIT_FAILED, "cannot make " .. why
