@@ -152,6 +152,19 @@ describe("a command line is completed", function()
       assert_offers({ "greeter", "second", "helper@greeter", "helper@second" }, "ask", "")
     end)
 
+    it("and no name that a shell would take for more than a name", function()
+      local hosts = require "troupe.cli.hosts"
+      local list = stub(hosts, "list")
+      local named = {}
+      for _, name in ipairs { "$(reboot)", "`reboot`", "x;reboot", "x|sh", "a'b", 'a"b', "a b", "a\nb", "*", "~", "good-1.x_y" } do
+        table.insert(named, { name = name, pid = 1 })
+      end
+      list.returns(named)
+      local found = complete_names.of("host", "", {})
+      list:revert()
+      assert.same({ { text = "good-1.x_y", what = "process 1" } }, found)
+    end)
+
     it("nothing, and no complaint, where no host runs", function()
       assert.same({ "words", {} }, { offered("ask", "") })
       assert.same({ "words", {} }, { offered("ask", "pong@:5001", "") })

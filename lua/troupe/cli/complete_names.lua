@@ -19,6 +19,10 @@ local TOPOLOGIES_MOST = 30    -- files of the current folder that are looked at
 local BUILT_IN = { start = true, shutdown = true, timeout = true, reject = true, down = true, any = true,
                    reload = true, deadletter = true, config = true }
 
+-- What is something else to a shell than the character that it is. A name with one of these
+-- is not offered: put into the command line as it is, it would be run.
+local TO_A_SHELL = "[%c%s\"'`$\\;&|<>(){}%[%]*?!~]"
+
 local complete_names = {}
 
 --- Whether a process has been stopped (SIGSTOP, ^Z): it would not answer.
@@ -195,7 +199,7 @@ end
 function complete_names.of(kind, current, given)
   local found, known = {}, {}
   local function add(text, what)
-    if text:sub(1, #current) == current and not known[text] then
+    if text:sub(1, #current) == current and not known[text] and not text:find(TO_A_SHELL) then
       known[text] = true
       table.insert(found, { text = text, what = what })
     end
