@@ -272,6 +272,15 @@ no actor is named 'actr' (or did you mean the word 'actor'?)
     end)
   end)
 
+  describe("survives", function()
+    it("bytes that are no text", function()
+      local out, err = see({ 'actor "pong" { "pong.lua" }', "p\xFF Ping", "ask pong Ping count=\xFF", "\0", "ask pong Ping" }, FAILED)
+      assert.equal('Pong {"n": 1}\n', out)
+      assert.matches("name: not valid UTF-8", err, 1, true)
+      assert.not_matches("traceback", err)
+    end)
+  end)
+
   describe("saves", function()
     local TRIED = { 'actor "ping" { "ping.lua", config = { to = ref "pong" } }', 'actor "pong" { "pong.lua", failure = "restart" }',
                     'link { "ping", "pong", Ping = { count = "integer" }, answers = "Pong" }' }

@@ -155,7 +155,10 @@ function Connection:begin(request)
     self.raw, self.unfinished = raw, false
   end
   self.code, self.why = nil, nil
-  if not self.raw:send(json.encode(request)) then
+  local fine, text = pcall(json.encode, request)
+  if not fine then -- what somebody has typed into it is no text
+    self.code, self.why = EXIT_USAGE, text:gsub("^[^ ]+:%d+: ", ""):gsub("^value%.", "")
+  elseif not self.raw:send(text) then
     self:fail("closed")
   end
 end
