@@ -3,6 +3,7 @@
 local json = require "troupe.json"
 local process = require "spec.support.process"
 local program = require "spec.support.program"
+local tools = require "troupe.tools"
 local topologies = require "spec.support.topologies"
 
 -- Sends ticks to where its config says; says when it begins and ends.
@@ -423,6 +424,8 @@ describe("the end of a topology", function()
     local ended = up:stop("TERM")
     assert.equal(1, ended.code)
     assert.matches("feed had not ended in 1.0 s and was killed", ended.out, 1, true)
+    local socket = ("%s/troupe/feed.%s.sock"):format(program.runtime, pid)
+    assert.is_nil(tools.kind_of(socket), "the control socket of who was killed")
     assert.matches("book ends", ended.out, 1, true)
   end)
 

@@ -12,6 +12,7 @@
 local Change = require "troupe.up.change"
 local Lines = require "troupe.up.lines"
 local Node = require "troupe.up.node"
+local hosts = require "troupe.cli.hosts"
 local json = require "troupe.json"
 local processes = require "troupe.processes"
 local show = require "troupe.cli.show"
@@ -381,6 +382,7 @@ function Session:run()
     end
   end
   self.family:close()
+  hosts.list() -- takes away the control sockets of nodes that were killed
   return self.code
 end
 
