@@ -61,6 +61,18 @@ describe("troupe repl at a terminal", function()
     }
   end)
 
+  it("gives up the answer of another host, too, and hears the actors here meanwhile", function()
+    local host = process.start(words("run", folder .. "/pong.lua", "--bind", ":0"))
+    local endpoint = host:error_line("listening on"):match("tcp://%S+")
+    play {
+      "expect repl> ", [[send actor "beat" { source = "function on_start() actor.every('100ms', 'Beat') end ]]
+        .. [[function on_beat(self) print('a ' .. 'beat') end" }\r]], "expect beat runs",
+      "expect repl> ", "send ask pong@" .. endpoint .. " Hold\\r", "expect Hold", "expect a beat", "expect a beat", "send \\x03",
+      "expect given up", "expect repl> ", "send :quit\\r",
+    }
+    assert.equal(0, host:stop("TERM").code)
+  end)
+
   it("shows what comes meanwhile above the line that is typed, which stays", function()
     play {
       "expect repl> ", 'send actor "pong" { "pong.lua" }\\r', "expect pong runs",

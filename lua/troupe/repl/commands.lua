@@ -129,11 +129,12 @@ local function ask(session, message)
     local answer, why, no_answer = session.runner:ask(message.to, message.type, message.json, session.options.timeout)
     return answer, why and explain_type(session, message, why), no_answer
   end
-  local code, type, text = port.ask(letter(session, message))
-  if code ~= 0 then
-    return nil, type
+  local flags = { "--timeout", ("%dms"):format(session.options.timeout * 1000 // 1 | 0) }
+  local keys = session.options.security
+  for flag, file in pairs { ["--curve-key"] = keys.curve_key, ["--curve-peers"] = keys.curve_peers } do
+    table.move({ flag, file }, 1, 2, #flags + 1, flags)
   end
-  return { type = type, json = text }
+  return session.runner:ask_elsewhere(message.to, message.type, message.json, flags)
 end
 
 local function print_answer(session, answer)

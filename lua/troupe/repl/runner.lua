@@ -37,6 +37,7 @@ local STOP_PATIENCE = 15  -- seconds for a host that was told to end, beyond wha
 ---@field private child integer
 ---@field private ears repl.Ears
 ---@field private asking cli.Connection
+---@field private asker { child: integer, out: string[], err: string[], code: integer? }?  another host
 ---@field private watching table<string, cli.Connection>  by patterns of names
 local Runner = {}
 Runner.__index = Runner
@@ -50,8 +51,19 @@ local function how_it_ended(event)
   return ("the host has ended (exit code %d)"):format(event.code)
 end
 
+-- What `troupe ask` says, and how it ends.
+local function hear_asker(asker, event)
+  if event.kind == "line" then
+    table.insert(asker[event.stream] or {}, event.text)
+  elseif event.kind == "exit" then
+    asker.code = event.code or 1
+  end
+end
+
 function Runner:hear(event)
-  if event.kind == "line" and event.stream == "status" then
+  if self.asker and event.child == self.asker.child then
+    hear_asker(self.asker, event)
+  elseif event.kind == "line" and event.stream == "status" then
     self.status = json.decode(event.text)
   elseif event.kind == "line" then
     self.ears.line(event.stream, event.text)
@@ -167,6 +179,35 @@ function Runner:ask(name, type, text, seconds)
     return row
   end
   return nil, explain_silence(why, code, name, type, seconds), why == ("%s gave no answer to %s"):format(name, type)
+end
+
+--- Asks an actor of another host: `troupe ask`, in a process of its own, so that the actors
+--- here are heard meanwhile and ^C ends it.
+---@param flags string[]  of the command
+---@return { type: string, json: string }? answer, string? why
+function Runner:ask_elsewhere(address, type, text, flags)
+  local words = { processes.program, "ask", address, type, "-", input = text .. "\n" }
+  local child, why = self.family:spawn(table.move(flags, 1, #flags, #words + 1, words))
+  if not child then
+    return nil, why
+  end
+  local asker = { child = child, out = {}, err = {} }
+  self.asker = asker
+  local function has_ended() return asker.code end
+  local is_given_up = not self:await(has_ended, math.huge)
+  if is_given_up then
+    self.family:kill(child, "KILL")
+    if self.signal == "INT" then self.signal = nil end
+    self:await(has_ended, PATIENCE)
+  end
+  self.asker = nil
+  local answer, json_text = (asker.out[1] or ""):match("^(%S+) (.*)$")
+  if is_given_up then
+    return nil, "given up"
+  elseif not answer then
+    return nil, (table.concat(asker.err, "\n"):gsub("^troupe: ", ""))
+  end
+  return { type = answer, json = json_text }
 end
 
 ---@return boolean? sent, string? why
