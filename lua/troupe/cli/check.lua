@@ -9,6 +9,7 @@ local command_of = {}
 
 function command_of.define(command)
   command:summary "Find what is wrong with a topology before it runs."
+  command:usage "Usage: troupe check TOPOLOGY... [--json]"
   command:description("Reads topology files and loads the scripts that they name, and says all that is wrong: with"
                       .. " the file, with scripts that do not load, with links that nobody handles or sends. No"
                       .. " handler runs, and nothing is bound, spawned or sent. Warnings alone are no failure.")

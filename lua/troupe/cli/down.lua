@@ -10,6 +10,7 @@ local down = {}
 
 function down.define(command)
   command:summary "End a topology that is up."
+  command:usage "Usage: troupe down TOPOLOGY [--timeout DURATION]"
   command:description("Ends the nodes that 'troupe up TOPOLOGY' has started, the last one first, as ^C there does, and"
                       .. " waits until all have ended. Only what runs on this machine, and is yours.")
   command:epilog("Exit codes: 0 it is down; 2 several topologies are called so; 3 it has not ended in time; 5 it is not"

@@ -16,6 +16,7 @@ local cli_graph = {}
 
 function cli_graph.define(command)
   command:summary "Draw a topology."
+  command:usage "Usage: troupe graph TOPOLOGY [options]"
   command:description("Draws a topology: its nodes as boxes, their actors with script and instances, links with the"
                      .. " types that pass them and what these are answered with, refs in configs thin, externals"
                      .. " with their language and endpoint. Nothing is started, and no script is looked into.\n\n"
@@ -41,7 +42,7 @@ Examples:
   command:option("--format", "mermaid, dot, json or svg. (default: what FILE's ending says, else mermaid)")
     :argname "FORMAT":choices(FORMATS)
   command:flag("--json", "The same as --format json.")
-  command:option("-o --output", "Write it to this file, all or nothing; - is standard output."):argname "FILE"
+  command:option("-o", "Write it to this file, all or nothing; - is standard output."):argname "FILE":target "output"
   command:flag("--live", "With what its running hosts do.")
   command:option("--for", "How long to look at them. (default: 2s)")
     :argname "DURATION":target "milliseconds":convert(units.milliseconds)

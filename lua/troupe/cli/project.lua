@@ -11,6 +11,7 @@ local project = {}
 
 function project.define(command)
   command:summary "Make a project: actors, a topology, a spec."
+  command:usage "Usage: troupe init DIR"
   command:description("Makes a project that runs, tests and reloads at once: two actors, a topology, a\n"
                       .. "spec, a README, and the settings by which editors know the API. Nothing that is\n"
                       .. "there is overwritten: if one of its files is, nothing is written.")
