@@ -4,6 +4,7 @@
 #include "script/program_children.h"
 
 #include "base/clock.h"
+#include "script/program_class.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -25,13 +26,6 @@ static struct family *family_in(lua_State *L)
     struct family **family = luaL_checkudata(L, 1, FAMILY);
     luaL_argcheck(L, *family != NULL, 1, "closed");
     return *family;
-}
-
-static int push_failure(lua_State *L, int error)
-{
-    lua_pushnil(L);
-    lua_pushstring(L, strerror(-error));
-    return 2;
 }
 
 /* ---- Signals ---------------------------------------------------------------- */
@@ -71,7 +65,7 @@ static int children_open(lua_State *L)
     *family = NULL;
     luaL_setmetatable(L, FAMILY);
     int error = port_of(L)->open(family);
-    return error != 0 ? push_failure(L, error) : 1;
+    return error != 0 ? program_push_failure(L, strerror(-error)) : 1;
 }
 
 static int family_close(lua_State *L)
@@ -115,7 +109,7 @@ static int family_spawn(lua_State *L)
         return 2;
     }
     if (error != 0)
-        return push_failure(L, error);
+        return program_push_failure(L, strerror(-error));
     lua_pushinteger(L, child);
     lua_pushinteger(L, pid);
     return 2;
@@ -232,7 +226,7 @@ static int family_watch(lua_State *L)
     const char *text = luaL_checklstring(L, 3, &size);
     int error = port_of(L)->watch(family, path, text, size);
     if (error != 0)
-        return push_failure(L, error);
+        return program_push_failure(L, strerror(-error));
     lua_pushboolean(L, true);
     return 1;
 }
@@ -256,13 +250,7 @@ int program_children_open(lua_State *L)
         { "__gc", family_close },  { "__close", family_close }, { NULL, NULL },
     };
     struct children_port *port = lua_touserdata(L, lua_upvalueindex(1));
-    luaL_newmetatable(L, FAMILY);
-    lua_pushlightuserdata(L, port);
-    luaL_setfuncs(L, methods, 1);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
-
+    program_make_class(L, FAMILY, methods, port);
     lua_createtable(L, 0, 5);
     lua_pushlightuserdata(L, port);
     lua_pushcclosure(L, children_open, 1);

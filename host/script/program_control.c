@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/signals.h"
+#include "script/program_class.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -36,13 +37,6 @@ static const struct control_port *port_of(lua_State *L)
     return lua_touserdata(L, lua_upvalueindex(1));
 }
 
-static int push_failure(lua_State *L, const char *why)
-{
-    lua_pushnil(L);
-    lua_pushstring(L, why);
-    return 2;
-}
-
 /* ---- Which there are ------------------------------------------------------- */
 
 static int compare_hosts(const void *left, const void *right)
@@ -58,7 +52,7 @@ static int control_list(lua_State *L)
     struct control_host *hosts = lua_newuserdatauv(L, HOSTS_MOST * sizeof *hosts, 0);
     int count = port_of(L)->list(hosts, HOSTS_MOST, folder, sizeof folder, why, sizeof why);
     if (count < 0)
-        return push_failure(L, why);
+        return program_push_failure(L, why);
     qsort(hosts, (size_t)count, sizeof *hosts, compare_hosts);
     lua_createtable(L, count, 0);
     for (int i = 0; i < count; i++) {
@@ -101,12 +95,12 @@ static int control_connect(lua_State *L)
     luaL_setmetatable(L, CONNECTION);
     int descriptor = port_of(L)->connect(path, why, sizeof why);
     if (descriptor < 0)
-        return push_failure(L, why);
+        return program_push_failure(L, why);
     connection->descriptor = descriptor;
     sigset_t signals = ending_signals();
     connection->signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     if (connection->signals < 0)
-        return push_failure(L, strerror(errno));
+        return program_push_failure(L, strerror(errno));
     return 1;
 }
 
@@ -154,7 +148,7 @@ static int connection_send(lua_State *L)
     const char *text = luaL_checklstring(L, 2, &size);
     if (!send_all(connection->descriptor, text, size) ||
         !send_all(connection->descriptor, "\n", 1))
-        return push_failure(L, "closed");
+        return program_push_failure(L, "closed");
     lua_pushboolean(L, true);
     return 1;
 }
@@ -248,13 +242,13 @@ static int connection_receive(lua_State *L)
     uint64_t until_ns = now_ns() + (seconds > 0 ? (uint64_t)((seconds < 1e9 ? seconds : 1e9) * 1e9) : 0);
     while (!push_line(L, connection)) {
         if (connection->ended)
-            return push_failure(L, "closed");
+            return program_push_failure(L, "closed");
         sigset_t signals = ending_signals(), before;
         pthread_sigmask(SIG_BLOCK, &signals, &before);
         const char *why = await_more(connection, until_ns);
         pthread_sigmask(SIG_SETMASK, &before, NULL);
         if (why != NULL)
-            return push_failure(L, why);
+            return program_push_failure(L, why);
     }
     return 1;
 }
@@ -276,11 +270,7 @@ void program_control_add(lua_State *L, const struct control_port *port)
         { "control_take_signals", control_take_signals },
         { NULL, NULL },
     };
-    luaL_newmetatable(L, CONNECTION);
-    luaL_setfuncs(L, methods, 0);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
+    program_make_class(L, CONNECTION, methods, port);
     lua_pushlightuserdata(L, (void *)(uintptr_t)port);
     luaL_setfuncs(L, functions, 1);
 }

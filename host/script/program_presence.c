@@ -4,6 +4,7 @@
 #include "script/program_children.h"
 
 #include "base/clock.h"
+#include "script/program_class.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -22,13 +23,6 @@ static const struct children_port *port_of(lua_State *L)
     return lua_touserdata(L, lua_upvalueindex(1));
 }
 
-static int push_failure(lua_State *L, const char *why)
-{
-    lua_pushnil(L);
-    lua_pushstring(L, why);
-    return 2;
-}
-
 /* ---- Ours ------------------------------------------------------------------- */
 
 static int presence_hold(lua_State *L)
@@ -40,7 +34,7 @@ static int presence_hold(lua_State *L)
     *presence = NULL;
     luaL_setmetatable(L, PRESENCE);
     int error = port_of(L)->hold(presence, name, text, why, sizeof why);
-    return error != 0 ? push_failure(L, why) : 1;
+    return error != 0 ? program_push_failure(L, why) : 1;
 }
 
 static int presence_say(lua_State *L)
@@ -50,7 +44,7 @@ static int presence_say(lua_State *L)
     luaL_argcheck(L, *presence != NULL, 1, "closed");
     int error = port_of(L)->say(*presence, text);
     if (error != 0)
-        return push_failure(L, strerror(-error));
+        return program_push_failure(L, strerror(-error));
     lua_pushboolean(L, true);
     return 1;
 }
@@ -142,7 +136,7 @@ static int presence_list(lua_State *L)
         search.list = found->next;
         free(found);
     }
-    return listed ? 1 : push_failure(L, why);
+    return listed ? 1 : program_push_failure(L, why);
 }
 
 static int presence_reach(lua_State *L)
@@ -153,7 +147,7 @@ static int presence_reach(lua_State *L)
     luaL_setmetatable(L, PROCESS);
     int descriptor = port_of(L)->reach(file);
     if (descriptor < 0)
-        return push_failure(L, descriptor == -ESRCH ? "it has ended" : strerror(-descriptor));
+        return program_push_failure(L, descriptor == -ESRCH ? "it has ended" : strerror(-descriptor));
     *process = descriptor;
     return 1;
 }
@@ -201,17 +195,6 @@ static int process_close(lua_State *L)
 
 /* ---- The module ------------------------------------------------------------- */
 
-static void make_class(lua_State *L, const char *name, const luaL_Reg *methods,
-                       const struct children_port *port)
-{
-    luaL_newmetatable(L, name);
-    lua_pushlightuserdata(L, (void *)(uintptr_t)port);
-    luaL_setfuncs(L, methods, 1);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
-}
-
 void program_presence_add(lua_State *L, const struct children_port *port)
 {
     static const luaL_Reg presence_methods[] = {
@@ -226,8 +209,8 @@ void program_presence_add(lua_State *L, const struct children_port *port)
         { "hold", presence_hold }, { "present", presence_list }, { "reach", presence_reach },
         { NULL, NULL },
     };
-    make_class(L, PRESENCE, presence_methods, port);
-    make_class(L, PROCESS, process_methods, port);
+    program_make_class(L, PRESENCE, presence_methods, port);
+    program_make_class(L, PROCESS, process_methods, port);
     lua_pushlightuserdata(L, (void *)(uintptr_t)port);
     luaL_setfuncs(L, functions, 1);
 }

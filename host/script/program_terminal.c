@@ -8,6 +8,7 @@
 
 #include "base/base.h"
 #include "base/signals.h"
+#include "script/program_class.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -103,22 +104,15 @@ static void close_terminal(void)
     pthread_sigmask(SIG_SETMASK, &terminal.mask_before, NULL);
 }
 
-static int push_failure(lua_State *L, const char *why)
-{
-    lua_pushnil(L);
-    lua_pushstring(L, why);
-    return 2;
-}
-
 static int terminal_open(lua_State *L)
 {
     sigset_t signals;
     struct sigaction death = { .sa_handler = on_death };
     if (terminal.signals >= 0)
-        return push_failure(L, "the terminal is open already");
+        return program_push_failure(L, "the terminal is open already");
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO) ||
         tcgetattr(STDIN_FILENO, &terminal.before) != 0)
-        return push_failure(L, "standard input and output are no terminal");
+        return program_push_failure(L, "standard input and output are no terminal");
     lua_newuserdatauv(L, 1, 0);
     luaL_setmetatable(L, TERMINAL);
 
@@ -132,7 +126,7 @@ static int terminal_open(lua_State *L)
     terminal.signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
     if (terminal.signals < 0) {
         pthread_sigmask(SIG_SETMASK, &terminal.mask_before, NULL);
-        return push_failure(L, strerror(errno));
+        return program_push_failure(L, strerror(errno));
     }
     sigemptyset(&death.sa_mask);
     for (size_t i = 0; i < ARRAY_LENGTH(deadly); i++)
@@ -140,7 +134,7 @@ static int terminal_open(lua_State *L)
     if (enter())
         return 1;
     close_terminal();
-    return push_failure(L, "the terminal is gone");
+    return program_push_failure(L, "the terminal is gone");
 }
 
 static int terminal_close(lua_State *L)
@@ -367,10 +361,6 @@ void program_terminal_add(lua_State *L)
         { "terminal", terminal_open }, { "terminal_size", terminal_size },
         { "pause", terminal_pause }, { NULL, NULL },
     };
-    luaL_newmetatable(L, TERMINAL);
-    luaL_setfuncs(L, methods, 0);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
+    program_make_class(L, TERMINAL, methods, NULL);
     luaL_setfuncs(L, functions, 0);
 }

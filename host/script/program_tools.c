@@ -5,6 +5,7 @@
  */
 #include "script/program_tools.h"
 
+#include "script/program_class.h"
 #include "script/program_files.h"
 #include "script/program_terminal.h"
 
@@ -422,17 +423,6 @@ static int tools_facts(lua_State *L)
 
 /* ---- The module ---------------------------------------------------------- */
 
-static void make_class(lua_State *L, const char *name, const luaL_Reg *methods,
-                       const struct tools_port *port)
-{
-    luaL_newmetatable(L, name);
-    lua_pushlightuserdata(L, (void *)(uintptr_t)port);
-    luaL_setfuncs(L, methods, 1);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
-}
-
 int tools_open(lua_State *L)
 {
     static const luaL_Reg listening_methods[] = {
@@ -462,8 +452,8 @@ int tools_open(lua_State *L)
         { NULL, NULL },
     };
     const struct tools_port *port = port_of(L);
-    make_class(L, LISTENING, listening_methods, port);
-    make_class(L, BENCH, bench_methods, port);
+    program_make_class(L, LISTENING, listening_methods, port);
+    program_make_class(L, BENCH, bench_methods, port);
     luaL_newlibtable(L, functions);
     lua_pushlightuserdata(L, (void *)(uintptr_t)port);
     luaL_setfuncs(L, functions, 1);

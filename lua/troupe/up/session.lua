@@ -15,7 +15,6 @@ local Node = require "troupe.up.node"
 local hosts = require "troupe.cli.hosts"
 local json = require "troupe.json"
 local processes = require "troupe.processes"
-local show = require "troupe.cli.show"
 local tools = require "troupe.tools"
 local tables = require "troupe.tables"
 
