@@ -44,21 +44,12 @@ local function add(list, text, what, current)
   end
 end
 
-local function option_named(parser, word)
-  for _, option in ipairs(parser._options) do
-    for _, alias in ipairs(option._aliases) do
+--- The option or the command of this name, among those of a parser.
+local function named(elements, word)
+  for _, element in ipairs(elements) do
+    for _, alias in ipairs(element._aliases) do
       if alias == word then
-        return option
-      end
-    end
-  end
-end
-
-local function command_named(parser, word)
-  for _, command in ipairs(parser._commands) do
-    for _, alias in ipairs(command._aliases) do
-      if alias == word then
-        return command
+        return element
       end
     end
   end
@@ -81,7 +72,7 @@ end
 
 function Walk:take_option(word)
   local name, value = word:match("^(%-%-[^=]+)=(.*)$")
-  local option = option_named(self.parser, name or word)
+  local option = named(self.parser._options, name or word)
   self.used[option or word] = true
   self.option, self.taken = nil, 0
   if option and value then
@@ -112,7 +103,7 @@ function Walk:take(word)
 end
 
 function Walk:take_argument(word)
-  local command = #self.parser._commands > 0 and command_named(self.parser, word)
+  local command = #self.parser._commands > 0 and named(self.parser._commands, word)
   if command then
     self.root = self.root or self.parser
     self.parser, self.count, self.command = command, 0, command._name
@@ -177,7 +168,7 @@ function Walk:place(current)
     return self:place_of_value(place, option)
   end
   local name, value = current:match("^(%-%-[^=]+)=(.*)$")
-  option = name and option_named(self.parser, name)
+  option = name and named(self.parser._options, name)
   if option and option._maxargs > 0 then
     place.prefix, place.current = name .. "=", value
     return self:place_of_value(place, option)
@@ -212,7 +203,7 @@ end
 ---@return cli.Place
 function complete_words.place(parsers, words, at)
   local first = at > 1 and words[1] or ""
-  local is_chunk = first:find("^%-.") and not option_named(parsers.commands, first)
+  local is_chunk = first:find("^%-.") and not named(parsers.commands._options, first)
   local walk = setmetatable({
     parser = is_chunk and parsers.evaluate or parsers.commands, command = is_chunk and "-e" or "",
     used = {}, given = {}, count = 0, taken = 0,

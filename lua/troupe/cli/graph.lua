@@ -1,8 +1,8 @@
 --- `troupe graph TOPOLOGY`: draws a topology, as it is written or as it runs.
+local files = require "troupe.cli.files"
 local graph = require "troupe.topology.graph"
 local graph_live = require "troupe.cli.graph_live"
 local show = require "troupe.cli.show"
-local tools = require "troupe.tools"
 local topology = require "troupe.topology"
 local units = require "troupe.cli.units"
 
@@ -67,23 +67,6 @@ end
 
 ------------------------------------------------------------------ output ----
 
-local function write_file(path, text)
-  local file, why = io.open(path, "wb")
-  if not file then
-    return nil, why
-  end
-  local written, write_why = file:write(text)
-  local closed, close_why = file:close()
-  if written and closed then
-    return true
-  end
-  return nil, ("%s: %s"):format(path, write_why or close_why)
-end
-
-local function quote(word)
-  return "'" .. word:gsub("'", "'\\''") .. "'"
-end
-
 --- What `dot` makes of it. Its complaints are on standard error.
 ---@param text string
 ---@return string? svg, string? why
@@ -94,12 +77,12 @@ local function draw(text)
   end
   local path = os.tmpname()
   local remove <close> = setmetatable({}, { __close = function() os.remove(path) end })
-  local written, why = write_file(path, text)
+  local written, why = files.write(path, text)
   if not written then
     return nil, why
   end
   local pipe
-  pipe, why = io.popen("exec dot -Tsvg <" .. quote(path))
+  pipe, why = io.popen("exec dot -Tsvg <" .. files.quote(path))
   if not pipe then
     return nil, why
   end
@@ -111,27 +94,9 @@ local function draw(text)
   return drawn
 end
 
---- Writes a file as a whole, or leaves what was there. What is no file, as /dev/null, stays what it is.
-local function replace_file(path, text)
-  if os.execute(("test -e %s && test ! -f %s"):format(quote(path), quote(path))) then
-    return write_file(path, text)
-  end
-  path = tools.real_path(path) or path -- where a link leads
-  local temporary = ("%s.%08x.tmp"):format(path, math.random(0, 0xFFFFFFFF))
-  local written, why = write_file(temporary, text)
-  if written then
-    written, why = os.rename(temporary, path)
-  end
-  if not written then
-    os.remove(temporary)
-    return nil, ("%s: it cannot be written: %s"):format(path, why:gsub("^.*: ", ""))
-  end
-  return true
-end
-
 local function write(options, text)
   if options.output and options.output ~= "-" then
-    return replace_file(options.output, text)
+    return files.replace(options.output, text)
   end
   return io.stdout:write(text) and io.stdout:flush() or true -- that it is not there is said at the end
 end

@@ -1,4 +1,5 @@
 --- `troupe init DIR`: makes a project that runs, tests and reloads at once.
+local files = require "troupe.cli.files"
 local making = require "troupe.cli.making"
 local port = require "troupe.port"
 local project_files = require "troupe.cli.project_files"
@@ -38,7 +39,7 @@ local function shell_word(text)
   if text:find("^[%w_./@%%+,:=-]+$") and not text:find("^%-") then
     return text
   end
-  return (text:find("^%-") and "./" or "") .. "'" .. text:gsub("'", "'\\''") .. "'"
+  return (text:find("^%-") and "./" or "") .. files.quote(text)
 end
 
 local function say_next(folder, topology)
@@ -69,14 +70,14 @@ function project.run(options)
   local place = assert(tools.real_path(folder))
   local name, topology = project.names(place:match("[^/]*$"))
   local share = tools.real_path(port.share) or port.share
-  local files = project_files.project { name = name, topology = topology, meta = share .. "/lua/troupe/meta.lua" }
+  local new = project_files.project { name = name, topology = topology, meta = share .. "/lua/troupe/meta.lua" }
   local code
-  why, code = making.files(folder, files)
+  why, code = making.files(folder, new)
   if why then
     for i = #made, 1, -1 do os.remove(made[i]) end
     return code, why
   end
-  making.say(folder, files)
+  making.say(folder, new)
   say_next(folder, topology)
   return EXIT_OK
 end

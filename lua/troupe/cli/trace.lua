@@ -1,4 +1,5 @@
 --- `troupe trace`: the messages of a running host, while they pass.
+local files = require "troupe.cli.files"
 local json = require "troupe.json"
 local looking = require "troupe.cli.looking"
 local sequence = require "troupe.cli.sequence"
@@ -140,16 +141,7 @@ local function write_diagram(diagram, path)
     io.stdout:flush()
     return true
   end
-  local file, why = io.open(path, "w")
-  if not file then
-    return false, why
-  end
-  local written, write_why = file:write(diagram:text())
-  local closed, close_why = file:close()
-  if written and closed then
-    return true
-  end
-  return false, ("%s: %s"):format(path, write_why or close_why)
+  return files.write(path, diagram:text())
 end
 
 --- What takes the rows of the answer.

@@ -8,6 +8,7 @@ local Sketch = require "troupe.repl.sketch"
 local check = require "troupe.topology.check"
 local complete = require "troupe.repl.complete"
 local fields = require "troupe.cli.fields"
+local files = require "troupe.cli.files"
 local graph = require "troupe.topology.graph"
 local line = require "troupe.repl.line"
 local options = require "troupe.options"
@@ -289,35 +290,17 @@ function colon.quit(session)
   return true
 end
 
-local function is_there(path)
-  local file <close> = io.open(path, "rb")
-  return file ~= nil
-end
-
-local function write_file(path, text)
-  local file, why = io.open(path, "wb")
-  if not file then
-    return nil, why
-  end
-  local written, write_why = file:write(text)
-  local closed, close_why = file:close()
-  if not (written and closed) then
-    return nil, ("%s: %s"):format(path, write_why or close_why)
-  end
-  return true
-end
-
 function colon.save(session, typed)
   local path = typed.rest
   if path == "" then
     return usage ":save FILE, such as :save market.lua"
   elseif not session.sketch:has_actors() then
     return false, "there are no actors to save yet"
-  elseif not typed.force and is_there(path) then
+  elseif not typed.force and files.is_there(path) then
     return false, ("%s is there already: :save! %s overwrites it"):format(path, path)
   end
   session.sketch:name_after(path)
-  local written, why = write_file(path, session.sketch:text(path))
+  local written, why = files.write(path, session.sketch:text(path))
   if not written then
     return false, why
   end

@@ -12,6 +12,7 @@
 ---
 --- All actors run in one host, whatever nodes they are declared in.
 local check = require "troupe.topology.check"
+local files = require "troupe.cli.files"
 local tables = require "troupe.tables"
 local topology = require "troupe.topology"
 
@@ -364,11 +365,6 @@ local function seen_from(folder, path)
   return up .. "/" .. path
 end
 
-local function exists(path)
-  local file <close> = io.open(path, "rb")
-  return file ~= nil
-end
-
 --- The same with other paths of scripts: `change(script)`, of those that are files.
 local function with_scripts(model, change)
   local changed = setmetatable({ model = model }, Sketch):again().model
@@ -404,7 +400,7 @@ end
 function Sketch:text(path)
   local folder = folder_of(path)
   local model = with_scripts(self.model, function(script)
-    local is_here = exists(script) or exists(script .. ".lua")
+    local is_here = files.is_there(script) or files.is_there(script .. ".lua")
     return is_here and seen_from(folder, script) or script
   end)
   return topology.write(written(model))
@@ -417,7 +413,7 @@ function Sketch.of(model)
   local folder = model.folder
   local loaded = with_scripts(model, function(script)
     local path = folder .. "/" .. script
-    local is_there = folder ~= "." and script:sub(1, 1) ~= "/" and (exists(path) or exists(path .. ".lua"))
+    local is_there = folder ~= "." and script:sub(1, 1) ~= "/" and (files.is_there(path) or files.is_there(path .. ".lua"))
     return is_there and path or script
   end)
   loaded.folder = "."
