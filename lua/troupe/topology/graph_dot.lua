@@ -4,6 +4,7 @@
 --- print(dot.write(drawing.make(model)))   -- for: dot -Tsvg
 --- ```
 local drawing = require "troupe.topology.graph_drawing"
+local graph_writer = require "troupe.topology.graph_writer"
 
 local dot = {}
 
@@ -24,29 +25,21 @@ function dot.escape(text)
   return (text:gsub("&", "&amp;"):gsub('[\\"]', "\\%0"))
 end
 
-local function label(lines)
-  local escaped = {}
-  for i, line in ipairs(lines) do escaped[i] = dot.escape(line) end
-  return table.concat(escaped, "\\n")
-end
+local LANGUAGE = { indent = "  ", escape = dot.escape, line_break = "\\n" }
 
-local Writer = {}
+local Writer = setmetatable({}, graph_writer)
 Writer.__index = Writer
-
-function Writer:say(indent, format, ...)
-  table.insert(self.lines, ("  "):rep(indent) .. format:format(...))
-end
 
 function Writer:thing(indent, thing)
   self.count = self.count + 1
   self.ids[thing] = "t" .. self.count
-  self:say(indent, '%s [label="%s"%s%s];', self.ids[thing], label(thing.lines), THINGS[thing.kind],
+  self:say(indent, '%s [label="%s"%s%s];', self.ids[thing], self:label(thing.lines), THINGS[thing.kind],
            thing.stopped and STOPPED or "")
 end
 
 function Writer:node(node, number)
   self:say(1, "subgraph cluster_%d {", number)
-  self:say(2, 'label="%s";', label(node.lines))
+  self:say(2, 'label="%s";', self:label(node.lines))
   self:say(2, node.stopped and 'style="rounded,dashed"; color="#999999"; fontcolor="#999999";' or "style=rounded;")
   for _, thing in ipairs(node.things) do self:thing(2, thing) end
   if #node.things == 0 then -- what is empty is not drawn
@@ -56,13 +49,14 @@ function Writer:node(node, number)
 end
 
 function Writer:edge(edge)
-  self:say(1, '%s -> %s [label="%s"%s];', self.ids[edge.from], self.ids[edge.to], label(edge.lines), EDGES[edge.kind])
+  self:say(1, '%s -> %s [label="%s"%s];', self.ids[edge.from], self.ids[edge.to], self:label(edge.lines), EDGES[edge.kind])
 end
 
 ---@param view graph.Drawing
 ---@return string
 function dot.write(view)
-  local self = setmetatable({ lines = {}, ids = {}, count = 0 }, Writer)
+  local self = graph_writer.new(Writer, LANGUAGE)
+  self.count = 0
   self:say(0, 'digraph "%s" {', dot.escape(drawing.clean(view.name)))
   self:say(1, 'charset="UTF-8"; rankdir=LR; fontname="sans-serif";')
   if view.live then
@@ -70,12 +64,9 @@ function dot.write(view)
   end
   self:say(1, 'node [shape=box, style=filled, fillcolor=white, fontname="sans-serif"];')
   self:say(1, 'edge [fontname="sans-serif", fontsize=11];')
-  for i, node in ipairs(view.nodes) do self:node(node, i) end
-  for _, external in ipairs(view.externals) do self:thing(1, external) end
-  for _, other in ipairs(view.others) do self:thing(1, other) end
-  for _, edge in ipairs(view.edges) do self:edge(edge) end
+  self:parts(view)
   self:say(0, "}")
-  return table.concat(self.lines, "\n") .. "\n"
+  return self:text()
 end
 
 return dot

@@ -7,6 +7,7 @@
 --- Everything has an id of our own (n1, a1, e1), so that no name can be a word of the language,
 --- and its texts are in quotes, with all that could mean something written as a number.
 local drawing = require "troupe.topology.graph_drawing"
+local graph_writer = require "troupe.topology.graph_writer"
 
 local mermaid = {}
 
@@ -43,18 +44,10 @@ function mermaid.escape(text)
   end))
 end
 
-local function label(lines)
-  local escaped = {}
-  for i, line in ipairs(lines) do escaped[i] = mermaid.escape(line) end
-  return table.concat(escaped, "<br/>")
-end
+local LANGUAGE = { indent = "    ", escape = mermaid.escape, line_break = "<br/>" }
 
-local Writer = {}
+local Writer = setmetatable({}, graph_writer)
 Writer.__index = Writer
-
-function Writer:say(indent, format, ...)
-  table.insert(self.lines, ("    "):rep(indent) .. format:format(...))
-end
 
 function Writer:new_id(letter)
   self.last[letter] = (self.last[letter] or 0) + 1
@@ -69,7 +62,7 @@ end
 function Writer:thing(indent, thing)
   local shape, id = SHAPES[thing.kind], self:new_id(ID[thing.kind] or "a")
   self.ids[thing] = id
-  self:say(indent, "%s%s%s%s", id, shape[1], label(thing.lines), shape[2])
+  self:say(indent, "%s%s%s%s", id, shape[1], self:label(thing.lines), shape[2])
   if thing.stopped then
     self:mark("stopped", id)
   end
@@ -77,7 +70,7 @@ end
 
 function Writer:node(node)
   local id = self:new_id "n"
-  self:say(1, 'subgraph %s["%s"]', id, label(node.lines))
+  self:say(1, 'subgraph %s["%s"]', id, self:label(node.lines))
   for _, thing in ipairs(node.things) do self:thing(2, thing) end
   self:say(1, "end")
   if node.stopped then
@@ -86,7 +79,7 @@ function Writer:node(node)
 end
 
 function Writer:edge(edge)
-  local text = #edge.lines > 0 and ('|"%s"|'):format(label(edge.lines)) or ""
+  local text = #edge.lines > 0 and ('|"%s"|'):format(self:label(edge.lines)) or ""
   self:say(1, "%s %s%s %s", self.ids[edge.from], ARROWS[edge.kind], text, self.ids[edge.to])
 end
 
@@ -108,17 +101,15 @@ end
 ---@param view graph.Drawing
 ---@return string
 function mermaid.write(view)
-  local self = setmetatable({ lines = {}, ids = {}, last = {}, marked = {} }, Writer)
+  local self = graph_writer.new(Writer, LANGUAGE)
+  self.last, self.marked = {}, {}
   self:say(0, "flowchart LR")
   if view.live then
     self:say(1, "%%%% %s", mermaid.escape(drawing.measured(view)))
   end
-  for _, node in ipairs(view.nodes) do self:node(node) end
-  for _, external in ipairs(view.externals) do self:thing(1, external) end
-  for _, other in ipairs(view.others) do self:thing(1, other) end
-  for _, edge in ipairs(view.edges) do self:edge(edge) end
+  self:parts(view)
   self:styles(view)
-  return table.concat(self.lines, "\n") .. "\n"
+  return self:text()
 end
 
 return mermaid
