@@ -30,7 +30,7 @@ SVG is made by Graphviz's program dot.
 others, edges. Rates are messages a second; null is what is not known.
 
 Exit codes: 0 drawn, 1 it could not be written, 2 wrong usage or no such file,
-5 nothing of it runs, 6 there are mistakes in the file, 130 interrupted.
+5 nothing of it runs, 6 the topology has errors, 130 interrupted.
 
 Examples:
    troupe graph market.lua                   Mermaid, for a README

@@ -94,7 +94,11 @@ local function replier(words)
 end
 
 --- How it ended, other than by a message.
-local function ending(news, options, listening)
+---@param news string  of listening:next()
+---@param options { timeout: integer? }
+---@param listening table  of tools.listen()
+---@return integer code, string? why
+function listen.ending(news, options, listening)
   if news == "timed out" then
     return EXIT_TIMED_OUT, ("nothing came to %s in %.1f s"):format(listening:endpoint(), options.timeout / 1000)
   end
@@ -110,7 +114,7 @@ local function hear(listening, options, reply)
       news, heard = listening:next(options.timeout or AN_HOUR_MS)
     until news ~= "timed out" or options.timeout
     if news ~= "message" then
-      return ending(news, options, listening)
+      return listen.ending(news, options, listening)
     end
     local ok, why, code = reply(listening, heard, n)
     if not show.line(form(heard)) then

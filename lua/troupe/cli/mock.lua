@@ -2,6 +2,7 @@
 local check = require "troupe.topology.check"
 local fields = require "troupe.cli.fields"
 local json = require "troupe.json"
+local listen = require "troupe.cli.listen"
 local options_of = require "troupe.options"
 local security = require "troupe.cli.security"
 local show = require "troupe.cli.show"
@@ -11,7 +12,7 @@ local tools = require "troupe.tools"
 local topology = require "troupe.topology"
 local units = require "troupe.cli.units"
 
-local EXIT_OK, EXIT_USAGE, EXIT_TIMED_OUT, EXIT_CHECK, EXIT_INTERRUPTED = 0, 2, 3, 6, 130
+local EXIT_OK, EXIT_USAGE, EXIT_CHECK = 0, 2, 6
 local COUNT_MAX = 1000000000
 local AN_HOUR_MS = 3600 * 1000
 
@@ -231,14 +232,6 @@ local function send(listening, external, sends, n, options)
   end
 end
 
---- How it ended, other than by a message.
-local function ending(news, options, listening)
-  if news == "timed out" then
-    return EXIT_TIMED_OUT, ("nothing came to %s in %.1f s"):format(listening:endpoint(), options.timeout / 1000)
-  end
-  return news == "interrupted" and EXIT_INTERRUPTED or EXIT_OK
-end
-
 --- Sends what is due; and says for how long nothing will be.
 local function pacer(listening, external, sends, set, options)
   local due, round = tools.now(), 0
@@ -274,7 +267,7 @@ local function talk(listening, external, set, sends, options)
         return EXIT_OK -- its reader has enough
       end
     elseif news ~= "timed out" or options.timeout and (tools.now() - last) * 1000 >= options.timeout then
-      return ending(news, options, listening)
+      return listen.ending(news, options, listening)
     end
   end
   return EXIT_OK

@@ -37,7 +37,7 @@ function up.define(command)
                  .. "   troupe up market.lua --node risk      only this node, in this process\n"
                  .. "   troupe up market.lua --dry-run        what would be started\n"
                  .. "   ... | troupe up -                     the topology from standard input")
-  command:argument("topology", "The file; - is standard input.")
+  command:argument("topology", "The topology's file; - is standard input.")
   command:flag("--one", "All nodes in one process: what they send to each other does not leave it.")
   command:option("--node", "Run only this node, here: no other process is started."):argname "NAME"
   command:flag("-w --watch", "Reload scripts, and take over changes of the topology, when files are saved.")
