@@ -1,19 +1,14 @@
 -- troupe graph --live: what the running hosts of a topology do, drawn into it. The hosts are
 -- processes of their own, with a folder for sockets that is this spec's alone.
+local Market = require "spec.support.market"
 local flowchart = require "spec.support.flowchart"
 local graph = require "troupe.topology.graph"
 local json = require "troupe.json"
 local process = require "spec.support.process"
 local topologies = require "spec.support.topologies"
-local topology = require "troupe.topology"
 local traffic = require "troupe.topology.graph_traffic"
 
 local OK, UNREACHABLE, INTERRUPTED = 0, 5, 130
-
-local function read(text)
-  local model, problems = topology.read(text, { name = "shop.lua", folder = "." })
-  return assert(model, problems[1] and topology.line(problems[1]))
-end
 
 local SHOP = [[
   return topology "shop" {
@@ -41,7 +36,7 @@ end
 
 describe("the hosts of a topology", function()
   it("are those that say so, whatever they are called", function()
-    local places = traffic.places(read(SHOP), {
+    local places = traffic.places(Market.read(SHOP), {
       host("x", { topology = "shop", node = "back" }), host("front", { topology = "other", node = "front" }),
       host("back"),
     })
@@ -50,20 +45,20 @@ describe("the hosts of a topology", function()
   end)
 
   it("are else those that are called like its nodes, and belong to no topology", function()
-    local places = traffic.places(read(SHOP), { host "front", host "other", host("back", { topology = "else" }) })
+    local places = traffic.places(Market.read(SHOP), { host "front", host "other", host("back", { topology = "else" }) })
     assert.same({ "front" }, titles(places))
   end)
 
   it("may be one, which has all of it", function()
     for _, info in ipairs { host "shop", host("x", { topology = "shop", node = "shop" }) } do
-      local places = traffic.places(read(SHOP), { info })
+      local places = traffic.places(Market.read(SHOP), { info })
       assert.same({ "shop" }, titles(places))
       assert.is_nil(places[1].node)
     end
   end)
 
   it("are one of those that run the same node; the others are said", function()
-    local places, surplus = traffic.places(read(SHOP), { host "front", host("front", { pid = 2 }) })
+    local places, surplus = traffic.places(Market.read(SHOP), { host "front", host("front", { pid = 2 }) })
     assert.same({ "front" }, titles(places))
     assert.equal(2, surplus[1].pid)
   end)
@@ -73,7 +68,7 @@ describe("the traffic of a topology", function()
   local model, places, count, n
 
   before_each(function()
-    model, n = read(SHOP), 0
+    model, n = Market.read(SHOP), 0
     places = traffic.places(model, {
       host("front", { endpoint = "tcp://127.0.0.1:5001" }), host("back", { endpoint = "tcp://127.0.0.1:5002" }),
     })

@@ -1,26 +1,15 @@
 -- troupe graph: a topology as Mermaid, DOT, JSON and SVG. What it adds with --live is in
 -- graph_live_spec.lua.
+local Market = require "spec.support.market"
 local drawing = require "troupe.topology.graph_drawing"
 local flowchart = require "spec.support.flowchart"
 local graph = require "troupe.topology.graph"
 local json = require "troupe.json"
 local process = require "spec.support.process"
-local topology = require "troupe.topology"
 
 local OK, FAILED, USAGE, CHECK = 0, 1, 2, 6
 
-local MARKET = [[
-return topology "market" {
-  node "feed" { bind = "tcp://127.0.0.1:5001",
-    actor "feed" { "actors/feed.lua", config = { to = ref "book" } },
-    actor "book" { "actors/book.lua", mailbox = { limit = 10000, overflow = "drop_old" } } },
-  node "risk" { bind = "tcp://127.0.0.1:5002", workers = 2, after = "feed",
-    actor "limits" { "actors/limits.lua", instances = 4, route = "hash:symbol", failure = "restart" } },
-  external "pricer" { "tcp://localhost:5010", from = "python" },
-  link { "feed", "book", Tick = { symbol = "string", price = "number" } },
-  link { "limits", "pricer", PriceReq = { symbol = "string" }, answers = "Price" },
-}
-]]
+local MARKET = Market.TEXT
 
 local MARKET_MERMAID = [==[
 flowchart LR
@@ -74,26 +63,21 @@ local MARKET_JSON = '{"v": 1, "topology": "market", "file": "market.lua", "live"
   .. '{"from": "limits", "to": "pricer", "kind": "link", "types": [{"name": "PriceReq", "rate": null, "lost": null}], '
   .. '"answers": [{"name": "Price", "rate": null, "lost": null}], "fields": [], "line": 9}]}\n'
 
-local function read(text)
-  local model, problems = topology.read(text, { name = "market.lua", folder = "." })
-  return assert(model, problems[1] and topology.line(problems[1]))
-end
-
 describe("the drawing of a topology", function()
   it("is a flowchart of Mermaid: nodes as boxes, links with their types and answers", function()
-    assert.equal(MARKET_MERMAID, graph.mermaid(read(MARKET)))
+    assert.equal(MARKET_MERMAID, graph.mermaid(Market.read(MARKET)))
   end)
 
   it("is a digraph of Graphviz", function()
-    assert.equal(MARKET_DOT, graph.dot(read(MARKET)))
+    assert.equal(MARKET_DOT, graph.dot(Market.read(MARKET)))
   end)
 
   it("is a JSON object whose keys are always there", function()
-    assert.equal(MARKET_JSON, graph.json(read(MARKET)))
+    assert.equal(MARKET_JSON, graph.json(Market.read(MARKET)))
   end)
 
   it("has a thin line for a ref in a config where there is no link, with the place in the config", function()
-    local model = read [[
+    local model = Market.read [[
       return topology "t" {
         node "n" { bind = ":5001",
           actor "a" { "a.lua", config = { to = ref "b", others = { ref "b", ref "x", ref "z@tcp://10.0.0.9:77" } } },
@@ -118,7 +102,7 @@ describe("the drawing of a topology", function()
   end)
 
   it("has the first line of a script that is written in the file", function()
-    local model = read [==[
+    local model = Market.read [==[
       return topology "t" { node "n" { actor "a" { source = [[
 
         function on_ping(self, msg, env) env:reply("Pong") end
@@ -129,7 +113,7 @@ describe("the drawing of a topology", function()
   end)
 
   it("has where others find a node, where that is said", function()
-    local model = read [[
+    local model = Market.read [[
       return topology "t" { node "n" { bind = "tcp://10.0.0.1:5001", advertise = "tcp://10.0.0.2:5001", open = true,
                                           actor "a" { "a.lua" } } }]]
     assert.same({ "n", "tcp://10.0.0.2:5001" }, flowchart.read(graph.mermaid(model)).boxes[1].lines)
@@ -138,7 +122,7 @@ describe("the drawing of a topology", function()
   it("breaks a long list of types into lines", function()
     local types = {}
     for i = 1, 9 do types[i] = ('"MessageType%d"'):format(i) end
-    local model = read(([[
+    local model = Market.read(([[
       return topology "t" { node "n" { actor "a" { "a.lua" }, actor "b" { "b.lua" } },
                             link { "a", "b", %s, answers = { "Yes", "No" } } }]]):format(table.concat(types, ", ")))
     local lines = flowchart.read(graph.mermaid(model)).edges[1].lines

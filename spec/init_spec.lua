@@ -5,17 +5,6 @@ local project = require "troupe.cli.project"
 
 local OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
 
-local function read(path)
-  local file <close> = assert(io.open(path, "rb"))
-  return file:read("a")
-end
-
--- Words that run the program in a folder.
-local function troupe_in(folder, arguments)
-  local words = { "sh", "-c", 'cd "$0" && exec "$@"', folder }
-  return table.move(process.troupe(arguments), 1, #arguments + 1, 5, words)
-end
-
 local FILES = { "shop.lua", "actors/greeter.lua", "actors/visitor.lua", "spec/greeter_spec.lua", ".luarc.json",
                 ".gitignore", "README.md" }
 
@@ -23,11 +12,11 @@ describe("troupe init", function()
   local folder
 
   local function init(dir)
-    return process.run(troupe_in(folder, { "init", dir }))
+    return process.run(process.troupe_in(folder, { "init", dir }))
   end
 
   local function in_project(arguments)
-    return process.run(troupe_in(folder .. "/shop", arguments))
+    return process.run(process.troupe_in(folder .. "/shop", arguments))
   end
 
   local function names_in(path)
@@ -47,7 +36,7 @@ describe("troupe init", function()
       assert.same({ OK, "" }, { ended.code, ended.err })
       for _, path in ipairs(FILES) do
         assert.matches("shop/" .. path .. " ", ended.out, 1, true)
-        assert.is_true(#read(folder .. "/shop/" .. path) > 0)
+        assert.is_true(#process.read_file(folder .. "/shop/" .. path) > 0)
       end
       for _, command in ipairs { "cd shop", "troupe test", "troupe up shop.lua -w",
                                  "troupe ask greeter Greet name=Ann", "troupe new actor NAME" } do
@@ -64,11 +53,11 @@ describe("troupe init", function()
 
     it("whose actors run, answer, and take over what is saved", function()
       init "shop"
-      local host = process.start(troupe_in(folder .. "/shop",
+      local host = process.start(process.troupe_in(folder .. "/shop",
                                            { "run", "-w", "actors/greeter.lua", "actors/visitor.lua" }))
       assert.equal("Hello, world! (greeting 1)", host:line())
       local path = folder .. "/shop/actors/greeter.lua"
-      process.write_file(path, (read(path):gsub('"Hello"', '"Good day"')))
+      process.write_file(path, (process.read_file(path):gsub('"Hello"', '"Good day"')))
       host:error_line("reload: actors/greeter.lua: #1 -> #2")
       local ended = in_project { "ask", "greeter", "Greet", "name=Ann" }
       assert.equal(OK, ended.code)
@@ -84,14 +73,14 @@ describe("troupe init", function()
 
     it("whose topology goes up, takes over what is saved, and comes down", function()
       init "shop"
-      local up = process.start(troupe_in(folder .. "/shop", { "up", "shop.lua", "-w" }))
+      local up = process.start(process.troupe_in(folder .. "/shop", { "up", "shop.lua", "-w" }))
       up:line("Hello, world! (greeting 1)")
       local path = folder .. "/shop/actors/greeter.lua"
-      process.write_file(path, (read(path):gsub('"Hello"', '"Good day"')))
+      process.write_file(path, (process.read_file(path):gsub('"Hello"', '"Good day"')))
       up:line("Good day, world!")
       assert.matches("Good day, Ann!", in_project({ "ask", "greeter", "Greet", "name=Ann" }).out, 1, true)
       path = folder .. "/shop/shop.lua"
-      process.write_file(path, (read(path):gsub('every = "2s"', 'every = "1s", name = "Zoe"')))
+      process.write_file(path, (process.read_file(path):gsub('every = "2s"', 'every = "1s", name = "Zoe"')))
       up:line("Good day, Zoe!")
       assert.equal(OK, in_project({ "down", "shop.lua" }).code)
       assert.equal(OK, up:wait().code)
@@ -99,29 +88,29 @@ describe("troupe init", function()
 
     it("whose topology goes up in one process", function()
       init "shop"
-      local up = process.start(troupe_in(folder .. "/shop", { "up", "shop.lua", "--one" }))
+      local up = process.start(process.troupe_in(folder .. "/shop", { "up", "shop.lua", "--one" }))
       up:line("Hello, world! (greeting 1)")
       assert.equal(OK, up:stop("TERM").code)
     end)
 
     it("whose editor settings name the API of this installation", function()
       init "shop"
-      local settings = assert(json.decode(read(folder .. "/shop/.luarc.json")))
+      local settings = assert(json.decode(process.read_file(folder .. "/shop/.luarc.json")))
       assert.equal("Lua 5.4", settings["runtime.version"])
       local library = settings["workspace.library"]
       assert.equal(1, #library)
-      assert.matches("^%-%-%-@meta", read(library[1]))
+      assert.matches("^%-%-%-@meta", process.read_file(library[1]))
       assert.matches("^/", library[1])
     end)
 
     it("in a folder that is there, if it has none of the files", function()
       assert(os.execute(("mkdir '%s/shop'"):format(folder)))
       process.write_file(folder .. "/shop/notes.txt", "mine")
-      local ended = process.run(troupe_in(folder .. "/shop", { "init", "." }))
+      local ended = process.run(process.troupe_in(folder .. "/shop", { "init", "." }))
       assert.equal(OK, ended.code)
       assert.matches("^shop%.lua ", ended.out)
       assert.not_matches("cd ", ended.out, 1, true)
-      assert.equal("mine", read(folder .. "/shop/notes.txt"))
+      assert.equal("mine", process.read_file(folder .. "/shop/notes.txt"))
       assert.equal(OK, in_project({ "test" }).code)
     end)
 
@@ -129,7 +118,7 @@ describe("troupe init", function()
       local ended = init "a/b/shop/"
       assert.equal(OK, ended.code)
       assert.matches("\n  cd a/b/shop\n", ended.out, 1, true)
-      assert.matches('topology "shop"', read(folder .. "/a/b/shop/shop.lua"), 1, true)
+      assert.matches('topology "shop"', process.read_file(folder .. "/a/b/shop/shop.lua"), 1, true)
     end)
   end)
 
@@ -147,7 +136,7 @@ describe("troupe init", function()
       local ended = init "Bob's shop"
       assert.equal(OK, ended.code)
       assert.matches([[  cd 'Bob'\''s shop']], ended.out, 1, true)
-      assert.matches('topology "Bob_s_shop"', read(folder .. "/Bob's shop/topology.lua"), 1, true)
+      assert.matches('topology "Bob_s_shop"', process.read_file(folder .. "/Bob's shop/topology.lua"), 1, true)
     end)
   end)
 
@@ -159,7 +148,7 @@ describe("troupe init", function()
       assert.same({ code = FAILED, out = "",
                     err = "troupe: shop has actors/greeter.lua, README.md already: nothing was written\n" }, init "shop")
       assert.equal("./README.md\n./actors/greeter.lua\n", names_in(folder .. "/shop"))
-      assert.equal("mine", read(folder .. "/shop/actors/greeter.lua"))
+      assert.equal("mine", process.read_file(folder .. "/shop/actors/greeter.lua"))
     end)
 
     it("a link that leads nowhere in the place of a file, rather than write elsewhere", function()

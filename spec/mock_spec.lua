@@ -332,7 +332,7 @@ describe("troupe mock", function()
     local path = folder .. "/market.lua"
     assert.matches("^words\npricer\ttcp://", troupe("complete", "words", "2", "mock", "p", path).out)
     assert.matches("\nfeed\t", troupe("complete", "words", "2", "mock", "", path).out)
-    local here = process.run { "sh", "-c", 'cd "$0" && exec "$1" complete external', folder, process.troupe({})[1] }
+    local here = process.run(process.troupe_in(folder, { "complete", "external" }))
     assert.matches("^feed\t.*\npricer\t", here.out)
   end)
 end)

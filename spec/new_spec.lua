@@ -4,18 +4,11 @@ local process = require "spec.support.process"
 
 local OK, FAILED, USAGE = 0, 1, 2
 
-local function read(path)
-  local file <close> = assert(io.open(path, "rb"))
-  return file:read("a")
-end
-
 describe("troupe new actor", function()
   local folder
 
   local function troupe(at, ...)
-    local words = { "sh", "-c", 'cd "$0" && exec "$@"', folder .. at }
-    local arguments = { ... }
-    return process.run(table.move(process.troupe(arguments), 1, #arguments + 1, 5, words))
+    return process.run(process.troupe_in(folder .. at, { ... }))
   end
 
   before_each(function() folder = process.make_folder() end)
@@ -25,7 +18,7 @@ describe("troupe new actor", function()
     local ended = troupe("", "new", "actor", "OrderBook")
     assert.same({ OK, "" }, { ended.code, ended.err })
     assert.matches("^actors/order_book%.lua .*\nspec/order_book_spec%.lua ", ended.out)
-    local script = read(folder .. "/actors/order_book.lua")
+    local script = process.read_file(folder .. "/actors/order_book.lua")
     assert.matches("^%-%- order_book: .*replies Total { n = integer }\nlocal OrderBook = {}\n", script)
     assert.matches("function OrderBook:on_start()", script, 1, true)
     ended = troupe("", "test")
@@ -46,7 +39,7 @@ describe("troupe new actor", function()
       assert.equal(OK, ended.code)
       assert.matches("^%.%./actors/" .. name .. "%.lua ", ended.out)
       assert.matches("\n  cd ..\n", ended.out, 1, true)
-      assert.is_true(#read(("%s/shop/spec/%s_spec.lua"):format(folder, name)) > 0)
+      assert.is_true(#process.read_file(("%s/shop/spec/%s_spec.lua"):format(folder, name)) > 0)
     end
   end)
 

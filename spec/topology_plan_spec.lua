@@ -2,15 +2,8 @@
 local Market = require "spec.support.market"
 local topology = require "troupe.topology"
 
-local ABOUT = { name = "t.lua", folder = "." }
-
-local function read(text, about)
-  local model, problems = topology.read(text, about or ABOUT)
-  return assert(model, problems[1] and topology.line(problems[1]))
-end
-
 local function plan(text, options)
-  return assert(topology.plan(read(text), options))
+  return assert(topology.plan(Market.read(text), options))
 end
 
 local function names_of(plans)
@@ -80,7 +73,7 @@ describe("a plan", function()
   it("has the paths of scripts and keys beside the topology, if they are there", function()
     local text = Market.of [[curve_key = "own.key", curve_peers = "own.pub", actor "a" { "market" },
       actor "b" { "no_such.lua" }, actor "c" { "/etc/c.lua" }, actor "d" { source = "return {}" }]]
-    local planned = topology.plan(read(text, { name = "t.lua", folder = "spec/support" }))[1]
+    local planned = topology.plan(Market.read(text, { name = "t.lua", folder = "spec/support" }))[1]
     assert.same({ "spec/support/market", "no_such.lua", "/etc/c.lua" },
                 { planned.actors[1].script, planned.actors[2].script, planned.actors[3].script })
     assert.is_nil(planned.actors[4].script)
@@ -111,17 +104,17 @@ describe("a plan", function()
   end)
 
   it("does not change with the model that it was made of", function()
-    local model = read(Market.TEXT)
+    local model = Market.read(Market.TEXT)
     local plans = topology.plan(model)
     plans[1].actors[2].options.mailbox.limit = 1
     plans[1].actors[1].types.Tick.symbol = "any"
-    assert.same(read(Market.TEXT), model)
+    assert.same(Market.read(Market.TEXT), model)
   end)
 end)
 
 describe("a plan for one host", function()
   local function one(text)
-    return topology.plan(read(text), { one = true })
+    return topology.plan(Market.read(text), { one = true })
   end
 
   it("has all actors and all endpoints, in the order of the start, and refs by name", function()
@@ -177,7 +170,7 @@ end)
 
 describe("where a name leads", function()
   it("is an actor and its node, also for an instance and with the node behind it; or an external", function()
-    local model = read(Market.TEXT)
+    local model = Market.read(Market.TEXT)
     local function where(name)
       local found, node = topology.where(model, name)
       return found and found.name, node and node.name

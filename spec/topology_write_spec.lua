@@ -3,13 +3,6 @@ local Market = require "spec.support.market"
 local program = require "spec.support.program"
 local topology = require "troupe.topology"
 
-local ABOUT = { name = "t.lua", folder = "." }
-
-local function read(text)
-  local model, problems = topology.read(text, ABOUT)
-  return assert(model, (problems[1] and topology.line(problems[1]) or "") .. "\n" .. text)
-end
-
 -- The model without the lines, which are those of another text.
 local function without_lines(value)
   if type(value) ~= "table" then return value end
@@ -35,11 +28,11 @@ return topology "market" {
   link { "feed", "book", Tick = { price = "number", symbol = "string" } },
   link { "limits", "pricer", PriceReq = { symbol = "string" }, answers = "Price" },
 }
-]], topology.write(read(Market.TEXT)))
+]], topology.write(Market.read(Market.TEXT)))
   end)
 
   it("breaks what is long into lines", function()
-    local text = topology.write(read(Market.of([==[actor "a" { "a.lua", config = { symbols = { "a long name of a symbol",
+    local text = topology.write(Market.read(Market.of([==[actor "a" { "a.lua", config = { symbols = { "a long name of a symbol",
       "another long name of a symbol", "a third long name of a symbol" }, deep = { er = { 1, 2.5, true, 1e100 } } } },
       actor "b" { source = "function on_x(self)\n  print 'x'\nend\n" }]==],
       [[link { "a", "b", Quote = { a_long_name_of_a_field = "string", another_name = "number", third = { "[]?", x = "any" } } }]])))
@@ -72,8 +65,8 @@ end
   end)
 
   it("is written the same again", function()
-    local once = topology.write(read(Market.TEXT))
-    assert.equal(once, topology.write(read(once)))
+    local once = topology.write(Market.read(Market.TEXT))
+    assert.equal(once, topology.write(Market.read(once)))
   end)
 
   it("keeps scripts that stand in the file, names that are no words, and numbers as they are", function()
@@ -81,8 +74,8 @@ end
       actor "b" { "odd \\ \"path\".lua", config = { ["end"] = 1, ["two words"] = 2, [""] = 3, big = 1 << 62, small = math_min,
         f = 1e300, third = 1 / 3, minus = -0.0, whole = 2.0, text = "\0\1\r\n\t\\\u{20AC}\127" } }]==])
     text = text:gsub("math_min", "-9223372036854775807 - 1")
-    local model = read(text)
-    local again = read(topology.write(model))
+    local model = Market.read(text)
+    local again = Market.read(topology.write(model))
     assert.same(without_lines(model), without_lines(again))
     local config = again.nodes[1].actors[2].config
     assert.equal("float", math.type(config.whole))
@@ -163,7 +156,7 @@ end
 
     for _ = 1, program.is_sanitized and 30 or 300 do
       used, names = 0, {}
-      local model = { name = name "t", file = "t.lua", folder = ".", nodes = {}, externals = {}, links = {} }
+      local model = { name = name "t", file = "market.lua", folder = ".", nodes = {}, externals = {}, links = {} }
       for i = 1, random(1, 4) do
         local node = { name = name "node", after = {}, options = {}, actors = {}, bind = "tcp://127.0.0.1:" .. 5000 + i }
         node.workers = maybe(function() return random(64) end)
@@ -193,7 +186,7 @@ end
         for _, each in ipairs(node.actors) do each.config = config() end
       end
       local written = topology.write(model)
-      assert.same(model, without_lines(read(written)), ("seed %d:\n%s"):format(seed, written))
+      assert.same(model, without_lines(Market.read(written)), ("seed %d:\n%s"):format(seed, written))
     end
   end)
 end)

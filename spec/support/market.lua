@@ -1,4 +1,6 @@
 --- The topology of the specification, and what specs of topologies share.
+local topology = require "troupe.topology"
+
 local Market = {}
 
 Market.TEXT = [[
@@ -13,6 +15,16 @@ return topology "market" {
   link { "limits", "pricer", PriceReq = { symbol = "string" }, answers = "Price" },
 }
 ]]
+
+--- The model of a text that has no errors.
+---@param text string
+---@param about? { name: string, folder: string }
+---@return troupe.topology.Model
+function Market.read(text, about)
+  local model, problems = topology.read(text, about or { name = "market.lua", folder = "." })
+  assert(model, (problems[1] and topology.line(problems[1]) or "") .. "\n" .. text)
+  return model
+end
 
 --- A topology of one node `n` with these actors, and what else stands in it.
 ---@param inside string  what stands in the table of the node

@@ -64,11 +64,27 @@ function process.write_file(path, text)
   return path
 end
 
+---@param path string
+---@return string text
+function process.read_file(path)
+  local file <close> = assert(io.open(path, "rb"))
+  return file:read("a")
+end
+
 --- The words of a command line that runs the program under test.
 ---@param arguments string[]
 ---@return string[] words
 function process.troupe(arguments)
   return table.move(arguments, 1, #arguments, 2, { program.path })
+end
+
+--- The same, in a folder.
+---@param folder string
+---@param arguments string[]
+---@return string[] words
+function process.troupe_in(folder, arguments)
+  local words = { "sh", "-c", 'cd "$0" && exec "$@"', folder }
+  return table.move(process.troupe(arguments), 1, #arguments + 1, 5, words)
 end
 
 ---@class process.Ended
