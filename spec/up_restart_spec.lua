@@ -53,6 +53,11 @@ after_each(function()
   place:remove()
 end)
 
+-- The process of the node that is ready, when the answerer has been heard in that life of its.
+local function await_life(up, node, life)
+  return topologies.pid(topologies.await(up, { node .. " is ready", "life " .. life })[1])
+end
+
 local function touch(name) process.write_file(place:at(name), "") end
 
 local function send_leave(code)
@@ -66,26 +71,23 @@ for _, way in ipairs(topologies.WAYS) do
   describe("a topology " .. what, function()
     it("goes on after its process was killed: on the same port, and twice", function()
       local up = place:up("pair.lua", flag)
-      local pid = topologies.pid(up:line(node .. " is ready"))
-      up:line("life 1")
+      local pid = await_life(up, node, 1)
       topologies.kill(pid, "KILL")
       up:line(node .. " was killed; it is started again in 100 ms")
-      local second = topologies.pid(up:line(node .. " is ready"))
+      local second = await_life(up, node, 2)
       assert.not_equal(pid, second)
-      up:line("life 2")
       topologies.kill(second, "KILL")
       up:line(node .. " was killed; it is started again in 200 ms")
-      up:line(node .. " is ready")
-      up:line("life 3")
+      await_life(up, node, 3)
       assert.equal(0, up:stop("TERM").code)
     end)
 
     it("starts a host again that ended with an error, and not one that ended with 0", function()
       local up = place:up("pair.lua", flag)
-      up:line("life 1")
+      await_life(up, node, 1)
       send_leave(3)
       up:line(node .. " ended with 3; it is started again in 100 ms")
-      up:line("life 2")
+      await_life(up, node, 2)
       send_leave(0)
       up:line(node .. " has ended")
       if flag then
@@ -97,8 +99,7 @@ for _, way in ipairs(topologies.WAYS) do
 
     it("tries again and again, ever more slowly, when it cannot be started any more", function()
       local up = place:up("pair.lua", flag)
-      local pid = topologies.pid(up:line(node .. " is ready"))
-      up:line("life 1")
+      local pid = await_life(up, node, 1)
       touch("broken")
       topologies.kill(pid, "KILL")
       up:line("in 100 ms")

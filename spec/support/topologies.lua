@@ -94,7 +94,8 @@ function Place:remove()
   process.remove_folder(self.folder)
 end
 
---- Waits for lines that contain these texts, in whichever order they come.
+--- Waits for lines that contain these texts, in whichever order they come; for as many as
+--- a text is there times.
 ---@param up process.Child
 ---@param texts string[]
 ---@return string[] lines  as the texts
@@ -105,9 +106,10 @@ function topologies.await(up, texts)
     local fine, line = pcall(up.line, up)
     if not fine then error(("not all of them in the output, but:\n%s"):format(table.concat(read, "\n")), 2) end
     table.insert(read, line)
+    local met = {}
     for i, text in ipairs(texts) do
-      if not lines[i] and line:find(text, 1, true) then
-        lines[i], missing = line, missing - 1
+      if not lines[i] and not met[text] and line:find(text, 1, true) then
+        lines[i], met[text], missing = line, true, missing - 1
       end
     end
   end
