@@ -116,8 +116,8 @@ end
 function Node:exited(event, now)
   local was = self.state
   self.child, self.endpoint = nil, nil
-  if was == "ending" then
-    self.state, self.code = "ended", event.code or 1
+  if was == "ending" then -- at the signal itself, if that came before it was a host
+    self.state, self.code = "ended", event.code or event.signal == "TERM" and 0 or 1
   elseif event.code == 0 then
     self.state, self.done = "ended", true
     self.keeper.say(("%s has ended"):format(self.name))
