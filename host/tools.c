@@ -3,7 +3,9 @@
  */
 #include "tools.h"
 
+#include "base/holder.h"
 #include "base/signals.h"
+#include "host_internal.h"
 #include "net/policy.h"
 #include "net/probe.h"
 #include "place.h"
@@ -95,6 +97,17 @@ static int judge_hosts(const char *list, bool words, char *why, size_t room)
     return error;
 }
 
+static bool port_holder(const char *host, uint16_t port, long *pid, char *name, size_t room)
+{
+    struct holder holder;
+    if (holder_find(host, port, &holder) != HOLDER_FOUND)
+        return false;
+    *pid = holder.pid;
+    if (!host_name_process(holder.pid, name, room))
+        snprintf(name, room, "%s", holder.name);
+    return true;
+}
+
 static void facts(const struct tools_ear *ear)
 {
     struct rlimit files;
@@ -128,5 +141,6 @@ const struct tools_port tools_port = {
     .normalise = normalise,
     .hosts = judge_hosts,
     .port_is_taken = probe_port_is_taken,
+    .port_holder = port_holder,
     .facts = facts,
 };

@@ -102,7 +102,7 @@ describe("a connection", function()
     assert(stage:spawn({ name = "second", source = ([[
       function on_start() print(select(2, actor.stream(actor.listen(%q)))) end]]):format(endpoint) }))
     stage:run()
-    assert.same({ "actor.stream: cannot listen on " .. endpoint .. ": Address already in use" }, stage:output())
+    assert.same({ "actor.stream: cannot listen on " .. endpoint .. ": this process does already" }, stage:output())
   end)
 
   it("that ends its side first still gets the answers", function()

@@ -3,6 +3,7 @@
  */
 #include "io/io_room.h"
 
+#include "base/holder.h"
 #include "base/log.h"
 
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -89,26 +91,42 @@ static int bind_one(const struct addrinfo *address)
     return -error;
 }
 
+/* Why it cannot be listened there; if the port is taken, by whom. */
+static const char *explain_bind(int error, const struct addrinfo *address, char *text, size_t room)
+{
+    char          host[64], port[16];
+    struct holder holder;
+    if (error != EADDRINUSE ||
+        getnameinfo(address->ai_addr, address->ai_addrlen, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0 ||
+        holder_find(host, (uint16_t)atoi(port), &holder) != HOLDER_FOUND)
+        return io_explain(error, text, room);
+    if (holder.pid == getpid())
+        return "this process does already";
+    snprintf(text, room, "it is taken by process %ld (%s)", holder.pid, holder.name);
+    return text;
+}
+
 int io_open_listener(struct io_stream *stream, const char *endpoint, char *why, size_t room)
 {
     struct sockaddr_storage bound;
     socklen_t size = sizeof bound;
-    char text[100];
+    char text[HOLDER_NAME_ROOM + 100];
     struct addrinfo *found = find(endpoint, true, why, room);
     if (found == NULL)
         return -EHOSTUNREACH;
     stream->mute = true;
     int descriptor = bind_one(found);
-    freeaddrinfo(found);
     int error = descriptor < 0 ? descriptor : 0;
+    if (error != 0)
+        snprintf(why, room, "cannot listen on %s: %s", endpoint,
+                 explain_bind(-error, found, text, sizeof text));
+    freeaddrinfo(found);
     if (error == 0) {
         stream->in = descriptor;
         getsockname(descriptor, (struct sockaddr *)&bound, &size);
         describe((struct sockaddr *)&bound, size, stream->address, sizeof stream->address);
     }
-    if (error != 0)
-        snprintf(why, room, "cannot listen on %s: %s", endpoint,
-                 io_explain(-error, text, sizeof text));
     return error;
 }
 

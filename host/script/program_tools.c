@@ -413,6 +413,19 @@ static int tools_port_is_taken(lua_State *L)
     return 1;
 }
 
+/* port_holder(host, number) -> process, name; or nothing: who listens there, if that is known */
+static int tools_port_holder(lua_State *L)
+{
+    long pid;
+    char name[WHY_ROOM];
+    uint16_t port = (uint16_t)number_in(L, 2, UINT16_MAX);
+    if (!port_of(L)->port_holder(luaL_checkstring(L, 1), port, &pid, name, sizeof name))
+        return 0;
+    lua_pushinteger(L, pid);
+    lua_pushstring(L, name);
+    return 2;
+}
+
 /* facts() -> table */
 static int tools_facts(lua_State *L)
 {
@@ -448,6 +461,7 @@ int tools_open(lua_State *L)
         { "normalise", tools_normalise },
         { "hosts", tools_hosts },
         { "port_is_taken", tools_port_is_taken },
+        { "port_holder", tools_port_holder },
         { "facts", tools_facts },
         { NULL, NULL },
     };

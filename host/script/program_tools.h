@@ -122,6 +122,9 @@ struct tools_port {
     int  (*hosts)(const char *list, bool words, char *why, size_t room);
     /* Whether somebody listens on this port of ours. */
     bool (*port_is_taken)(uint16_t port);
+    /* Which process that is, as far as /proc tells, and what it is called; `host` is numeric,
+     * anything else means whichever address. False: it does not tell, or nobody listens. */
+    bool (*port_holder)(const char *host, uint16_t port, long *pid, char *name, size_t room);
     /* Tells of this machine and installation: zmq, curve, files, cores, share. */
     void (*facts)(const struct tools_ear *ear);
 };

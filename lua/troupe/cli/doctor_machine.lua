@@ -68,7 +68,8 @@ local function ports()
   local taken, free = {}, {}
   for _, each in ipairs(PORTS) do
     if tools.port_is_taken(each[1]) then
-      table.insert(taken, ("%d (%s)"):format(each[1], each[2]))
+      local pid, holder = tools.port_holder("*", each[1])
+      table.insert(taken, ("%d (%s%s)"):format(each[1], each[2], pid and (": process %d, %s"):format(pid, holder) or ""))
     else
       table.insert(free, ("%d"):format(each[1]))
     end
@@ -77,7 +78,7 @@ local function ports()
     return { name = "ports", status = "ok", text = table.concat(free, ", ") .. " are free" }
   end
   return { name = "ports", status = "note", text = "in use: " .. table.concat(taken, ", "),
-           todo = "Somebody listens there: 'troupe doctor :PORT' says what it is, 'ss -ltnp' who." }
+           todo = "Somebody listens there: 'troupe doctor :PORT' says what it is." }
 end
 
 ---@param tell fun(step: table)
