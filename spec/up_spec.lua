@@ -415,6 +415,41 @@ describe("the end of a topology", function()
     assert.matches("slow ends", ended.out, 1, true)
   end)
 
+  for _, way in ipairs(topologies.WAYS) do
+    -- A topology whose troupe up has been killed, and with it a node that ends when it may.
+    local function leave_behind()
+      make_market()
+      place:write("hold", "")
+      place:write("book.lua", (BOOK:gsub('print%("book ends"%)', function()
+        return ('while io.open(%q) do actor.sleep("10ms") end'):format(place:at("hold"))
+      end)))
+      local up = place:up("market.lua", way[2])
+      local pid = topologies.pid(up:line("is ready"))
+      topologies.await(up, { "market is up", "first tick" })
+      up:kill()
+      return pid
+    end
+
+    it("need not have come to the nodes of a killed troupe up before the next one begins, " .. way[1], function()
+      local pid = leave_behind()
+      local again = place:up("market.lua", way[2])
+      assert.matches(("waiting for process %s, which still has tcp://127.0.0.1:%%d+: a node whose 'troupe up' has gone$"):format(pid),
+                     again:line("waiting for"))
+      os.remove(place:at("hold"))
+      topologies.await(again, { "market is up", "first tick" })
+      assert.equal(0, again:stop("TERM").code)
+    end)
+
+    it("is awaited by the next one as long as its own may take, " .. way[1], function()
+      local pid = leave_behind()
+      local again = place:run("up", "market.lua", "--shutdown", "1s", way[2])
+      os.remove(place:at("hold"))
+      assert.equal(1, again.code)
+      assert.matches("cannot start: .*it is taken by process " .. pid, again.err)
+      topologies.await_end(pid)
+    end)
+  end
+
   it("is awaited within the budget: what has not ended then is killed, and that is a failure", function()
     make_market()
     local up = place:up("market.lua", "--shutdown", "1s")

@@ -166,7 +166,7 @@ local function run_all(model, plans, options, text)
   local session
   local function say(line, level) session:say(line, level) end
   session, why = Session.new {
-    model = model, plans = plans, path = options.topology, text = text, watch = options.watch, budget = budget / 1000,
+    model = model, plans = plans, path = options.topology, text = text, one = options.one, watch = options.watch, budget = budget / 1000,
     as_json = options.log == "json", host = host_options(options), read = reader(options, say, budget),
     on_names = function(names) held:nodes(names) end,
   }

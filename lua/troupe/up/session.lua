@@ -14,6 +14,7 @@ local Lines = require "troupe.up.lines"
 local Node = require "troupe.up.node"
 local hosts = require "troupe.cli.hosts"
 local json = require "troupe.json"
+local leftover = require "troupe.up.leftover"
 local processes = require "troupe.processes"
 local tools = require "troupe.tools"
 local tables = require "troupe.tables"
@@ -25,6 +26,7 @@ local CODE_AT_ONCE = { INT = 130, TERM = 143 }
 local SLOW_START = 10  -- seconds, after which it is said that a node is still starting
 local SHARE = 0.4      -- of the budget: who has not been told to end by then is told now
 local HURRY = 0.5      -- seconds for nodes that have been told twice
+local LOOK = 0.05      -- seconds, from one look at a port that is taken to the next
 
 ---@class troupe.up.Options
 ---@field model troupe.topology.Model
@@ -243,8 +245,21 @@ local function order_of(model)
   return after
 end
 
+-- Inside a job: waits until no node that was left behind has a port of ours; but not longer than
+-- one may take to end.
+function Session:await_ports()
+  local endpoints, deadline = {}, tools.now() + self.options.budget
+  for _, node in ipairs(self.nodes) do table.move(node.plan.bind or {}, 1, #(node.plan.bind or {}), #endpoints + 1, endpoints) end
+  local pid, endpoint = leftover.find(endpoints)
+  if not pid then return end
+  self:say(("waiting for process %d, which still has %s: a node whose 'troupe up' has gone"):format(pid, endpoint))
+  local function is_over() return tools.now() >= deadline end
+  while leftover.find(endpoints) and not self:await(is_over, LOOK) do end
+end
+
 -- Each node starts when those that it comes after run; who waits for nobody at once.
 local function start_all(self)
+  self:await_ports()
   local began, after = tools.now(), order_of(self.options.model)
   while true do
     local under_way, failed = start_next(self, after)
@@ -257,8 +272,9 @@ local function start_all(self)
     self:await_one(under_way)
   end
   self.phase = "running"
-  self:say(("%s is up: %d node%s in %.1f s"):format(self.options.model.name, #self.nodes, #self.nodes == 1 and "" or "s",
-                                                    tools.now() - began))
+  local count = #self.options.model.nodes
+  self:say(("%s is up: %d node%s%s in %.1f s"):format(self.options.model.name, count, count == 1 and "" or "s",
+    self.options.one and " in one process" or "", tools.now() - began))
 end
 
 function Session:all_have_ended()
