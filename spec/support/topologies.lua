@@ -15,27 +15,28 @@ local tools = require "troupe.tools"
 
 local topologies = {}
 
--- Below those that the system gives to whoever connects.
-local FIRST, LAST = 20000, 32000
+-- Below those that the system gives to whoever connects. Each process that runs specs takes
+-- from a part that is its own, in turn: others, who run at the same time, look for free ones
+-- before either has bound his. (They begin in the same second, with the same random numbers.)
+local FIRST, PARTS, PART = 20000, 120, 100
 local PORTS = 4
 
--- From the system: Lua's own seed is the second and an address, which is the same for all
--- specs that begin together where addresses are not random (under TSan).
-local function any_port(source)
-  return FIRST + ("I4"):unpack(source:read(4)) % (LAST - FIRST + 1)
+local function own_pid()
+  local file <close> = assert(io.open("/proc/self/stat"))
+  return file:read("n")
 end
 
+local first, turn = FIRST + own_pid() % PARTS * PART, 0
+
 local function free_ports(count)
-  local ports, seen = {}, {}
-  local source <close> = assert(io.open("/dev/urandom", "rb"))
-  while #ports < count do
-    local port = any_port(source)
-    if not seen[port] and not tools.port_is_taken(port) then
-      table.insert(ports, port)
-    end
-    seen[port] = true
+  local ports = {}
+  for _ = 1, PART do
+    local port = first + turn
+    turn = (turn + 1) % PART
+    if not tools.port_is_taken(port) then table.insert(ports, port) end
+    if #ports == count then return ports end
   end
-  return ports
+  error(("fewer than %d of the ports %d to %d are free"):format(count, first, first + PART - 1))
 end
 
 ---@class topologies.Place
