@@ -4,7 +4,7 @@ local checking = require "spec.support.checking"
 local process = require "spec.support.process"
 local program = require "spec.support.program"
 
-local OK, USAGE, CHECK = 0, 2, 6
+local USAGE, CHECK = 2, 6
 
 -- Interrupts come as signals.
 local function it_interrupts(name, check)
