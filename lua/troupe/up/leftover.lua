@@ -24,6 +24,11 @@ local function is_left(pid)
   return parent ~= nil and text_of(parent, "comm") ~= text_of(pid, "comm")
 end
 
+-- Whether nobody listens there; who does is a long search. The quick look is at IPv4 alone.
+local function is_free(endpoint, port)
+  return not endpoint:find("[", 1, true) and not tools.port_is_taken(port)
+end
+
 --- Who listens at one of these endpoints, if it is such a node.
 ---@param endpoints string[]
 ---@return integer? pid
@@ -31,7 +36,8 @@ end
 function leftover.find(endpoints)
   for _, endpoint in ipairs(endpoints) do
     local host, port = endpoint:match("^tcp://%[?([^%]]-)%]?:(%d+)$")
-    local pid = host and tools.port_holder(host, math.tointeger(port))
+    port = math.tointeger(port)
+    local pid = host and not is_free(endpoint, port) and tools.port_holder(host, port)
     if pid and is_left(pid) then return pid, endpoint end
   end
 end
