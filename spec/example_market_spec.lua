@@ -156,11 +156,11 @@ for _, way in ipairs(topologies.WAYS) do
       it_here("is up, killed, up again, and down, " .. whom, function()
         start(command):line(says)
         local up = start("troupe up market.lua " .. (flag or ""))
-        local pids = {}
-        for _, node in ipairs(flag and { "market" } or { "feed", "risk" }) do
-          pids[node] = topologies.pid(up:line(node .. " is ready"))
-        end
-        up:line("ZETA opens at 4.00")
+        local nodes, pids = flag and { "market" } or { "feed", "risk" }, {}
+        local awaited = { "ZETA opens at 4.00" }
+        for _, node in ipairs(nodes) do table.insert(awaited, node .. " is ready") end
+        local lines = topologies.await(up, awaited)
+        for i, node in ipairs(nodes) do pids[node] = topologies.pid(lines[i + 1]) end
         assert.matches('^Quote {"price": %d+%.%d+, "symbol": "ZETA"', ask("book", "Last", "symbol=ZETA").out)
         assert_accepted(60)
         assert.matches("^Refused", ask("limits", "Check", "symbol=ACME", "count:=60").out)
@@ -168,10 +168,9 @@ for _, way in ipairs(topologies.WAYS) do
         for node, pid in pairs(pids) do
           topologies.kill(pid, "KILL")
           up:line(node .. " was killed; it is started again")
-          up:line(node .. " is ready")
+          topologies.await(up, flag and { node .. " is ready", "ZETA opens" } or { node .. " is ready" })
         end
         assert_accepted(60)
-        if not pids.risk then up:line("ZETA opens") end
         assert.equal(0, process.run(shell "troupe down market.lua").code)
         local ended = up:wait()
         assert.equal(0, ended.code)
