@@ -5,7 +5,7 @@ local show = require "troupe.cli.show"
 local dry = {}
 
 local function columns(...)
-  return (("%-24s %-32s %s"):format(...):gsub("%s+$", ""))
+  return show.printable(("%-24s %-32s %s"):format(...):gsub("%s+$", ""))
 end
 
 local function what_of_node(plan)
